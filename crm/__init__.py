@@ -1,0 +1,1 @@
+"""People and what happened with them; the only package with SQL."""

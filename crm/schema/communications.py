@@ -1,0 +1,177 @@
+"""Communications, calls with participations, legs and transfers, notes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, Integer, UniqueConstraint, desc, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.schema.base import Base, HasId, HasOurId, Tracked
+
+
+class Communication(HasOurId, Tracked, Base):
+    """Any contact with a party: a call, a letter, a meeting, a request from the site."""
+
+    __tablename__ = "communication"
+    kind: Mapped[str]  # call, email, meeting, web_request, chat, sms, other
+    direction: Mapped[str]  # in, out, none
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    subject: Mapped[str | None]
+    summary: Mapped[str | None]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    party_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("person.party_id"))
+    link_source: Mapped[str | None]  # auto, agent, rule: the agent's choice is never overwritten
+    is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
+    custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    __table_args__ = (
+        CheckConstraint("direction in ('in', 'out', 'none')", name="direction"),
+        Index("ix_communication_party_id_started_at", "party_id", text("started_at desc"), text("id desc")),
+        Index(
+            "ix_communication_contact_id_started_at", "contact_id", text("started_at desc"), text("id desc")
+        ),
+        Index("ix_communication_user_id_started_at", "user_id", text("started_at desc"), text("id desc")),
+        Index("ix_communication_started_at", text("started_at desc"), text("id desc")),
+    )
+
+
+class Call(Base):
+    """The call of a communication; written by the journal, never edited by people."""
+
+    __tablename__ = "call"
+    id: Mapped[UUID] = mapped_column(ForeignKey("communication.id"), primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("pbx_connection.id"))
+    external_id: Mapped[str]  # the oldest linked id
+    direction: Mapped[str]  # inbound, outbound, internal
+    state: Mapped[str]
+    origin: Mapped[str] = mapped_column(server_default="live")
+    presented_from: Mapped[str | None]
+    presented_to: Mapped[str | None]
+    presented_name: Mapped[str | None]
+    customer_e164: Mapped[str | None]
+    did_e164: Mapped[str | None]
+    line_id: Mapped[int | None] = mapped_column(ForeignKey("line.id"))
+    queue: Mapped[str | None]
+    placed_by: Mapped[str | None]
+    answered_by: Mapped[str | None]
+    final_agent: Mapped[str | None]
+    started_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    disposition: Mapped[str | None]
+    hung_up_by: Mapped[str | None]
+    ended_unseen: Mapped[bool] = mapped_column(server_default=text("false"))
+    ring_seconds: Mapped[float | None] = mapped_column(Double)
+    wait_seconds: Mapped[float | None] = mapped_column(Double)
+    talk_seconds: Mapped[float | None] = mapped_column(Double)
+    hold_seconds: Mapped[float | None] = mapped_column(Double)
+    wrap_seconds: Mapped[float | None] = mapped_column(Double)
+    match_status: Mapped[str | None]  # matched, ambiguous, unknown, hidden, internal, ignored
+    number_note_id: Mapped[int | None] = mapped_column(ForeignKey("number_note.id"))
+    mirror_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
+    joined_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
+    recording_file: Mapped[str | None]
+    story: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    __table_args__ = (
+        UniqueConstraint("connection_id", "external_id"),
+        CheckConstraint("direction in ('inbound', 'outbound', 'internal')", name="direction"),
+        CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended"),
+        CheckConstraint("ended_at is null or ended_at >= started_at", name="interval"),
+        Index(
+            "ix_call_started_at",
+            text("started_at desc"),
+            text("id desc"),
+            postgresql_where=text("joined_into_id is null"),
+        ),
+        Index("ix_call_customer_e164_started_at", "customer_e164", text("started_at desc")),
+        Index("ix_call_open", "connection_id", postgresql_where=text("ended_at is null")),
+    )
+
+
+class CallKey(HasId, Base):
+    """Every linked id a call was ever known by."""
+
+    __tablename__ = "call_key"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("pbx_connection.id"))
+    linked_id: Mapped[str]
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), index=True)
+    __table_args__ = (UniqueConstraint("connection_id", "linked_id"),)
+
+
+class Participation(HasOurId, Base):
+    """One agent's part in a call; user and team as of that moment."""
+
+    __tablename__ = "participation"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    extension: Mapped[str]
+    attempt: Mapped[int] = mapped_column(Integer)
+    came_by: Mapped[str]
+    rang_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
+    result: Mapped[str | None]
+    is_first_answer: Mapped[bool] = mapped_column(server_default=text("false"))
+    __table_args__ = (
+        UniqueConstraint("call_id", "extension", "attempt"),
+        Index("ix_participation_user_id_call_id", "user_id", "call_id"),
+        Index("ix_participation_team_id_call_id", "team_id", "call_id"),
+    )
+
+
+class Leg(HasOurId, Base):
+    __tablename__ = "leg"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
+    participation_id: Mapped[UUID | None] = mapped_column(ForeignKey("participation.id"), index=True)
+    channel_id: Mapped[str]
+    channel_name: Mapped[str]
+    extension: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    hangup_cause: Mapped[int | None] = mapped_column(Integer)
+    __table_args__ = (UniqueConstraint("call_id", "channel_id"),)
+
+
+class Transfer(HasOurId, Base):
+    __tablename__ = "transfer"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    from_extension: Mapped[str | None]
+    to_target: Mapped[str]
+    kind: Mapped[str]
+    at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    __table_args__ = (UniqueConstraint("call_id", "position"),)
+
+
+class CallNote(HasOurId, Base):
+    """What an agent typed during a call; one row per call and user."""
+
+    __tablename__ = "call_note"
+    # No foreign key on purpose: a note may be saved before the journal has committed its call.
+    call_id: Mapped[UUID]
+    user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
+    text: Mapped[str]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    __table_args__ = (UniqueConstraint("call_id", "user_id"),)
+
+
+class Comment(HasOurId, Base):
+    __tablename__ = "comment"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    author_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
+    text: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    edited_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_comment_party_id_created_at", "party_id", desc("created_at")),)

@@ -1,0 +1,94 @@
+"""Append-only journals, the outbox, stage visits (later), idempotency keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.schema.base import Base, HasId
+
+
+class ChangeLog(HasId, Base):
+    """Every change of a record: who, when, via, old and new. The program's role may insert and read, nothing else."""
+
+    __tablename__ = "change_log"
+    record_kind: Mapped[str]
+    record_id: Mapped[str]
+    field: Mapped[str]
+    old: Mapped[Any | None] = mapped_column(JSONB)
+    new: Mapped[Any | None] = mapped_column(JSONB)
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    via: Mapped[str]  # form, call_window, api, import, command, journal
+    request_id: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (Index("ix_change_log_record", "record_kind", "record_id", text("id desc")),)
+
+
+class AccessLog(HasId, Base):
+    """Sign-ins, refused ones, exports, secrets and roles changed, recordings played."""
+
+    __tablename__ = "access_log"
+    event: Mapped[str]
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    login: Mapped[str | None]
+    from_address: Mapped[str | None]
+    record_kind: Mapped[str | None]
+    record_id: Mapped[str | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (Index("ix_access_log_at", text("at desc")),)
+
+
+class OutboxEvent(HasId, Base):
+    """Written in the transaction that changes the record; read below the oldest running transaction."""
+
+    __tablename__ = "outbox_event"
+    tx: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
+    type: Mapped[str]
+    record_kind: Mapped[str]
+    record_id: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    caused_by_run: Mapped[int | None]
+    depth: Mapped[int] = mapped_column(Integer, server_default="0")
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (Index("ix_outbox_event_tx_id", "tx", "id"),)
+
+
+class StageVisit(HasId, Base):
+    """A lead's, deal's or process's stay in a stage; the tables it points to come with those records."""
+
+    __tablename__ = "stage_visit"
+    record_kind: Mapped[str]
+    record_id: Mapped[int]
+    stage_id: Mapped[int]
+    entered_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    via: Mapped[str]
+    __table_args__ = (
+        Index(
+            "uq_stage_visit_open",
+            "record_kind",
+            "record_id",
+            unique=True,
+            postgresql_where=text("left_at is null"),
+        ),
+    )
+
+
+class IdempotencyKey(Base):
+    """The answer once given to a request that names a key."""
+
+    __tablename__ = "idempotency_key"
+    user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"), primary_key=True)
+    key: Mapped[UUID] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,313 @@
+"""Parties (persons and organisations), their kinds, affiliations, numbers and addresses."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.schema.base import Base, Binned, HasId, Tracked
+
+ACTIVE = text("ended_at is null")
+
+
+class Party(HasId, Tracked, Binned, Base):
+    """A person or an organisation, whatever we do with them."""
+
+    __tablename__ = "party"
+    number: Mapped[int] = mapped_column(unique=True)  # short, for dictating; never reused
+    type: Mapped[str]  # person, organisation
+    display_name: Mapped[str]
+    sort_name: Mapped[str] = mapped_column(
+        Text(collation="C")
+    )  # normalised; order is the same under every locale
+    lifecycle: Mapped[str] = mapped_column(server_default="active")
+    source: Mapped[str | None]
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"), index=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    do_not_call: Mapped[bool] = mapped_column(server_default=text("false"))
+    language: Mapped[str | None]
+    city: Mapped[str | None]
+    note: Mapped[str | None]
+    last_talk_at: Mapped[datetime | None]  # kept by the journal
+    last_communication_at: Mapped[datetime | None]  # kept by the journal
+    custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    __table_args__ = (
+        CheckConstraint("type in ('person', 'organisation')", name="type"),
+        CheckConstraint("lifecycle in ('unqualified', 'active', 'archived', 'merged')", name="lifecycle"),
+        CheckConstraint("(lifecycle = 'merged') = (merged_into_id is not null)", name="merged"),
+        Index(
+            "ix_party_sort_name_id",
+            "sort_name",
+            "id",
+            postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
+            "ix_party_last_communication_at_id",
+            text("last_communication_at desc nulls last"),
+            text("id desc"),
+            postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
+            "ix_party_sort_name_trgm",
+            "sort_name",
+            postgresql_using="gin",
+            postgresql_ops={"sort_name": "gin_trgm_ops"},
+        ),
+        Index("ix_party_owner_id_sort_name", "owner_id", "sort_name", "id"),
+        Index("ix_party_team_id_sort_name", "team_id", "sort_name", "id"),
+    )
+
+
+class Person(Base):
+    __tablename__ = "person"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), primary_key=True)
+    last_name: Mapped[str | None]
+    first_name: Mapped[str | None]
+    middle_name: Mapped[str | None]
+    sex: Mapped[str | None]
+    birth_date: Mapped[date | None] = mapped_column(Date)
+    inn: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("inn ~ '^[0-9]{12}$'", name="inn"),
+        Index("uq_person_inn", "inn", unique=True, postgresql_where=text("inn is not null")),
+    )
+
+
+class Organisation(Base):
+    __tablename__ = "organisation"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), primary_key=True)
+    form: Mapped[str] = mapped_column(server_default="legal")  # legal, sole_trader
+    short_name: Mapped[str | None]
+    full_name: Mapped[str | None]
+    inn: Mapped[str | None]
+    kpp: Mapped[str | None]
+    ogrn: Mapped[str | None]
+    website: Mapped[str | None]
+    industry: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("form in ('legal', 'sole_trader')", name="form"),
+        CheckConstraint(
+            "inn is null or (form = 'legal' and inn ~ '^[0-9]{10}$') or (form = 'sole_trader' and inn ~ '^[0-9]{12}$')",
+            name="inn",
+        ),
+        CheckConstraint(
+            "kpp is null or (form = 'legal' and kpp ~ '^[0-9]{4}[0-9A-Z]{2}[0-9]{3}$')", name="kpp"
+        ),
+        Index(
+            "uq_organisation_inn_kpp",
+            "inn",
+            func.coalesce(text("kpp"), text("''")),
+            unique=True,
+            postgresql_where=text("inn is not null"),
+        ),
+        Index("ix_organisation_inn_prefix", "inn", postgresql_ops={"inn": "text_pattern_ops"}),
+    )
+
+
+class PartyKind(HasId, Base):
+    __tablename__ = "party_kind"
+    code: Mapped[str] = mapped_column(
+        unique=True
+    )  # prospect, client, supplier, agent, other, and the company's own
+    name: Mapped[str]
+    position: Mapped[int] = mapped_column(Integer, server_default="0")
+    colour: Mapped[str | None]
+    is_system: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class PartyKindAssignment(HasId, Base):
+    __tablename__ = "party_kind_assignment"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    kind_id: Mapped[int] = mapped_column(ForeignKey("party_kind.id"))
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    until: Mapped[datetime | None]
+    status: Mapped[str] = mapped_column(server_default="active")
+    end_reason: Mapped[str | None]
+    assigned_by: Mapped[str] = mapped_column(
+        server_default="person"
+    )  # person, conversion, won_deal, import, rule
+    assigned_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    __table_args__ = (
+        CheckConstraint("status in ('active', 'paused', 'ended')", name="status"),
+        CheckConstraint("(status = 'ended') = (until is not null)", name="ended"),
+        Index(
+            "uq_party_kind_assignment_active",
+            "party_id",
+            "kind_id",
+            unique=True,
+            postgresql_where=text("status <> 'ended'"),
+        ),
+        Index(
+            "ix_party_kind_assignment_kind_id",
+            "kind_id",
+            "party_id",
+            postgresql_where=text("status <> 'ended'"),
+        ),
+    )
+
+
+class Affiliation(HasId, Tracked, Base):
+    """A person at an organisation; one primary contact per organisation."""
+
+    __tablename__ = "affiliation"
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.party_id"))
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.party_id"))
+    position: Mapped[str | None]
+    contact_role: Mapped[str | None]
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index(
+            "uq_affiliation_active_pair", "person_id", "organisation_id", unique=True, postgresql_where=ACTIVE
+        ),
+        Index(
+            "uq_affiliation_primary",
+            "organisation_id",
+            unique=True,
+            postgresql_where=text("is_primary and ended_at is null"),
+        ),
+        Index("ix_affiliation_organisation_id", "organisation_id"),
+        CheckConstraint("not is_primary or ended_at is null", name="primary_is_active"),
+    )
+
+
+class PhoneNumber(HasId, Base):
+    """A number that exists in the world: E.164, or digits that mean something on one numbering profile only."""
+
+    __tablename__ = "phone_number"
+    e164: Mapped[str | None]
+    local_digits: Mapped[str | None]
+    profile_id: Mapped[int | None] = mapped_column(ForeignKey("numbering_profile.id"))
+    country: Mapped[str | None]
+    region: Mapped[str | None]
+    type: Mapped[str | None]
+    usage: Mapped[str] = mapped_column(server_default="direct")
+    is_spam: Mapped[bool] = mapped_column(server_default=text("false"))
+    __table_args__ = (
+        CheckConstraint("usage in ('direct', 'shared')", name="usage"),
+        CheckConstraint("(e164 is null) <> (local_digits is null)", name="one_form"),
+        CheckConstraint(r"e164 ~ '^\+[0-9]{5,15}$'", name="e164"),
+        UniqueConstraint("id", "usage"),
+        Index("uq_phone_number_e164", "e164", unique=True, postgresql_where=text("e164 is not null")),
+        Index(
+            "uq_phone_number_local",
+            "local_digits",
+            func.coalesce(text("profile_id"), text("0")),
+            unique=True,
+            postgresql_where=text("local_digits is not null"),
+        ),
+        Index(
+            "ix_phone_number_e164_trgm",
+            "e164",
+            postgresql_using="gin",
+            postgresql_ops={"e164": "gin_trgm_ops"},
+        ),
+    )
+
+
+class PartyPhone(HasId, Tracked, Base):
+    """A number in someone's hands. While it is direct, (number, extension) has one active owner: the database says so."""
+
+    __tablename__ = "party_phone"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
+    number_id: Mapped[int]
+    usage: Mapped[str] = mapped_column(server_default="direct")  # a copy, kept by the cascading foreign key
+    extension: Mapped[str] = mapped_column(server_default="")
+    label: Mapped[str | None]  # work, mobile, home, …
+    presented: Mapped[str]  # as typed
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
+    do_not_call: Mapped[bool] = mapped_column(server_default=text("false"))
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["number_id", "usage"],
+            ["phone_number.id", "phone_number.usage"],
+            onupdate="cascade",
+            name="fk_party_phone_number_usage",
+        ),
+        Index(
+            "uq_party_phone_direct_owner",
+            "number_id",
+            "extension",
+            unique=True,
+            postgresql_where=text("usage = 'direct' and ended_at is null"),
+        ),
+        Index(
+            "uq_party_phone_row", "party_id", "number_id", "extension", unique=True, postgresql_where=ACTIVE
+        ),
+        Index(
+            "uq_party_phone_primary",
+            "party_id",
+            unique=True,
+            postgresql_where=text("is_primary and ended_at is null"),
+        ),
+        Index("ix_party_phone_number_id", "number_id"),
+    )
+
+
+class EmailAddress(HasId, Base):
+    __tablename__ = "email_address"
+    address: Mapped[str] = mapped_column(unique=True)  # lower case
+    usage: Mapped[str] = mapped_column(server_default="direct")
+    __table_args__ = (
+        CheckConstraint("usage in ('direct', 'shared')", name="usage"),
+        CheckConstraint("address = lower(address)", name="lower"),
+        UniqueConstraint("id", "usage"),
+    )
+
+
+class PartyEmail(HasId, Tracked, Base):
+    __tablename__ = "party_email"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
+    email_id: Mapped[int]
+    usage: Mapped[str] = mapped_column(server_default="direct")
+    label: Mapped[str | None]
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["email_id", "usage"],
+            ["email_address.id", "email_address.usage"],
+            onupdate="cascade",
+            name="fk_party_email_address_usage",
+        ),
+        Index(
+            "uq_party_email_direct_owner",
+            "email_id",
+            unique=True,
+            postgresql_where=text("usage = 'direct' and ended_at is null"),
+        ),
+        Index("uq_party_email_row", "party_id", "email_id", unique=True, postgresql_where=ACTIVE),
+        Index(
+            "uq_party_email_primary",
+            "party_id",
+            unique=True,
+            postgresql_where=text("is_primary and ended_at is null"),
+        ),
+    )
+
+
+class ExternalRef(HasId, Base):
+    __tablename__ = "external_ref"
+    system: Mapped[str]
+    record_kind: Mapped[str]
+    record_id: Mapped[str]
+    external_id: Mapped[str]
+    __table_args__ = (UniqueConstraint("system", "record_kind", "external_id"),)

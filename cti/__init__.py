@@ -1,0 +1,1 @@
+"""The call core: numbers, calls, the desk and the daemon."""

@@ -1,0 +1,1 @@
+"""The call domain: channel events in, call events out; pure values and functions, no I/O."""

@@ -1,0 +1,1 @@
+"""One folder per page: its routes, its templates, the fragments it shows."""

@@ -1,0 +1,1 @@
+"""Telephony over HTTP: cloud PBXs in, our subscribers out. Empty until its issue comes."""
