@@ -1,0 +1,194 @@
+"""One Asterisk in the foreground, on loopback addresses of its own, running the files of asterisk-config/."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.pbx import chroots
+
+CONFIG = Path(__file__).parents[2] / "asterisk-config"
+LAB_PART = Path(__file__).parent / "lab"
+READER = "ringcard-reader"
+DIALLER = "ringcard-dialler"
+AMI_PORT = 5038
+SIP_PORT = 5060
+
+
+class LabError(Exception):
+    """The test PBX did not start or did not answer; the text holds the end of its log."""
+
+
+class AsteriskLab:
+    """A real PBX for as long as the `with` block lasts; it, its files and its addresses are gone afterwards.
+
+    Addresses: `host` is the PBX (SIP and AMI), `provider` sends and takes outside calls, `phone("101")` is where the
+    telephone of 101 sits. Accounts: READER and DIALLER with `secret_of`, telephones with `password_of`.
+    """
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.chroot = chroots.chroot_of(suite)
+        self.net = _free_net()
+        self.host = f"{self.net}.1"
+        self.provider = f"{self.net}.30"
+        self.ami_port = AMI_PORT
+        self._secrets = {name: secrets.token_hex(16) for name in (READER, DIALLER, "101", "102", "103")}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._base = Path()
+
+    def __enter__(self) -> Self:
+        opt = self.chroot / "opt"
+        opt.mkdir(exist_ok=True)
+        self._base = Path(tempfile.mkdtemp(prefix=f"ringcard-{os.getpid()}-", dir=opt))
+        self._write_configuration()
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def phone(self, extension: str) -> str:
+        """The address of an agent's telephone."""
+        return f"{self.net}.{extension}"
+
+    def secret_of(self, account: str) -> str:
+        return self._secrets[account]
+
+    def password_of(self, extension: str) -> str:
+        return self._secrets[extension]
+
+    def start(self) -> None:
+        """Start and wait until calls can be made. Raises LabError after 20 s or if it ends by itself."""
+        command = ["/usr/sbin/asterisk", "-f", "-C", f"{self._inside}/etc/asterisk.conf"]
+        with (self._base / "log/console").open("wb") as console:
+            # It dies with us even if we are killed: no PBX is left behind by an interrupted run.
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "chroot", str(self.chroot), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 20
+        while not self._is_booted():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise LabError(f"Asterisk of {self.suite} did not start:\n{self.log()[-3000:]}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the PBX, at once and by its pid; calls are cut."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """The power fails: not even a goodbye to the AMI clients."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def cli(self, command: str) -> str:
+        """What `asterisk -rx command` prints."""
+        inside = ["/usr/sbin/asterisk", "-C", f"{self._inside}/etc/asterisk.conf", "-rx", command]
+        done = subprocess.run(
+            ["chroot", str(self.chroot), *inside],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise LabError(f"asterisk -rx {command!r}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def log(self) -> str:
+        """Everything this PBX has logged so far."""
+        files = [self._base / "log/full", self._base / "log/console"]
+        return "\n".join(file.read_text(errors="replace") for file in files if file.exists())
+
+    @property
+    def _inside(self) -> str:
+        return "/" + str(self._base.relative_to(self.chroot))
+
+    def _is_booted(self) -> bool:
+        try:
+            return "fully booted" in self.cli("core waitfullybooted")
+        except LabError:
+            return False  # its control socket is not there yet
+
+    def _write_configuration(self) -> None:
+        for folder in ("etc", "cache", "db", "keys", "spool/monitor", "run", "log"):
+            (self._base / folder).mkdir(parents=True)
+        for file in LAB_PART.glob("*.conf"):
+            text = file.read_text().replace("@BASE@", self._inside)
+            self._write(file.name, text.replace("@MODULES@", chroots.modules_of(self.chroot)))
+        for file in CONFIG.glob("*.conf"):
+            self._write(file.name, self.fitted(file))
+
+    def _write(self, name: str, text: str) -> None:
+        (self._base / "etc" / name).write_text(text, encoding="utf-8")
+
+    def fitted(self, file: Path) -> str:
+        """A file of asterisk-config/ as a user would copy it: his addresses and secrets put in, nothing else."""
+        text = file.read_text(encoding="utf-8")
+        match file.name:
+            case "manager.conf":
+                return _put(text, "bindaddr = 127.0.0.1", f"bindaddr = {self.host}")
+            case "manager_custom.conf":
+                for account in (READER, DIALLER):
+                    text = _put(
+                        text, f"[{account}]\n;secret =", f"[{account}]\nsecret = {self._secrets[account]}\n;"
+                    )
+                return text
+            case "pjsip.conf":
+                text = _put(text, "bind = 0.0.0.0:5060", f"bind = {self.host}:{SIP_PORT}")
+                for extension in ("101", "102", "103"):
+                    line = f"username = {extension}\n"
+                    text = _put(text, f"{line};password =", f"{line}password = {self._secrets[extension]}")
+                return _put(text, "203.0.113.10", self.provider)
+            case _:
+                return text
+
+
+def _put(text: str, old: str, new: str) -> str:
+    if old not in text:
+        raise LabError(f"asterisk-config no longer holds {old!r}")
+    return text.replace(old, new)
+
+
+def _free_net() -> str:
+    """Three octets of 127.0.0.0/8 where nobody listens yet; the start depends on our pid, so that runs do not meet."""
+    for step in range(200):
+        net = f"127.0.{32 + (os.getpid() + step) % 200}"
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as ami,
+        ):
+            ami.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sip.bind((f"{net}.1", SIP_PORT))
+                ami.bind((f"{net}.1", AMI_PORT))
+            except OSError:
+                continue
+            return net
+    raise LabError("no free loopback network among 127.0.32 to 127.0.231")
