@@ -1,0 +1,63 @@
+"""The one place that asks the phonenumbers library whether digits are a telephone number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from cti.numbers.values import E164, NumberType
+
+_TYPES: Final = {
+    PhoneNumberType.MOBILE: NumberType.MOBILE,
+    PhoneNumberType.FIXED_LINE: NumberType.FIXED,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: NumberType.FIXED_OR_MOBILE,
+    PhoneNumberType.TOLL_FREE: NumberType.TOLL_FREE,
+    PhoneNumberType.PREMIUM_RATE: NumberType.PREMIUM,
+    PhoneNumberType.SHARED_COST: NumberType.SHARED_COST,
+    PhoneNumberType.VOIP: NumberType.VOIP,
+    PhoneNumberType.PERSONAL_NUMBER: NumberType.PERSONAL,
+    PhoneNumberType.PAGER: NumberType.PAGER,
+    PhoneNumberType.UAN: NumberType.COMPANY,
+    PhoneNumberType.VOICEMAIL: NumberType.VOICEMAIL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A valid number: its E.164 form and what its digits tell."""
+
+    e164: E164
+    country: str | None
+    type: NumberType | None
+
+
+def parse(dialled: str, region: str) -> Parsed | None:
+    """The valid number that these digits (perhaps with a leading "+") dial from a region, or None."""
+    try:
+        number = phonenumbers.parse(dialled, region)
+    except phonenumbers.NumberParseException:
+        return None
+    return parsed(number)
+
+
+def parsed(number: phonenumbers.PhoneNumber) -> Parsed | None:
+    """What the library read, as our value; None when no such number can exist."""
+    country = phonenumbers.region_code_for_number(number)
+    if country is None or not phonenumbers.is_valid_number_for_region(number, country):
+        return None
+    return Parsed(
+        E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)),
+        None if country == "001" else country,  # 001: satellites, international freephone
+        _TYPES.get(phonenumbers.number_type(number)),
+    )
+
+
+def is_local_length(digits: str, area_code: str, region: str) -> bool:
+    """Whether digits behind the area code are as long as this country's numbers (RU: ten)."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or not area_code or metadata.general_desc is None:
+        return False
+    return len(area_code) + len(digits) in (metadata.general_desc.possible_length or ())
