@@ -1,0 +1,164 @@
+"""Settings of the process: `ringcard.toml`, and the environment, which wins."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names it, its value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one process runs with. Secrets stay out of `repr`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path = Path("data")
+    database_url: str | None = field(default=None, repr=False)
+    key_file: Path = Path("data/key")
+    log_level: str = "info"
+    time_zone: str = "Europe/Moscow"
+    region: str = "RU"
+    trusted_proxies: tuple[str, ...] = ()
+    public_origins: tuple[str, ...] = ()
+
+    @property
+    def listen(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What a person opens in the browser on this machine."""
+        host = "localhost" if self.host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+
+NAMES = (
+    "listen",
+    "data",
+    "database_url",
+    "key_file",
+    "log_level",
+    "time_zone",
+    "region",
+    "trusted_proxies",
+    "public_origins",
+)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file named by RINGCARD_CONFIG (or ./ringcard.toml if there is one), then the environment.
+
+    Raises:
+        SettingsError: a name is unknown or a value cannot be used.
+    """
+    environment = os.environ if environment is None else environment
+    values = {**_from_file(environment), **_from_environment(environment)}
+    return _checked(values)
+
+
+def _from_file(environment: Mapping[str, str]) -> dict[str, Any]:
+    named = environment.get("RINGCARD_CONFIG")
+    path = Path(named) if named else Path("ringcard.toml")
+    if not named and not path.exists():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read the settings file {str(path)!r}: {error.strerror}. Correct RINGCARD_CONFIG."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {str(path)!r} is not valid TOML: {error}.") from error
+    unknown = sorted(set(content) - set(NAMES))
+    if unknown:
+        raise SettingsError(
+            f"Unknown setting {unknown[0]!r} in {str(path)!r}. Known are: {', '.join(NAMES)}."
+        )
+    return content
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {name: environment.get(f"RINGCARD_{name.upper()}") for name in NAMES}
+    return {name: value for name, value in found.items() if value}
+
+
+def _checked(values: dict[str, Any]) -> Settings:
+    data = Path(str(values.get("data", "data"))).expanduser().absolute()
+    host, port = _listen(str(values.get("listen", "127.0.0.1:8080")))
+    return Settings(
+        host=host,
+        port=port,
+        data=data,
+        database_url=_database_url(values.get("database_url")),
+        key_file=Path(str(values.get("key_file", data / "key"))).expanduser().absolute(),
+        log_level=_one_of("log_level", str(values.get("log_level", "info")).lower(), LOG_LEVELS),
+        time_zone=_time_zone(str(values.get("time_zone", "Europe/Moscow"))),
+        region=_one_of(
+            "region", str(values.get("region", "RU")).upper(), sorted(phonenumbers.SUPPORTED_REGIONS)
+        ),
+        trusted_proxies=_words(values.get("trusted_proxies", ())),
+        public_origins=_words(values.get("public_origins", ())),
+    )
+
+
+def _listen(value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise SettingsError(f"listen is {value!r}, which is not HOST:PORT. Write for example 127.0.0.1:8080.")
+    return host, int(port)
+
+
+def _database_url(value: object) -> str | None:
+    if not value:
+        return None
+    url = str(value)
+    if not url.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+        scheme = url.partition("://")[0][:20]
+        raise SettingsError(
+            f"database_url begins with {scheme!r}; ringcard needs postgresql://USER:PASSWORD@HOST/NAME."
+        )
+    return url
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...] | list[str]) -> str:
+    if value not in known:
+        raise SettingsError(
+            f"{name} is {value!r}; use one of: {', '.join(known[:12])}{', …' if len(known) > 12 else ''}."
+        )
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(
+            f"time_zone is {value!r}, which this machine does not know. Write for example Europe/Moscow."
+        ) from error
+    return value
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(str(word) for word in value) if isinstance(value, (list, tuple)) else ()
+
+
+def described(settings: Settings) -> dict[str, str]:
+    """Every setting as text, without secrets: for `serve --check` and the log."""
+    hidden = {"database_url": "set" if settings.database_url else "embedded"}
+    return {item.name: hidden.get(item.name, str(getattr(settings, item.name))) for item in fields(settings)}
