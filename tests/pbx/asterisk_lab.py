@@ -141,11 +141,12 @@ class AsteriskLab:
             (self._base / folder).mkdir(parents=True)
         for file in LAB_PART.glob("*.conf"):
             text = file.read_text().replace("@BASE@", self._inside)
-            self._write(file.name, text.replace("@MODULES@", chroots.modules_of(self.chroot)))
+            self.put(file.name, text.replace("@MODULES@", chroots.modules_of(self.chroot)))
         for file in CONFIG.glob("*.conf"):
-            self._write(file.name, self.fitted(file))
+            self.put(file.name, self.fitted(file))
 
-    def _write(self, name: str, text: str) -> None:
+    def put(self, name: str, text: str) -> None:
+        """Write one configuration file; a reload makes it count."""
         (self._base / "etc" / name).write_text(text, encoding="utf-8")
 
     def fitted(self, file: Path) -> str:
