@@ -24,6 +24,8 @@ _TYPES: Final = {
     PhoneNumberType.VOICEMAIL: NumberType.VOICEMAIL,
 }
 
+_LONGEST_LOCAL: Final = 8  # digits; no town has longer numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -56,8 +58,10 @@ def parsed(number: phonenumbers.PhoneNumber) -> Parsed | None:
 
 
 def is_local_length(digits: str, area_code: str, region: str) -> bool:
-    """Whether digits behind the area code are as long as this country's numbers (RU: ten)."""
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
-    if metadata is None or not area_code or metadata.general_desc is None:
+    """Whether digits behind the area code are as long as this country's landline numbers (RU: ten digits)."""
+    if not area_code or len(digits) > _LONGEST_LOCAL:
         return False
-    return len(area_code) + len(digits) in (metadata.general_desc.possible_length or ())
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or metadata.fixed_line is None:
+        return False
+    return len(area_code) + len(digits) in (metadata.fixed_line.possible_length or ())

@@ -257,12 +257,12 @@ def _complete(reading: _Reading, digits: str) -> None:
     if reading.within_pbx and profile.is_internal_length(digits):
         return
     # The line's own town comes before a far island: 290-81-23 in Moscow is not +290 8123 on Saint Helena.
-    if is_local_length(digits, profile.area_code, profile.region):
-        valid, outcome = parse(profile.area_code + digits, profile.region), StepOutcome.VALID_WITH_AREA_CODE
-    else:
-        valid, outcome = _with_plus(digits, profile), StepOutcome.VALID_WITH_PLUS
-    if valid:
-        reading.accept(valid, outcome)
+    if is_local_length(digits, profile.area_code, profile.region) and (
+        valid := parse(profile.area_code + digits, profile.region)
+    ):
+        reading.accept(valid, StepOutcome.VALID_WITH_AREA_CODE)
+    elif valid := _with_plus(digits, profile):
+        reading.accept(valid, StepOutcome.VALID_WITH_PLUS)
 
 
 def _with_plus(digits: str, profile: NumberingProfile) -> Parsed | None:
