@@ -1,0 +1,89 @@
+"""Reading what a person typed into a form: values as typed, problems by field, nothing lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+MOST_CHARACTERS = 2000
+
+# Control characters have no place in what a person typed; a tab or a line break does.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_RUSSIAN_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+
+
+@dataclass(slots=True)
+class Form:
+    """One posted (or not yet posted) form: what was typed, and what is wrong with it, by field.
+
+    The field "" holds what concerns the form as a whole. A form with problems is answered 422 and shown again.
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, frozenset[str]] = field(default_factory=dict)  # fields with several values
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        return not self.problems
+
+    def refuse(self, name: str, problem: str) -> None:
+        """Say what is wrong with a field; the first word on a field stays."""
+        self.problems.setdefault(name, problem)
+
+    def text(self, name: str) -> str:
+        """What was typed on one line: trimmed, inner blanks as one blank."""
+        return " ".join(self.values.get(name, "").split())
+
+    def prose(self, name: str) -> str:
+        """What was typed in a larger box, with its line breaks."""
+        return self.values.get(name, "").replace("\r\n", "\n").strip()
+
+    def optional(self, name: str) -> str | None:
+        return self.text(name) or None
+
+    def flag(self, name: str) -> bool:
+        return name in self.values
+
+    def several(self, name: str) -> frozenset[str]:
+        return self.chosen.get(name, frozenset())
+
+    def whole(self, name: str) -> int | None:
+        """A whole number, or None where nothing (or something else) stands."""
+        typed = self.text(name)
+        return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else None
+
+
+def form_of(pairs: Iterable[tuple[str, object]]) -> Form:
+    """The form that a browser posted; files and control characters are left out."""
+    form = Form()
+    for name, value in pairs:
+        if isinstance(value, str):
+            clean = _CONTROL.sub("", value)[: MOST_CHARACTERS * 10]
+            form.values[name] = clean
+            form.chosen[name] = form.chosen.get(name, frozenset()) | {clean}
+    return form
+
+
+def filled(values: Mapping[str, object | None], **chosen: Iterable[str]) -> Form:
+    """A form as it is first shown: with what is stored."""
+    form = Form({name: str(value) for name, value in values.items() if value not in (None, False)})
+    form.chosen.update({name: frozenset(several) for name, several in chosen.items()})
+    return form
+
+
+def read_date(typed: str) -> date | None:
+    """`20.11.2026`, or the `2026-11-20` of a native field; None for anything else."""
+    if found := _RUSSIAN_DATE.fullmatch(typed.strip()):
+        day, month, year = map(int, found.groups())
+    elif found := _ISO_DATE.fullmatch(typed.strip()):
+        year, month, day = map(int, found.groups())
+    else:
+        return None
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
