@@ -1,0 +1,28 @@
+#!/bin/sh
+# Debian packages that the whole test suite uses: a browser, SIP telephones, and what makes an Asterisk folder.
+# Root gets the missing ones installed; anybody else is told which tests will be skipped without them.
+set -eu
+
+missing=
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+need chromium chromium
+need sipp sip-tester
+need debootstrap debootstrap
+need xz xz-utils
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "ringcard: not installed:$missing; the tests that need them are skipped." >&2
+elif [ "$(id -u)" != 0 ]; then
+    echo "ringcard: not installed:$missing; the tests that need them are skipped." \
+        "As root: apt-get install$missing" >&2
+else
+    echo "ringcard: installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update
+    # shellcheck disable=SC2086  # several words on purpose
+    apt-get -qq install -y --no-install-recommends $missing fonts-dejavu-core >/dev/null
+fi
