@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from tests.pbx import chroots
 from tests.pbx.asterisk_lab import AsteriskLab
+from tests.tools import cannot_run, needs, needs_root
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,17 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", params=["sid", "bullseye"], ids=["asterisk22", "asterisk16"])
 def pbx(request: pytest.FixtureRequest) -> Iterator[AsteriskLab]:
     """A running PBX with the configuration of asterisk-config/, without telephones."""
-    _need(request.param)
+    needs_root()
+    needs("sipp")
+    if reason := chroots.obstacle(request.param):
+        cannot_run(reason)
     with AsteriskLab(request.param) as lab:
         yield lab
-
-
-def _need(suite: str) -> None:
-    missing = chroots.obstacle(suite)
-    if missing is None and shutil.which("sipp") is None:
-        missing = "sipp (Debian package sip-tester) is not installed"
-    if missing is None:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI must run the tests with a real Asterisk, but {missing}")
-    pytest.skip(missing)
