@@ -8,6 +8,8 @@ import pytest
 
 from tests.tools import is_build_machine
 
+pytest_plugins = ["tests.database"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

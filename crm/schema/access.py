@@ -15,8 +15,10 @@ from sqlalchemy import (
     LargeBinary,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.schema.base import Base, HasId, Tracked
@@ -56,11 +58,26 @@ class TeamMembership(HasId, Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
     team_id: Mapped[int] = mapped_column(ForeignKey("team.id"), index=True)
     is_head: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
     valid_from: Mapped[datetime] = mapped_column(server_default=func.now())
     valid_to: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("valid_to is null or valid_to >= valid_from", name="interval"),
         Index("ix_team_membership_user_id", "user_id"),
+        ExcludeConstraint(
+            (literal_column("user_id"), "="),
+            (literal_column("team_id"), "="),
+            (literal_column("tstzrange(valid_from, valid_to)"), "&&"),
+            name="ex_team_membership_overlap",
+            using="gist",
+        ),
+        ExcludeConstraint(
+            (literal_column("user_id"), "="),
+            (literal_column("tstzrange(valid_from, valid_to)"), "&&"),
+            name="ex_team_membership_primary",
+            using="gist",
+            where=text("is_primary"),
+        ),
     )
 
 

@@ -31,7 +31,11 @@ class Communication(HasOurId, Tracked, Base):
     is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     __table_args__ = (
+        CheckConstraint(
+            "kind in ('call', 'email', 'meeting', 'web_request', 'chat', 'sms', 'other')", name="kind"
+        ),
         CheckConstraint("direction in ('in', 'out', 'none')", name="direction"),
+        CheckConstraint("link_source in ('auto', 'agent', 'rule')", name="link_source"),
         Index("ix_communication_party_id_started_at", "party_id", text("started_at desc"), text("id desc")),
         Index(
             "ix_communication_contact_id_started_at", "contact_id", text("started_at desc"), text("id desc")
@@ -82,6 +86,18 @@ class Call(Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "external_id"),
         CheckConstraint("direction in ('inbound', 'outbound', 'internal')", name="direction"),
+        CheckConstraint("state in ('arrived', 'ringing', 'talking', 'held', 'ended')", name="state"),
+        CheckConstraint("origin in ('live', 'attached', 'back_filled')", name="origin"),
+        CheckConstraint(
+            "disposition in ('answered', 'voicemail', 'abandoned', 'not_served', 'after_hours', 'menu_only',"
+            " 'blocked', 'busy', 'no_answer', 'declined', 'failed', 'cancelled')",
+            name="disposition",
+        ),
+        CheckConstraint(
+            "match_status in ('matched', 'ambiguous', 'unknown', 'hidden', 'internal', 'ignored')",
+            name="match_status",
+        ),
+        CheckConstraint("joined_into_id <> id", name="joined"),
         CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended"),
         CheckConstraint("ended_at is null or ended_at >= started_at", name="interval"),
         Index(
@@ -92,6 +108,9 @@ class Call(Base):
         ),
         Index("ix_call_customer_e164_started_at", "customer_e164", text("started_at desc")),
         Index("ix_call_open", "connection_id", postgresql_where=text("ended_at is null")),
+        Index(
+            "ix_call_joined_into_id", "joined_into_id", postgresql_where=text("joined_into_id is not null")
+        ),
     )
 
 
@@ -122,6 +141,11 @@ class Participation(HasOurId, Base):
     is_first_answer: Mapped[bool] = mapped_column(server_default=text("false"))
     __table_args__ = (
         UniqueConstraint("call_id", "extension", "attempt"),
+        CheckConstraint("came_by in ('ring', 'queue', 'pickup', 'transfer', 'dialled')", name="came_by"),
+        CheckConstraint(
+            "result in ('answered', 'not_answered', 'declined', 'elsewhere', 'busy', 'unreachable')",
+            name="result",
+        ),
         Index("ix_participation_user_id_call_id", "user_id", "call_id"),
         Index("ix_participation_team_id_call_id", "team_id", "call_id"),
     )
@@ -150,7 +174,10 @@ class Transfer(HasOurId, Base):
     kind: Mapped[str]
     at: Mapped[datetime | None]
     outcome: Mapped[str | None]
-    __table_args__ = (UniqueConstraint("call_id", "position"),)
+    __table_args__ = (
+        UniqueConstraint("call_id", "position"),
+        CheckConstraint("kind in ('blind', 'attended', 'blonde', 'park')", name="kind"),
+    )
 
 
 class CallNote(HasOurId, Base):

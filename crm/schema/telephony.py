@@ -71,6 +71,7 @@ class ConnectionGap(HasId, Base):
     why: Mapped[str]
     back_filled_by: Mapped[str | None]
     __table_args__ = (
+        CheckConstraint("to_at is null or to_at >= from_at", name="interval"),
         ExcludeConstraint(
             (literal_column("connection_id"), "="),
             (literal_column("tstzrange(from_at, to_at)"), "&&"),
@@ -156,13 +157,18 @@ class NumberNote(HasId, Base):
     """What we know of a number that is nobody's: ignored, spam, own, emergency."""
 
     __tablename__ = "number_note"
-    e164: Mapped[str] = mapped_column(index=True)
+    e164: Mapped[str | None] = mapped_column(index=True)
+    pattern: Mapped[str | None]  # of LIKE, for a range of numbers: '+7800%'
     kind: Mapped[str]
     why: Mapped[str | None]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     until: Mapped[datetime | None]
-    __table_args__ = (CheckConstraint("kind in ('ignored', 'spam', 'own', 'emergency')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind in ('ignored', 'spam', 'own', 'emergency')", name="kind"),
+        CheckConstraint("(e164 is null) <> (pattern is null)", name="one_form"),
+        Index("ix_number_note_pattern", "pattern", postgresql_where=text("pattern is not null")),
+    )
 
 
 class AgentState(HasId, Base):
@@ -175,6 +181,10 @@ class AgentState(HasId, Base):
     from_at: Mapped[datetime]
     to_at: Mapped[datetime | None]
     __table_args__ = (
+        CheckConstraint(
+            "state in ('available', 'ringing', 'talking', 'wrap_up', 'paused', 'offline')", name="state"
+        ),
+        CheckConstraint("to_at is null or to_at >= from_at", name="interval"),
         ExcludeConstraint(
             (literal_column("user_id"), "="),
             (literal_column("tstzrange(from_at, to_at)"), "&&"),

@@ -1,0 +1,170 @@
+"""The engine and the sessions; what a server must be able to do; migrations at start.
+
+Every wait ends (threats I9): connecting after 3 s, a statement after 2 s, waiting for a connection after 2 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import NullPool
+
+from crm.database_errors import DatabaseUnreachable, ExtensionMissing, ServerTooOld, TextNotComparable
+from crm.server_binaries import OLDEST_MAJOR
+
+CONNECT_SECONDS = 3.0
+STATEMENT_SECONDS = 2.0
+POOL_SIZE = 10
+MIGRATION_SECONDS = 3600.0  # one statement of a migration on a large installation
+MIGRATION_LOCK = (
+    0x72696E67_63617264  # "ringcard": programs that start at the same moment migrate one after another
+)
+EXTENSIONS = ("pg_trgm", "btree_gist")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database fit for use: its engine, and sessions whose objects stay readable after a commit."""
+
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def async_url(url: str) -> URL:
+    """Accepts `postgresql://`, `postgres://` and `postgresql+asyncpg://`, also with `?host=/folder/of/the/socket`."""
+    parsed = make_url(
+        url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+    )
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def make_database(url: str, *, pool_size: int = POOL_SIZE) -> Database:
+    """The engine and sessions for a database, without asking it anything."""
+    engine = create_async_engine(
+        async_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=STATEMENT_SECONDS,
+        pool_pre_ping=True,  # a connection that died with the server is replaced before its first statement
+        pool_use_lifo=True,
+        connect_args=_connect_arguments(STATEMENT_SECONDS),
+    )
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False))
+
+
+async def open_database(url: str, *, pool_size: int = POOL_SIZE) -> Database:
+    """Check the server, and give its engine and sessions. Call `migrate` once before.
+
+    Raises:
+        DatabaseUnreachable, ServerTooOld, ExtensionMissing, TextNotComparable: the message names value and remedy.
+    """
+    database = make_database(url, pool_size=pool_size)
+    try:
+        await check(database.engine)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def check(engine: AsyncEngine) -> None:
+    """Refuse a server that cannot do what we rely on."""
+    try:
+        async with engine.connect() as connection:
+            await check_server(connection)
+    except (OSError, asyncpg.PostgresError, DBAPIError, TimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        raise DatabaseUnreachable(engine.url.render_as_string(hide_password=True), reason) from error
+
+
+async def check_server(connection: AsyncConnection) -> None:
+    """The version, the extensions (made where they are missing), and whether Cyrillic text compares."""
+    found = (await connection.execute(text("select current_setting('server_version')"))).scalar_one()
+    if int((await connection.execute(text("show server_version_num"))).scalar_one()) < OLDEST_MAJOR * 10_000:
+        raise ServerTooOld(found, OLDEST_MAJOR)
+    await _make_extensions(connection)
+    similarity = (await connection.execute(text("select similarity('РОМАШКА', 'ромашка')"))).scalar_one()
+    if similarity != 1:
+        query = "select datname, datcollate || '/' || datctype from pg_database where datname = current_database()"
+        name, collation = (await connection.execute(text(query))).one()
+        raise TextNotComparable(name, collation, similarity)
+
+
+async def _make_extensions(connection: AsyncConnection) -> None:
+    present = set((await connection.execute(text("select extname from pg_extension"))).scalars())
+    for name in EXTENSIONS:
+        if name in present:
+            continue
+        try:
+            await connection.execute(text(f"create extension if not exists {name}"))
+            await connection.commit()
+        except DBAPIError as error:
+            await connection.rollback()
+            raise ExtensionMissing(name, str(error.orig)) from error
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the schema to `revision`; programs that start at the same moment wait for one another."""
+    engine = create_async_engine(
+        async_url(url), poolclass=NullPool, connect_args=_connect_arguments(MIGRATION_SECONDS)
+    )
+    try:
+        await check(engine)
+        async with engine.connect() as connection:
+            lock = {"key": MIGRATION_LOCK}
+            await connection.execute(text("select pg_advisory_lock(:key)"), lock)
+            await connection.commit()
+            try:
+                await connection.run_sync(_move_to, revision)
+            finally:
+                await connection.rollback()
+                await connection.execute(text("select pg_advisory_unlock(:key)"), lock)
+                await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def migrate_blocking(url: str, revision: str = "head") -> None:
+    """The same for a program without an event loop."""
+    asyncio.run(migrate(url, revision))
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "crm:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _move_to(connection: Connection, revision: str) -> None:
+    config = alembic_config(connection)
+    if revision == "base" or revision.startswith("-"):
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def _connect_arguments(statement_seconds: float) -> Mapping[str, Any]:
+    return {
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": statement_seconds,
+        "server_settings": {"application_name": "ringcard", "timezone": "UTC", "jit": "off"},
+    }

@@ -1,0 +1,1 @@
+"""The database's history: one file per change, never edited once released."""
