@@ -14,7 +14,9 @@ class AmiMessageTooLong(AmiError):
     """The peer sends one message without end: a broken or hostile PBX, or no AMI at all."""
 
     def __init__(self, length: int, limit: int) -> None:
-        super().__init__(f"An AMI message of {length} bytes or more arrived, the limit is {limit}; the link was closed.")
+        super().__init__(
+            f"An AMI message of {length} bytes or more arrived, the limit is {limit}; the link was closed."
+        )
         self.length = length
         self.limit = limit
 

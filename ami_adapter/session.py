@@ -155,11 +155,8 @@ async def _connect(manager: Manager, settings: AmiSettings) -> None:
 
 
 async def _greeting(protocol: AmiProtocol, settings: AmiSettings) -> str:
-    await asyncio.wait(
-        {protocol.greeted, protocol.lost},
-        timeout=settings.patience.connect,
-        return_when=asyncio.FIRST_COMPLETED,
-    )
+    either: set[asyncio.Future[Any]] = {protocol.greeted, protocol.lost}
+    await asyncio.wait(either, timeout=settings.patience.connect, return_when=asyncio.FIRST_COMPLETED)
     if protocol.lost.done():
         raise protocol.lost.result()
     greeting = protocol.greeted.result() if protocol.greeted.done() else ""
