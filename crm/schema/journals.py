@@ -20,8 +20,8 @@ class ChangeLog(HasId, Base):
     record_kind: Mapped[str]
     record_id: Mapped[str]
     field: Mapped[str]
-    old: Mapped[Any | None] = mapped_column(JSONB)
-    new: Mapped[Any | None] = mapped_column(JSONB)
+    old: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    new: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     via: Mapped[str]  # form, call_window, api, import, command, journal
     request_id: Mapped[str | None]

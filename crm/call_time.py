@@ -1,0 +1,70 @@
+"""Call-time access: whose cards an agent may read because they ring or rang here (crm-model 11).
+
+While a call rings at an agent or is talked, the right follows from the call itself: nothing is written, so nothing has
+to be taken back when the ringing stops. After an answered call a grant keeps it for a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CompoundSelect, Select, func, select, union
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.schema.access import AccessGrant
+from crm.schema.communications import Call, Communication, Participation
+from crm.schema.parties import Affiliation, PartyPhone, PhoneNumber
+
+
+def call_time_parties(user_id: int) -> CompoundSelect[int | None]:
+    """Ids of the parties readable by a call of now, or by a grant that has not run out; some may be null."""
+    granted = select(AccessGrant.party_id).where(
+        AccessGrant.user_id == user_id, AccessGrant.until > func.statement_timestamp()
+    )
+    calls = _present_calls(user_id).cte("present_calls")
+    linked = select(Communication).join(calls, calls.c.id == Communication.id).subquery()
+    callers = (
+        select(PartyPhone.party_id)
+        .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
+        .join(calls, calls.c.customer_e164 == PhoneNumber.e164)
+        .where(PartyPhone.ended_at.is_(None))
+        .cte("callers")
+    )
+    firms = (
+        select(Affiliation.organisation_id)
+        .join(callers, callers.c.party_id == Affiliation.person_id)
+        .where(Affiliation.ended_at.is_(None))
+    )
+    return union(
+        granted, select(linked.c.party_id), select(linked.c.contact_id), select(callers.c.party_id), firms
+    )
+
+
+def _present_calls(user_id: int) -> Select[UUID, str | None]:
+    return (
+        select(Call.id, Call.customer_e164)
+        .join(Participation, Participation.call_id == Call.id)
+        .where(Call.ended_at.is_(None), Participation.user_id == user_id, Participation.left_at.is_(None))
+    )
+
+
+async def grant_after_call(
+    session: AsyncSession, *, user_id: int, party_ids: Iterable[int], call_id: UUID, until: datetime
+) -> None:
+    """Let an agent who answered go on reading the caller's cards until then; a repeat only moves the end."""
+    rows = [
+        {"user_id": user_id, "party_id": party_id, "reason": "call", "call_id": call_id, "until": until}
+        for party_id in sorted(set(party_ids))
+    ]
+    if not rows:
+        return
+    new = insert(AccessGrant).values(rows)
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=["user_id", "party_id", "reason", "call_id"],
+            set_={"until": func.greatest(AccessGrant.until, new.excluded.until)},
+        )
+    )

@@ -1,0 +1,157 @@
+"""The journals that every write leaves: change log, access log, outbox; in the transaction of the write itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.rights import Access
+from crm.schema.journals import AccessLog, ChangeLog, OutboxEvent
+
+SECRET_FIELDS: Final = frozenset({"password", "password_hash", "secret", "token", "token_hash"})
+HIDDEN: Final = "•••"  # that a secret changed is told, never what it was
+
+ACCESS_CHANNEL: Final = (
+    "ringcard_access"  # payload: the id of the user whose sessions, tokens or rights changed
+)
+DIRECTORY_CHANNEL: Final = "ringcard_directory"  # payload: what changed: connection, line, extension, profile
+
+
+async def record_change(
+    session: AsyncSession,
+    access: Access,
+    record_kind: str,
+    record_id: object,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    event: str | None = None,
+    via: str = "form",
+    request_id: str | None = None,
+) -> dict[str, tuple[Any, Any]]:
+    """Write down what changed, a row a field, and one outbox event. Returns field → (old, new); {} writes nothing.
+
+    Args:
+        before: None for a new record. after: None for a record that goes.
+        event: the outbox event's type; by default "party.created", "party.changed" or "party.deleted".
+        via: form, call_window, api, import, command.
+    """
+    fields = differing(before or {}, after or {})
+    if not fields:
+        return fields
+    common = {"record_kind": record_kind, "record_id": str(record_id), "actor_id": access.actor_id}
+    log = [
+        {
+            **common,
+            "field": name,
+            "old": _stored(name, old),
+            "new": _stored(name, new),
+            "via": via,
+            "request_id": request_id,
+        }
+        for name, (old, new) in fields.items()
+    ]
+    await session.execute(insert(ChangeLog), log)
+    verb = "created" if before is None else "deleted" if after is None else "changed"
+    await publish(
+        session,
+        access,
+        event or f"{record_kind}.{verb}",
+        record_kind,
+        record_id,
+        before=None if before is None else {name: _stored(name, old) for name, (old, _) in fields.items()},
+        after=None if after is None else {name: _stored(name, new) for name, (_, new) in fields.items()},
+    )
+    return fields
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Field → (old, new) where they differ; a field that one side lacks is None there."""
+    names = dict.fromkeys([*before, *after])
+    return {
+        name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    }
+
+
+async def publish(
+    session: AsyncSession,
+    access: Access,
+    event: str,
+    record_kind: str,
+    record_id: object,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """An outbox event: the only source of live events, webhooks and scenarios about records."""
+    row = {
+        "type": event,
+        "record_kind": record_kind,
+        "record_id": str(record_id),
+        "before": before,
+        "after": after,
+        "actor_id": access.actor_id,
+    }
+    await session.execute(insert(OutboxEvent), [row])
+
+
+async def log_access(
+    session: AsyncSession,
+    event: str,
+    access: Access | None,
+    *,
+    login: str | None = None,
+    from_address: str | None = None,
+    record_kind: str | None = None,
+    record_id: object = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """A row of the access log: sign-ins, refused ones, refused rights, exports, secrets and roles changed."""
+    row = {
+        "event": event,
+        "actor_id": access and access.actor_id,
+        "login": login or (access.login if access else None),
+        "from_address": from_address,
+        "record_kind": record_kind,
+        "record_id": None if record_id is None else str(record_id),
+        "detail": {name: _stored(name, value) for name, value in (detail or {}).items()},
+    }
+    await session.execute(insert(AccessLog), [row])
+
+
+async def notify(session: AsyncSession, channel: str, payload: object) -> None:
+    """Tell running programs at commit; the same payload twice in one transaction is told once."""
+    await session.execute(
+        text("select pg_notify(:channel, :payload)"), {"channel": channel, "payload": str(payload)}
+    )
+
+
+def _stored(name: str, value: Any) -> Any:
+    if name in SECRET_FIELDS:
+        return None if value is None else HIDDEN
+    return as_json(value)
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON can keep it."""
+    match value:
+        case Enum():
+            return value.value
+        case datetime() | date():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Mapping():
+            return {str(key): as_json(each) for key, each in value.items()}
+        case set() | frozenset():
+            return sorted(as_json(each) for each in value)
+        case list() | tuple():
+            return [as_json(each) for each in value]
+        case _:
+            return value

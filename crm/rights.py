@@ -1,0 +1,320 @@
+"""Rights: who may do what, and how far; one rule for lists, cards, search, counts, the API and live events.
+
+A *right* is "area.action" (or just "area"). A role grants it with a scope: none, own, team, all; the widest scope of a user's roles
+wins. `narrow` turns a scope into a condition of the query, so that nothing outside it is ever read; `Access.covers`
+is the same rule for values that are already in hand (a live event).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Final, TypeVarTuple
+
+from sqlalchemy import ColumnElement, Select, and_, any_, false, func, or_, select, true
+from sqlalchemy import inspect as inspect_model
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.call_time import call_time_parties
+from crm.errors import NotAllowed
+from crm.schema.access import Permission, Role, RoleAssignment, Team, TeamMembership, User
+from crm.schema.base import Base
+from crm.schema.communications import Call, Communication, Participation
+from crm.schema.journals import AccessLog, ChangeLog
+from crm.schema.parties import Party
+
+
+class Scope(IntEnum):
+    """How far a right reaches; a wider scope is greater."""
+
+    NONE = 0
+    OWN = 1
+    TEAM = 2
+    ALL = 3
+
+    @classmethod
+    def named(cls, name: str) -> Scope:
+        return cls[name.upper()]
+
+
+RIGHTS: Final = (
+    "party.read",
+    "party.create",
+    "party.edit",
+    "party.change_owner",
+    "party.merge",
+    "number.share",
+    "call.read",
+    "call.notes",
+    "recording.listen",
+    "live.board",
+    "live.own",
+    "export",
+    "import",
+    "connection.read",
+    "connection.manage",
+    "line.manage",
+    "extension.manage",
+    "user.read",
+    "user.manage",
+    "token.manage",
+    "journal.read",
+    "number.normalise",
+    "system.state",
+)
+
+
+def area_and_action(right: str) -> tuple[str, str]:
+    """A right as the permission table keeps it: "party.read" → ("party", "read"), "export" → ("export", "")."""
+    area, _, action = right.partition(".")
+    return area, action
+
+
+ROLE_CODES: Final = ("agent", "manager", "head", "telephony", "admin")
+
+# The first migration holds a literal copy (migrations never import changing code); a test compares the two.
+# A right that a role does not name is "none". Call-time access comes on top, see `call_time_parties`.
+DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "agent": {
+        "party.read": "own",
+        "party.create": "all",
+        "party.edit": "own",
+        "number.share": "all",
+        "call.read": "own",
+        "call.notes": "own",
+        "recording.listen": "own",
+        "live.own": "all",
+        "journal.read": "own",
+    },
+    "manager": {
+        "party.read": "team",
+        "party.create": "all",
+        "party.edit": "own",
+        "party.change_owner": "own",
+        "party.merge": "own",
+        "number.share": "all",
+        "call.read": "own",
+        "call.notes": "own",
+        "recording.listen": "own",
+        "live.own": "all",
+        "journal.read": "own",
+    },
+    "head": {
+        "party.read": "team",
+        "party.create": "all",
+        "party.edit": "team",
+        "party.change_owner": "team",
+        "party.merge": "team",
+        "number.share": "all",
+        "call.read": "team",
+        "call.notes": "team",
+        "recording.listen": "team",
+        "live.board": "team",
+        "live.own": "all",
+        "export": "all",
+        "journal.read": "team",
+    },
+    "telephony": {
+        "call.read": "all",
+        "live.board": "all",
+        "live.own": "all",
+        "connection.read": "all",
+        "connection.manage": "all",
+        "line.manage": "all",
+        "extension.manage": "all",
+        "journal.read": "own",
+        "number.normalise": "all",
+        "system.state": "all",
+    },
+    "admin": dict.fromkeys(RIGHTS, "all"),
+}
+
+CALL_TIME_RIGHTS: Final = frozenset(
+    {"party.read"}
+)  # what a ringing or answered call lets one do with its party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who asks, and what they may; loaded once per request or socket and asked everywhere."""
+
+    user_id: int  # 0: the program itself, on behalf of whoever runs the command
+    login: str
+    name: str
+    language: str = "ru"
+    time_zone: str | None = None
+    role_codes: frozenset[str] = frozenset()
+    team_id: int | None = None  # the primary team, given to what this user creates
+    team_ids: frozenset[int] = frozenset()  # own teams, and for a head the teams below
+    scopes: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    @property
+    def actor_id(self) -> int | None:
+        """The id to write into "by whom" columns; None for the command line."""
+        return self.user_id or None
+
+    def scope(self, right: str) -> Scope:
+        if right not in RIGHTS:
+            raise LookupError(f"There is no right {right!r}; crm.rights.RIGHTS lists them all.")
+        return self.scopes.get(right, Scope.NONE)
+
+    def may(self, right: str) -> bool:
+        return self.scope(right) is not Scope.NONE
+
+    def require(self, right: str) -> None:
+        """Call before anything is written or sent.
+
+        Raises:
+            NotAllowed: the right is missing.
+        """
+        if not self.may(right):
+            raise NotAllowed(right)
+
+    def covers(self, right: str, *, users: Iterable[int | None], teams: Iterable[int | None] = ()) -> bool:
+        """The rule of `narrow` for values in hand: records of these users and teams, seen from here."""
+        scope = self.scope(right)
+        if scope is Scope.ALL:
+            return True
+        is_own = scope >= Scope.OWN and self.user_id in set(users)
+        return is_own or (scope >= Scope.TEAM and not self.team_ids.isdisjoint(set(teams) - {None}))
+
+    def restricted_to(self, rights: Mapping[str, str] | None) -> Access:
+        """The same user with a token's subset: never more than the user has now."""
+        if rights is None:
+            return self
+        narrower = {
+            right: min(self.scopes[right], Scope.named(scope))
+            for right, scope in rights.items()
+            if right in self.scopes
+        }
+        return replace(self, scopes=MappingProxyType(narrower))
+
+
+def command_access(login: str = "ringcard") -> Access:
+    """Whoever may run the command on this machine may do everything; written down as nobody's act, via "command"."""
+    everything = MappingProxyType(dict.fromkeys(RIGHTS, Scope.ALL))
+    return Access(user_id=0, login=login, name=login, role_codes=frozenset({"admin"}), scopes=everything)
+
+
+async def access_of(session: AsyncSession, user_id: int) -> Access | None:
+    """What this user may do as of now; None if there is no such user or they are blocked."""
+    user = await session.scalar(select(User).where(User.id == user_id, User.status == "active"))
+    if user is None:
+        return None
+    role_codes, scopes = await _granted(session, user_id)
+    return Access(
+        user_id=user.id,
+        login=user.login,
+        name=user.name,
+        language=user.language,
+        time_zone=user.time_zone,
+        role_codes=role_codes,
+        team_id=user.team_id,
+        team_ids=await _team_ids(session, user_id),
+        scopes=scopes,
+    )
+
+
+async def _granted(session: AsyncSession, user_id: int) -> tuple[frozenset[str], Mapping[str, Scope]]:
+    rows = await session.execute(
+        select(Role.code, Permission.area, Permission.action, Permission.scope)
+        .join(RoleAssignment, RoleAssignment.role_id == Role.id)
+        .outerjoin(Permission, Permission.role_id == Role.id)
+        .where(RoleAssignment.user_id == user_id)
+    )
+    codes: set[str] = set()
+    scopes: dict[str, Scope] = {}
+    for code, area, action, scope in rows:
+        codes.add(code)
+        right = f"{area}.{action}" if action else area
+        if right in RIGHTS:  # a right of a newer version that was rolled back means nothing here
+            scopes[right] = max(scopes.get(right, Scope.NONE), Scope.named(scope))
+    return frozenset(codes), MappingProxyType(scopes)
+
+
+async def _team_ids(session: AsyncSession, user_id: int) -> frozenset[int]:
+    now = func.statement_timestamp()  # not the transaction's: it may have put the user in the team
+    memberships = select(TeamMembership.team_id, TeamMembership.is_head).where(
+        TeamMembership.user_id == user_id,
+        TeamMembership.valid_from <= now,
+        or_(TeamMembership.valid_to.is_(None), TeamMembership.valid_to > now),
+    )
+    teams = memberships.cte("teams", recursive=True)
+    below = select(Team.id, true()).join(teams, and_(Team.parent_id == teams.c.team_id, teams.c.is_head))
+    return frozenset(await session.scalars(select(teams.union(below).c.team_id)))
+
+
+Columns = TypeVarTuple("Columns")
+
+
+def narrow(query: Select[*Columns], access: Access, right: str, model: Any) -> Select[*Columns]:
+    """The query without the records outside this user's scope. `model`: a mapped class or an alias of one."""
+    return query.where(condition(access, right, model))
+
+
+def condition(access: Access, right: str, model: Any) -> ColumnElement[bool]:
+    """What `narrow` adds, for use inside a larger condition."""
+    scope = access.scope(right)
+    if scope is Scope.NONE:
+        return false()
+    if scope is Scope.ALL:
+        return true()
+    rule = _RULES.get(inspect_model(model).mapper.class_)
+    if rule is None:
+        raise LookupError(
+            f"{right} is given for {scope.name.lower()} records, but {model} has no owner to tell them by."
+        )
+    return rule(access, right, scope, model)
+
+
+def _party_rule(access: Access, right: str, scope: Scope, party: Any) -> ColumnElement[bool]:
+    ways: list[ColumnElement[bool]] = [
+        party.owner_id == access.user_id,
+        and_(party.owner_id.is_(None), party.created_by == access.user_id),
+    ]
+    if scope is Scope.TEAM and access.team_ids:
+        ways.append(party.team_id.in_(access.team_ids))
+    if right in CALL_TIME_RIGHTS:
+        # An array, not IN (…): computed once, and usable as an index condition beside the other ways.
+        ids = call_time_parties(access.user_id)
+        ways.append(party.id == any_(func.array(ids.scalar_subquery())))
+    return or_(*ways)
+
+
+def _communication_rule(access: Access, right: str, scope: Scope, communication: Any) -> ColumnElement[bool]:
+    ways = [communication.user_id == access.user_id, _took_part(access, scope, communication.id)]
+    if scope is Scope.TEAM and access.team_ids:
+        ways.append(communication.team_id.in_(access.team_ids))
+    return or_(*ways)
+
+
+def _call_rule(access: Access, right: str, scope: Scope, call: Any) -> ColumnElement[bool]:
+    return _took_part(access, scope, call.id)
+
+
+def _took_part(access: Access, scope: Scope, call_id: Any) -> ColumnElement[bool]:
+    mine: ColumnElement[bool] = Participation.user_id == access.user_id
+    if scope is Scope.TEAM and access.team_ids:
+        mine = or_(mine, Participation.team_id.in_(access.team_ids))
+    return select(Participation.id).where(Participation.call_id == call_id, mine).exists()
+
+
+def _journal_rule(access: Access, right: str, scope: Scope, journal: Any) -> ColumnElement[bool]:
+    mine: ColumnElement[bool] = journal.actor_id == access.user_id
+    if scope is not Scope.TEAM or not access.team_ids:
+        return mine
+    colleagues = select(TeamMembership.user_id).where(
+        TeamMembership.team_id.in_(access.team_ids), TeamMembership.valid_to.is_(None)
+    )
+    return or_(mine, journal.actor_id.in_(colleagues))
+
+
+_RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], ColumnElement[bool]]]] = {
+    Party: _party_rule,
+    Communication: _communication_rule,
+    Call: _call_rule,
+    ChangeLog: _journal_rule,
+    AccessLog: _journal_rule,
+}
