@@ -1,0 +1,380 @@
+"""Who is calling: a presented number in, everyone who answers to it out. Looking up creates nothing, and picks nobody.
+
+Rights are not asked here: an agent must know who calls; what the window then shows is for `crm.rights` to say.
+One statement answers: an index look-up of the number, then the cards of its owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cti.numbers import Number, NumberKind
+
+MOST_CANDIDATES = 50  # shown; `owners` counts all
+MOST_EARLIER_CALLS = 1000  # counted; more is "more"
+NOTE_CHARACTERS = 200
+
+
+class MatchOutcome(StrEnum):
+    """What a look-up came to; stored with the call as its match status."""
+
+    MATCHED = "matched"
+    AMBIGUOUS = "ambiguous"
+    UNKNOWN = "unknown"
+    HIDDEN = "hidden"
+    INTERNAL = "internal"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a look-up came out so: a code for the catalogues, and the value it speaks of."""
+
+    code: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCommunication:
+    """The latest finished communication with a party."""
+
+    at: datetime
+    kind: str  # call, email, …
+    direction: str  # in, out, none
+    seconds: float | None  # of talk, for a call
+    disposition: str | None
+    note: str | None  # the last line that an agent wrote about it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedParty:
+    """A candidate. For a contact of an organisation `id` is the organisation and `contact_id` the person who calls."""
+
+    id: int
+    number: int
+    type: str  # person, organisation
+    name: str
+    kinds: tuple[str, ...]  # codes of active kinds, in their order
+    former_kinds: tuple[str, ...]  # codes of kinds that ended and did not begin again
+    lifecycle: str  # unqualified, active, archived
+    owner_id: int | None  # the responsible user
+    owner_name: str | None
+    team_id: int | None
+    contact_id: int | None
+    contact_name: str | None
+    position: str | None
+    is_primary: bool  # the contact is the organisation's primary one
+    organisations: tuple[tuple[int, str], ...]  # (id, name) of every one this candidate is, or works for
+    do_not_call: bool
+    last_talk_at: datetime | None
+    last: LastCommunication | None
+
+    @property
+    def number_owner_id(self) -> int:
+        """The party in whose hands the number is."""
+        return self.id if self.contact_id is None else self.contact_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchResult:
+    """Everything a look-up tells; `parties` best first, which is an order and not a choice."""
+
+    outcome: MatchOutcome
+    reasons: tuple[Reason, ...] = ()
+    e164: str | None = None
+    parties: tuple[MatchedParty, ...] = ()
+    owners: int = 0  # how many there are, when more than are shown
+    organisation_id: int | None = None  # several owners, all of this one organisation
+    organisation_name: str | None = None
+    colleague_id: int | None = None
+    colleague_name: str | None = None  # or the name of our own line that calls
+    former: tuple[str, ...] = ()  # names of former owners, latest first
+    is_spam: bool = False
+    number_note_id: int | None = None
+    earlier_calls: int = 0
+    calls_last_hour: int = 0
+    last_call_at: datetime | None = None
+
+    @property
+    def link(self) -> tuple[int | None, int | None]:
+        """(party, contact) that a call is linked to without asking anybody; (None, None) if someone must choose."""
+        if self.outcome is MatchOutcome.MATCHED:
+            return self.parties[0].id, self.parties[0].contact_id
+        return self.organisation_id, None
+
+
+async def find_by_number(
+    session: AsyncSession,
+    number: Number,
+    *,
+    line_id: int | None = None,
+    connection_id: int | None = None,
+    at: datetime | None = None,
+) -> MatchResult:
+    """Who answers to this number at a moment (by default: now). Never raises on an odd number.
+
+    Args:
+        line_id, connection_id: where the number came in: for extensions, and for digits that mean something there only.
+    """
+    match number.kind:
+        case NumberKind.HIDDEN:
+            return MatchResult(outcome=MatchOutcome.HIDDEN, reasons=(Reason("no_number"),))
+        case NumberKind.INTERNAL if _is_plain(number.digits):
+            return await _find_colleague(session, number.digits or "", connection_id, at)
+        case NumberKind.E164 if _is_plain(number.e164):
+            return await _find_owners(session, OWNERS_BY_E164, number, line_id, connection_id, at)
+        case NumberKind.LOCAL if _is_plain(number.digits):
+            return await _find_owners(session, OWNERS_BY_DIGITS, number, line_id, connection_id, at)
+        case NumberKind.SERVICE:
+            reason = Reason("service_number", number.digits or "")
+        case _:
+            reason = Reason("not_a_number", number.presented)
+    return MatchResult(outcome=MatchOutcome.UNKNOWN, reasons=(reason,))
+
+
+def _is_plain(number: str | None) -> bool:
+    return number is not None and number.isascii() and number.removeprefix("+").isdecimal()
+
+
+COLLEAGUE = text(
+    """
+    select u.id, u.name
+    from extension e
+    left join extension_assignment a on a.extension_id = e.id and a.valid_from <= coalesce(:at, now())
+        and (a.valid_to is null or a.valid_to > coalesce(:at, now()))
+    left join app_user u on u.id = a.user_id
+    where e.connection_id = :connection_id and e.digits = :digits
+    """
+)
+
+
+async def _find_colleague(
+    session: AsyncSession, digits: str, connection_id: int | None, at: datetime | None
+) -> MatchResult:
+    values = {"digits": digits, "connection_id": connection_id, "at": at}
+    row = (await session.execute(COLLEAGUE, values)).first()
+    return MatchResult(
+        outcome=MatchOutcome.INTERNAL,
+        reasons=(Reason("extension", digits),),
+        colleague_id=row.id if row else None,
+        colleague_name=row.name if row else None,
+    )
+
+
+def _owners_statement(condition: str) -> TextClause:
+    """One row per active owner of the number (at least one), each with what is known of the number itself."""
+    return text(
+        f"""
+        with asked as (select cast(:e164 as text) as e164, coalesce(cast(:at as timestamptz), now()) as at),
+        found as (select id, is_spam from phone_number n where {condition}),
+        note as (
+            select id, kind from number_note, asked
+            where (number_note.e164 = :e164 or (pattern is not null and asked.e164 like pattern))
+                and (until is null or until > asked.at)
+            order by array_position(array['own', 'ignored', 'spam', 'emergency'], kind), id limit 1
+        ),
+        earlier as (
+            select count(*) as calls, max(started_at) as last_at,
+                count(*) filter (where started_at > (select at from asked) - interval '1 hour') as last_hour
+            from (
+                select started_at from call
+                where customer_e164 = :e164 and joined_into_id is null and started_at <= (select at from asked)
+                order by started_at desc limit {MOST_EARLIER_CALLS}
+            ) calls
+        ),
+        hands as (
+            select p.id, p.type, p.display_name, p.sort_name, p.last_talk_at, p.do_not_call,
+                pp.extension, pp.ended_at, pp.do_not_call as number_do_not_call
+            from found join party_phone pp on pp.number_id = found.id join party p on p.id = pp.party_id
+            where p.merged_into_id is null and p.deleted_at is null
+        )
+        select (select is_spam from found) as number_is_spam,
+            (select array_agg(display_name order by ended_at desc) from hands where ended_at is not null) as former,
+            (select name from line where line.e164 = :e164 and deleted_at is null order by id limit 1) as line_name,
+            note.id as note_id, note.kind as note_kind, earlier.calls, earlier.last_at, earlier.last_hour,
+            owner.*
+        from earlier left join note on true left join lateral ({OWNER}) owner on true
+        """  # noqa: S608 - put together from constants of this module
+    )
+
+
+OWNER = f"""
+    select hand.id as hand_id, hand.extension, hand.do_not_call or hand.number_do_not_call as do_not_call,
+        hand.last_talk_at, count(*) over () as owners,
+        card.id, card.number, card.type, card.display_name, card.lifecycle, card.owner_id, card.team_id,
+        u.name as owner_name, hand.display_name as hand_name, job.position, coalesce(job.is_primary, false) as is_primary,
+        case hand.type when 'organisation' then array[hand.id] else work.organisation_ids end as organisation_ids,
+        case hand.type when 'organisation' then array[hand.display_name] else work.organisation_names
+        end as organisation_names,
+        array(
+            select k.code from party_kind_assignment a join party_kind k on k.id = a.kind_id
+            where a.party_id = card.id and a.status <> 'ended' order by k.position, k.id
+        ) as kinds,
+        array(
+            select distinct k.code from party_kind_assignment a join party_kind k on k.id = a.kind_id
+            where a.party_id = card.id and a.status = 'ended' order by k.code
+        ) as ended_kinds,
+        latest.started_at as latest_at, latest.kind as latest_kind, latest.direction as latest_direction,
+        latest.talk_seconds, latest.disposition, latest.note
+    from hands hand
+    left join lateral (
+        select array_agg(o.id order by o.id) as organisation_ids,
+            array_agg(o.display_name order by o.id) as organisation_names, case
+            when exists (
+                select from party_kind_assignment k where k.party_id = hand.id and k.status <> 'ended'
+            ) then null
+            when count(*) = 1 then min(a.organisation_id)
+            when count(*) filter (where a.is_primary) = 1 then min(a.organisation_id) filter (where a.is_primary)
+        end as organisation_id
+        from affiliation a join party o on o.id = a.organisation_id
+        where a.person_id = hand.id and a.ended_at is null and o.merged_into_id is null and o.deleted_at is null
+    ) work on hand.type = 'person'
+    left join affiliation job
+        on job.person_id = hand.id and job.organisation_id = work.organisation_id and job.ended_at is null
+    join party card on card.id = coalesce(work.organisation_id, hand.id)
+    left join app_user u on u.id = card.owner_id
+    left join lateral (
+        select c.started_at, c.kind, c.direction, call.talk_seconds, call.disposition, coalesce((
+            select note.text from call_note note where note.call_id = c.id and note.text <> ''
+            order by note.updated_at desc limit 1
+        ), c.summary) as note
+        from (
+            (select * from communication where party_id = card.id order by started_at desc, id desc limit 3)
+            union
+            (select * from communication where contact_id = hand.id order by started_at desc, id desc limit 3)
+        ) c left join call on call.id = c.id
+        where c.ended_at is not null and call.joined_into_id is null
+        order by c.started_at desc, c.id desc limit 1
+    ) latest on true
+    where hand.ended_at is null
+    order by hand.last_talk_at desc nulls last, is_primary desc, hand.sort_name collate "C", hand.id
+    limit {MOST_CANDIDATES}
+"""  # noqa: S608 - the constant above
+OWNERS_BY_E164 = _owners_statement("n.e164 = :e164")
+OWNERS_BY_DIGITS = _owners_statement(
+    "n.local_digits = :digits and coalesce(n.profile_id, 0) = coalesce((select coalesce(l.profile_id, c.profile_id) "
+    "from pbx_connection c left join line l on l.id = :line_id where c.id = :connection_id), 0)"
+)
+
+
+async def _find_owners(
+    session: AsyncSession,
+    statement: TextClause,
+    number: Number,
+    line_id: int | None,
+    connection_id: int | None,
+    at: datetime | None,
+) -> MatchResult:
+    values: dict[str, Any] = {"e164": number.e164, "at": at}
+    if statement is OWNERS_BY_DIGITS:
+        values |= {"digits": number.digits, "line_id": line_id, "connection_id": connection_id}
+    rows = (await session.execute(statement, values)).all()
+    return _judge(number, rows)
+
+
+def _judge(number: Number, rows: Sequence[Row[Any]]) -> MatchResult:
+    """One outcome out of everything that is known of a number."""
+    known = rows[0]
+    owners = _behind_extension(number.extension, [row for row in rows if row.hand_id is not None])
+    parties = tuple(map(_matched_party, owners))
+    outcome, reasons = _outcome(number, known, parties)
+    is_for_us = outcome not in (MatchOutcome.INTERNAL, MatchOutcome.IGNORED)
+    organisation = _common_organisation(parties) if outcome is MatchOutcome.AMBIGUOUS else None
+    if organisation is not None:
+        reasons += (Reason("one_organisation", organisation[1]),)
+    is_spam = bool(known.number_is_spam) or known.note_kind == "spam"
+    former = tuple(dict.fromkeys(known.former or ()))
+    return MatchResult(
+        outcome=outcome,
+        reasons=reasons
+        + ((Reason("spam"),) if is_spam else ())
+        + ((Reason("former_owner", former[0]),) if former and not parties else ()),
+        e164=number.e164,
+        parties=parties if is_for_us else (),
+        owners=(len(owners) if number.extension else owners[0].owners) if owners and is_for_us else 0,
+        organisation_id=organisation[0] if organisation else None,
+        organisation_name=organisation[1] if organisation else None,
+        colleague_name=known.line_name,
+        former=former,
+        is_spam=is_spam,
+        number_note_id=known.note_id,
+        earlier_calls=known.calls,
+        calls_last_hour=known.last_hour,
+        last_call_at=known.last_at,
+    )
+
+
+def _outcome(
+    number: Number, known: Row[Any], parties: Sequence[MatchedParty]
+) -> tuple[MatchOutcome, tuple[Reason, ...]]:
+    presented = number.e164 or number.digits or ""
+    if known.line_name is not None or known.note_kind == "own":
+        return MatchOutcome.INTERNAL, (Reason("own_line", known.line_name or presented),)
+    if known.note_kind == "ignored":
+        return MatchOutcome.IGNORED, (Reason("ignored", presented),)
+    match parties:
+        case []:
+            return MatchOutcome.UNKNOWN, (Reason("no_owner", presented),)
+        case [only]:
+            return MatchOutcome.MATCHED, (Reason("one_owner", only.contact_name or only.name),)
+        case several:
+            return MatchOutcome.AMBIGUOUS, (Reason("several_owners", str(len(several))),)
+
+
+def _behind_extension(extension: str | None, owners: list[Row[Any]]) -> list[Row[Any]]:
+    """With an extension: the owners of exactly that one, else those of the bare number. Without: all of them."""
+    if not extension:
+        return owners
+    exact = [row for row in owners if row.extension == extension]
+    return exact or [row for row in owners if row.extension == ""]
+
+
+def _common_organisation(parties: Sequence[MatchedParty]) -> tuple[int, str] | None:
+    """The one organisation, with its name, that all candidates are or work for."""
+    common = frozenset.intersection(*(frozenset(party.organisations) for party in parties))
+    return next(iter(common)) if len(common) == 1 else None
+
+
+def _matched_party(row: Row[Any]) -> MatchedParty:
+    is_contact = row.hand_id != row.id
+    return MatchedParty(
+        id=row.id,
+        number=row.number,
+        type=row.type,
+        name=row.display_name,
+        kinds=tuple(row.kinds),
+        former_kinds=tuple(code for code in row.ended_kinds if code not in row.kinds),
+        lifecycle=row.lifecycle,
+        owner_id=row.owner_id,
+        owner_name=row.owner_name,
+        team_id=row.team_id,
+        contact_id=row.hand_id if is_contact else None,
+        contact_name=row.hand_name if is_contact else None,
+        position=row.position,
+        is_primary=row.is_primary,
+        organisations=tuple(zip(row.organisation_ids or (), row.organisation_names or (), strict=True)),
+        do_not_call=row.do_not_call,
+        last_talk_at=row.last_talk_at,
+        last=_last_communication(row),
+    )
+
+
+def _last_communication(row: Row[Any]) -> LastCommunication | None:
+    if row.latest_at is None:
+        return None
+    lines = [line.strip() for line in (row.note or "").splitlines() if line.strip()]
+    return LastCommunication(
+        at=row.latest_at,
+        kind=row.latest_kind,
+        direction=row.latest_direction,
+        seconds=row.talk_seconds,
+        disposition=row.disposition,
+        note=lines[-1][:NOTE_CHARACTERS] if lines else None,
+    )
