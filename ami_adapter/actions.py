@@ -92,11 +92,6 @@ def login_in_clear(user: str, secret: str, event_classes: tuple[str, ...]) -> Ac
     return Action("Login", (("Username", user), ("Secret", secret), ("Events", event_mask(event_classes))))
 
 
-def logoff() -> Action:
-    """Say good-bye."""
-    return Action("Logoff")
-
-
 def list_commands() -> Action:
     """Ask what this account may do; Asterisk names nothing else."""
     return Action("ListCommands")
@@ -167,16 +162,6 @@ def hang_up(channel: str, *, cause: int = 16) -> Action:
     if not 0 <= cause <= 127:
         raise UnsafeActionText("Cause", "a hangup cause is between 0 and 127")
     return Action("Hangup", (("Channel", channel), ("Cause", str(cause))))
-
-
-def bridge_info(bridge_id: str) -> Action:
-    """Ask who is in one bridge.
-
-    Raises:
-        UnsafeActionText: not a bridge's id.
-    """
-    _check(_CHANNEL_ID, "BridgeUniqueid", bridge_id, "a bridge id is letters, digits, - and _")
-    return Action("BridgeInfo", (("BridgeUniqueid", bridge_id),))
 
 
 def agents_channel(extension: str, how: ClickToCall) -> str:

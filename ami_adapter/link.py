@@ -22,7 +22,7 @@ class Patience:
     action: float = 5.0  # also: between two messages of one long answer
     ping: float = 3.0
     silence: float = 10.0  # without a byte: the peer is dead
-    boot: float = 5.0  # for FullyBooted after the login, then we ask all the same
+    boot: float = 2.0  # for FullyBooted after the login, then we ask all the same
     retry_first: float = 1.0
     retry_longest: float = 30.0
     retry_refused: float = 60.0

@@ -43,7 +43,7 @@ class AmiSession:
         self._settings = settings
         self._manager = manager
         self._protocol = protocol
-        self.pbx_version = greeting.removeprefix(GREETING)
+        self.ami_version = greeting.removeprefix(GREETING)
         self.lost = protocol.lost
 
     @classmethod
@@ -136,6 +136,15 @@ class AmiSession:
         except AmiError:
             return  # too many pending, or just lost: silence tells
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def version_of(session: AmiSession) -> str:
+    """Asterisk's version if the account may ask for it, else what the greeting says of the manager."""
+    try:
+        answer = await session.act(Action("CoreSettings"))
+    except AmiActionRefused:
+        return f"AMI {session.ami_version}"
+    return answer.message.get("AsteriskVersion", "") or f"AMI {session.ami_version}"
 
 
 async def _connect(manager: Manager, settings: AmiSettings) -> None:
