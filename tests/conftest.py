@@ -1,12 +1,24 @@
-"""What holds for every test: on a build machine (CI=true) a test that did not run has not passed."""
+"""What holds for every test: no settings from outside, no clock in laws, and on a build machine no test left out."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
+from cti.daemon.settings import NAMES
 from tests.tools import is_build_machine
+
+for name in ("config", *NAMES):
+    os.environ.pop(f"RINGCARD_{name.upper()}", None)
+
+# A busy machine is slow without anything being wrong.
+hypothesis.settings.register_profile(
+    "ringcard", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("ringcard")
 
 pytest_plugins = ["tests.database"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -141,3 +142,16 @@ def test_the_gate_of_the_build_machine_can_be_run() -> None:
     gate = ROOT / ".ci/run"
     assert gate.stat().st_mode & 0o111
     assert "make test" in gate.read_text("utf-8")
+
+
+def test_an_old_python_is_refused_with_the_reason(tmp_path: Path) -> None:
+    tried = subprocess.run(
+        [str(ROOT / "tools/make_venv.sh"), str(tmp_path / "venv")],
+        env={**os.environ, "PYTHON": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode != 0
+    assert "needs Python 3.11 or newer" in tried.stderr
+    assert not (tmp_path / "venv").exists()
