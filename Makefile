@@ -18,8 +18,9 @@ help:
 	@echo "make clean     remove .venv and caches; ./data stays"
 
 install: $(VENV)/.installed
+	@echo "ringcard is installed: $(BIN)/ringcard"
 
-run: install
+run: $(VENV)/.installed
 	@exec $(BIN)/ringcard demo
 
 test: $(VENV)/.installed-dev

@@ -67,7 +67,7 @@ def test_every_direct_dependency_has_its_reason_and_licence() -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_everything_locked_has_hashes(name: str) -> None:
+def test_t32_everything_locked_has_hashes(name: str) -> None:
     assert [package for package, (_, hashes) in locked(name).items() if not hashes] == []
 
 
