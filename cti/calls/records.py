@@ -83,6 +83,7 @@ class Participation:
     left_at: datetime | None = None
     result: ParticipationResult | None = None  # None while it is still open
     is_first_answer: bool = False
+    has_rung: bool = False  # its telephone rang; known also where the source tells no times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,9 @@ class CallRecord:
     state: CallState
     origin: Origin = Origin.LIVE
     customer_number: str | None = None  # as presented or dialled; None when withheld or internal
+    customer_number_sent: str | None = (
+        None  # outbound: as handed to the line, without our own dialling prefixes
+    )
     customer_name: str | None = None  # the network's text, never trusted
     did: str | None = None  # our number that was called, as the provider sent it
     queue: str | None = None
@@ -135,10 +139,14 @@ class CallRecord:
     queued_at: datetime | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
-    ring_seconds: float | None = None  # first ring at a person (or dialling) to the answer or the end
+    ring_seconds: float | None = (
+        None  # the caller's first sign (or our dialling) to the answer, mailbox or end
+    )
     wait_seconds: float | None = None  # entering the queue, or first ring, to the answer or hanging up
     talk_seconds: float | None = None  # bridged time without hold
-    hold_seconds: float | None = None
+    hold_seconds: float | None = (
+        None  # after the answer nobody talked to the customer: hold, transfer, parking
+    )
     recording_file: str | None = None
     participations: tuple[Participation, ...] = ()
     legs: tuple[Leg, ...] = ()

@@ -1,0 +1,231 @@
+"""Which endpoint is a colleague's telephone, and which is a line to the outside: learned from the stream itself.
+
+An endpoint's name need not be its extension, and nothing in a stream says "trunk". What does tell:
+
+- the PBX itself: hints and queue members are telephones; what we were told (lines, extensions) is certain;
+- how it is called: a line is handed a number (`+79161234567@trunk-b`), a telephone is called by its own name;
+- who calls on it: a telephone always presents the same short number, a line presents outside numbers, many of them;
+- where it enters the dialplan: telephones share a context, lines share another.
+
+Every piece of evidence counts once for an endpoint, however often it is seen, so a repeated stream changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import Enum
+
+MAX_ENDPOINTS = 20_000  # the oldest is forgotten beyond that: hostile names cannot fill the memory
+MAX_EXTENSION_DIGITS = 6
+MIN_OUTSIDE_DIGITS = 7
+STRONG = 20  # from here on an endpoint tells what its context is for
+
+LINE_WORDS = re.compile(
+    r"trunk|gateway|\bgw|provider|pstn|goip|gsm|\bdid\b|incoming|inbound|external|outside", re.I
+)
+PHONE_WORDS = re.compile(
+    r"internal|\blocal|phone|office|users?\b|agents?\b|extensions?\b|employee|staff", re.I
+)
+NOT_OUTSIDE = re.compile(r"[*#]")
+NON_NUMBER = re.compile(r"[^0-9]")
+
+
+class Role(Enum):
+    """What an endpoint is."""
+
+    PHONE = "phone"
+    LINE = "line"
+    UNKNOWN = "unknown"
+
+
+def is_outside_number(number: str) -> bool:
+    """Long enough to be reached over a line only; `*72…` is a feature code, whatever follows."""
+    if not number or NOT_OUTSIDE.search(number):
+        return False
+    plain = number.removeprefix("+")
+    return plain.isdigit() and len(plain) >= MIN_OUTSIDE_DIGITS
+
+
+def is_short_number(number: str) -> bool:
+    """It may be an extension: two to six digits."""
+    return number.isascii() and number.isdigit() and 2 <= len(number) <= MAX_EXTENSION_DIGITS
+
+
+def is_same_number(one: str, other: str) -> bool:
+    """Equal but for prefixes: 89161234567, +79161234567, 9161234567."""
+    tails = NON_NUMBER.sub("", one)[-MIN_OUTSIDE_DIGITS:], NON_NUMBER.sub("", other)[-MIN_OUTSIDE_DIGITS:]
+    return tails[0] == tails[1] and len(tails[0]) == MIN_OUTSIDE_DIGITS
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """What is known of one endpoint; positive evidence says line, negative says telephone."""
+
+    name: str
+    evidence: dict[str, int] = field(default_factory=dict)
+    score: int = 0
+    told_extension: str = ""  # by a hint, a queue member, or an administrator
+    own_number: str = ""  # the short number it bears when it is called: configured on the PBX
+    presented: str = ""  # the short number it presents when it calls
+    callers: set[str] = field(default_factory=set)
+    context: str = ""
+    is_counted: bool = False  # among the endpoints that tell what a context is for
+
+    @property
+    def resource(self) -> str:
+        """The name without its technology: "101" of "PJSIP/101"."""
+        return self.name.partition("/")[2]
+
+    def note(self, what: str, weight: int) -> None:
+        """Add a piece of evidence, once."""
+        if what not in self.evidence:
+            self.evidence[what] = weight
+            self.score += weight
+
+
+class Endpoints:
+    """All endpoints of one PBX, and what they are."""
+
+    def __init__(
+        self,
+        *,
+        extensions: Collection[str] = (),
+        lines: Collection[str] = (),
+        internal_pattern: str | None = None,
+    ) -> None:
+        """Extensions are numbers of telephones; lines are endpoint names ("PJSIP/trunk-a", "trunk-a") or our numbers.
+
+        A pattern, matched against the whole extension, decides alone.
+        """
+        self._endpoints: dict[str, Endpoint] = {}
+        self._contexts: dict[str, int] = {}
+        self._extensions = frozenset(extensions)
+        self._lines = frozenset(lines)
+        self._internal = re.compile(internal_pattern) if internal_pattern else None
+
+    # -- what is seen --------------------------------------------------------------------------------------------
+
+    def note_known(self, endpoint: str, extension: str) -> None:
+        """The PBX says that this is a telephone."""
+        known = self._named(endpoint)
+        known.note("named as a telephone", -100 if extension else -60)
+        known.told_extension = known.told_extension or extension
+
+    def note_called(self, endpoint: str, own_number: str, context: str) -> None:
+        """The PBX made a channel to call it; the number it bears at birth is its configured one."""
+        known = self._named(endpoint)
+        self._note_context(known, context)
+        if is_short_number(own_number) and not known.own_number:
+            known.own_number = own_number
+            known.note("bears a short number", -15)
+        self._count(known)
+
+    def note_dialled(self, endpoint: str, number: str) -> None:
+        """The PBX began to dial it, handing it this number or none."""
+        known = self._named(endpoint)
+        if number and number != known.resource:
+            known.note("was handed a number", 50)
+        else:
+            known.note("was called by its own name", -30)
+        self._count(known)
+
+    def note_caller(self, endpoint: str, presented: str, dialled: str, context: str) -> None:
+        """It called the PBX, presenting one number and dialling another."""
+        known = self._named(endpoint)
+        self._note_context(known, context)
+        if len(known.callers) < 3 and presented:
+            known.callers.add(presented)
+        if len(known.callers) > 1:
+            known.note("presents several numbers", 40)
+        if is_outside_number(presented):
+            known.note("presents an outside number", 12)
+        elif is_short_number(presented):
+            known.note("presents a short number", -10)
+            known.presented = known.presented or presented
+        elif is_outside_number(dialled):
+            known.note("presents no number but dials one", 8)
+        if presented and presented == known.resource and not is_outside_number(presented):
+            known.note("presents its own name", -15)
+        if dialled.startswith("*") or is_short_number(dialled):
+            known.note("dials short numbers", -5)
+        if NON_NUMBER.sub("", dialled) and dialled in self._lines:
+            known.note("delivers a number of ours", 60)
+        self._count(known)
+
+    def note_number_went_out(self, endpoint: str) -> None:
+        """The number it dialled was handed to a line: it is a telephone that called out."""
+        self._named(endpoint).note("dialled out", -40)
+
+    def _note_context(self, known: Endpoint, context: str) -> None:
+        if context and not known.context:
+            known.context = context
+            if LINE_WORDS.search(context):
+                known.note("enters where lines do", 8)
+            elif PHONE_WORDS.search(context):
+                known.note("enters where telephones do", -8)
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    def role_of(self, endpoint: str) -> Role:
+        """Telephone or line, as far as is known by now."""
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            return Role.UNKNOWN
+        if self._internal is not None:
+            return Role.PHONE if any(map(self._internal.fullmatch, self._numbers(known))) else Role.LINE
+        score = self._told(known) or known.score + self._by_neighbours(known)
+        if score == 0:
+            return Role.UNKNOWN
+        return Role.LINE if score > 0 else Role.PHONE
+
+    def extension_of(self, endpoint: str) -> str:
+        """The extension of a telephone: as told, as configured on it, its name, or as it presents itself."""
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            return endpoint.partition("/")[2]
+        numbers = self._numbers(known)
+        if self._internal is not None:
+            numbers = [number for number in numbers if self._internal.fullmatch(number)] or numbers
+        return numbers[0]
+
+    def _numbers(self, known: Endpoint) -> list[str]:
+        """Everything that may be the extension, likeliest first; never empty."""
+        own_name = known.resource if is_short_number(known.resource) else ""
+        candidates = (known.told_extension, known.own_number, own_name, known.presented, known.resource)
+        return [candidate for candidate in candidates if candidate] or [known.name]
+
+    def _told(self, known: Endpoint) -> int:
+        if known.name in self._lines or known.resource in self._lines:
+            return 1000
+        return -1000 if self._extensions and self._numbers(known)[0] in self._extensions else 0
+
+    def _by_neighbours(self, known: Endpoint) -> int:
+        """Endpoints that enter the dialplan at the same place are mostly of one kind."""
+        balance = self._contexts.get(known.context, 0)
+        return 0 if balance == 0 or known.is_counted else (9 if balance > 0 else -9)
+
+    def _count(self, known: Endpoint) -> None:
+        """Once its kind is clear, an endpoint tells what its context is for."""
+        if (
+            known.context
+            and not known.is_counted
+            and abs(known.score) >= STRONG
+            and len(self._contexts) < 1000
+        ):
+            known.is_counted = True
+            sign = 1 if known.score > 0 else -1
+            self._contexts[known.context] = self._contexts.get(known.context, 0) + sign
+
+    def _named(self, endpoint: str) -> Endpoint:
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            if len(self._endpoints) >= MAX_ENDPOINTS:
+                del self._endpoints[next(iter(self._endpoints))]
+            known = self._endpoints[endpoint] = Endpoint(endpoint)
+            if is_short_number(known.resource):
+                known.note("is named like an extension", -20)
+            elif is_outside_number(known.resource) or LINE_WORDS.search(known.resource):
+                known.note("is named like a line", 10)
+        return known
