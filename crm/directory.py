@@ -1,0 +1,208 @@
+"""The directory as the live path reads it: one frozen value, taken at start and after every change.
+
+A ringing call must not wait for the database, so everything about lines, extensions and numbering is here in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.numbering import as_profile
+from crm.schema.access import Team, User
+from crm.schema.telephony import (
+    Extension,
+    ExtensionAssignment,
+    ExtensionEndpoint,
+    Line,
+    NumberNote,
+    PbxConnection,
+)
+from crm.schema.telephony import NumberingProfile as ProfileRow
+from cti.numbers import DEFAULT_PROFILE, NumberingProfile, to_e164
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryLine:
+    """An outside number of ours."""
+
+    id: int
+    connection_id: int
+    e164: str
+    presented: str
+    name: str
+    colour: str | None
+    team_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryExtension:
+    """An extension and whoever sits there at this moment."""
+
+    id: int
+    connection_id: int
+    digits: str
+    endpoints: tuple[str, ...]
+    user_id: int | None
+    user_name: str | None
+    team_id: int | None
+    team_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDirectory:
+    """What one connection means."""
+
+    id: int
+    name: str
+    kind: str
+    is_enabled: bool
+    time_zone: str | None
+    profile: NumberingProfile  # with the extensions of this connection
+    profile_id: int | None
+    lines: Mapping[str, DirectoryLine]  # by E.164
+    extensions: Mapping[str, DirectoryExtension]  # by digits
+    extension_of_endpoint: Mapping[str, str]  # "PJSIP/ivanov" → "101"; only where it is not the digits
+
+    def line(self, presented: str | None) -> DirectoryLine | None:
+        """The line that was called, in whatever form the provider sends its number."""
+        if not presented:
+            return None
+        number = to_e164(presented, self.profile)
+        found = self.lines.get(number.e164 or "")
+        return found or next((line for line in self.lines.values() if line.presented == presented), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """All connections as of one moment."""
+
+    connections: Mapping[int, ConnectionDirectory] = field(default_factory=lambda: MappingProxyType({}))
+    own_numbers: frozenset[str] = frozenset()  # E.164: a line is never matched as a caller
+
+    def extension(self, connection_id: int, digits: str) -> DirectoryExtension | None:
+        connection = self.connections.get(connection_id)
+        return connection.extensions.get(digits) if connection else None
+
+    def extensions_of(self, user_id: int) -> tuple[DirectoryExtension, ...]:
+        """Where this user's calls ring."""
+        return tuple(
+            extension
+            for connection in self.connections.values()
+            for extension in connection.extensions.values()
+            if extension.user_id == user_id
+        )
+
+    def profile(self, connection_id: int) -> NumberingProfile:
+        connection = self.connections.get(connection_id)
+        return connection.profile if connection else DEFAULT_PROFILE
+
+
+async def directory(session: AsyncSession, at: datetime) -> Directory:
+    """The directory as of a moment: extensions belong to whoever sat there then."""
+    rows = await session.execute(
+        select(PbxConnection, ProfileRow)
+        .outerjoin(ProfileRow, ProfileRow.id == PbxConnection.profile_id)
+        .where(PbxConnection.deleted_at.is_(None))
+        .execution_options(populate_existing=True)
+    )
+    lines = await _lines(session)
+    extensions = await _extensions(session, at)
+    connections = {
+        connection.id: _connection(
+            connection,
+            profile,
+            [line for line in lines if line.connection_id == connection.id],
+            [extension for extension in extensions if extension.connection_id == connection.id],
+        )
+        for connection, profile in rows
+    }
+    return Directory(
+        connections=MappingProxyType(connections),
+        own_numbers=frozenset({line.e164 for line in lines} | await _noted_as_own(session)),
+    )
+
+
+def _connection(
+    row: PbxConnection,
+    profile: ProfileRow | None,
+    lines: Iterable[DirectoryLine],
+    extensions: list[DirectoryExtension],
+) -> ConnectionDirectory:
+    by_digits = {extension.digits: extension for extension in extensions}
+    return ConnectionDirectory(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        is_enabled=row.is_enabled,
+        time_zone=row.time_zone,
+        profile=as_profile(profile, by_digits),
+        profile_id=row.profile_id,
+        lines=MappingProxyType({line.e164: line for line in lines}),
+        extensions=MappingProxyType(by_digits),
+        extension_of_endpoint=MappingProxyType(
+            {endpoint: extension.digits for extension in extensions for endpoint in extension.endpoints}
+        ),
+    )
+
+
+async def _lines(session: AsyncSession) -> list[DirectoryLine]:
+    rows = await session.scalars(
+        select(Line).where(Line.deleted_at.is_(None)).execution_options(populate_existing=True)
+    )
+    return [
+        DirectoryLine(
+            id=row.id,
+            connection_id=row.connection_id,
+            e164=row.e164,
+            presented=row.presented,
+            name=row.name,
+            colour=row.colour,
+            team_id=row.team_id,
+        )
+        for row in rows
+    ]
+
+
+async def _extensions(session: AsyncSession, at: datetime) -> list[DirectoryExtension]:
+    endpoints: dict[int, list[str]] = {}
+    for extension_id, endpoint in await session.execute(
+        select(ExtensionEndpoint.extension_id, ExtensionEndpoint.endpoint).order_by(
+            ExtensionEndpoint.endpoint
+        )
+    ):
+        endpoints.setdefault(extension_id, []).append(endpoint)
+    sits = (
+        (ExtensionAssignment.extension_id == Extension.id)
+        & (ExtensionAssignment.valid_from <= at)
+        & or_(ExtensionAssignment.valid_to.is_(None), ExtensionAssignment.valid_to > at)
+    )
+    rows = await session.execute(
+        select(Extension, User.id, User.name, Team.id, Team.name)
+        .outerjoin(ExtensionAssignment, sits)
+        .outerjoin(User, User.id == ExtensionAssignment.user_id)
+        .outerjoin(Team, Team.id == User.team_id)
+        .order_by(Extension.connection_id, Extension.digits)
+    )
+    return [
+        DirectoryExtension(
+            id=row.id,
+            connection_id=row.connection_id,
+            digits=row.digits,
+            endpoints=tuple(endpoints.get(row.id, ())),
+            user_id=user_id,
+            user_name=user_name,
+            team_id=team_id,
+            team_name=team_name,
+        )
+        for row, user_id, user_name, team_id, team_name in rows
+    ]
+
+
+async def _noted_as_own(session: AsyncSession) -> set[str]:
+    return set(await session.scalars(select(NumberNote.e164).where(NumberNote.kind == "own")))
