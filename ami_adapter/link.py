@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 # Without `dialplan` a FreePBX sends a tenth of the bytes, but neither FROM_DID nor the recordings' names.
 # `reporting` (RTCP reports) is never used; `system` brings FullyBooted and Shutdown.
@@ -86,7 +85,7 @@ class LinkState:
     since: datetime
     code: str  # connecting, up, up_with_excessive_rights, up_without_picture, login_refused, …
     detail: str
-    values: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, str] = field(default_factory=dict)
     last_event_at: datetime | None = None
     pbx_version: str = ""
     counters: LinkCounters = LinkCounters()
