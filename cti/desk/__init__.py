@@ -1,1 +1,38 @@
-"""What an agent sees now: present calls, snapshots, messages; no sockets, no SQL."""
+"""What an agent sees now: present calls, snapshots, addressed messages; no sockets, no SQL, no clock."""
+
+from cti.desk.desk import Desk
+from cti.desk.directory import Agent, Directory, EmptyDirectory, OwnLine
+from cti.desk.messages import (
+    BoardCall,
+    BoardSnapshot,
+    CallView,
+    ConnectionView,
+    Hello,
+    Match,
+    MatchParty,
+    Message,
+    NoteView,
+    Presence,
+    SeatState,
+    Sight,
+)
+
+__all__ = [
+    "Agent",
+    "BoardCall",
+    "BoardSnapshot",
+    "CallView",
+    "ConnectionView",
+    "Desk",
+    "Directory",
+    "EmptyDirectory",
+    "Hello",
+    "Match",
+    "MatchParty",
+    "Message",
+    "NoteView",
+    "OwnLine",
+    "Presence",
+    "SeatState",
+    "Sight",
+]

@@ -1,0 +1,369 @@
+"""The desk: call events in, messages to the users concerned out.
+
+A state machine without clock or I/O, called from one place in order. After every event the seats of the call are made
+equal to what its record says; the difference is what users are told. So a repeated event tells nothing, and a snapshot,
+a reload and a stream of events end in the same picture (invariant I12).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from cti.calls.call_events import CallEvent, CallsJoined, SnapshotApplied
+from cti.calls.records import CallRecord, CallState
+from cti.desk import board
+from cti.desk.directory import Directory
+from cti.desk.mailbox import Mailboxes
+from cti.desk.messages import (
+    BoardCall,
+    BoardSnapshot,
+    CallRef,
+    CallView,
+    ConnectionView,
+    Data,
+    Hello,
+    Match,
+    Message,
+    NoteSaved,
+    NoteView,
+    Presence,
+    SeatState,
+    Sight,
+)
+from cti.desk.seats import PresentCall, Seat, close, move, places
+from cti.numbers import Number
+
+KEPT_CALLS = 20_000
+
+
+class Desk:
+    """What every user sees now.
+
+    Holds at most `KEPT_CALLS` calls; beyond that the oldest goes, ended ones first.
+    """
+
+    def __init__(self, directory: Directory, *, epoch: str) -> None:
+        self._directory = directory
+        self._mailboxes = Mailboxes(epoch)
+        self._calls: OrderedDict[UUID, PresentCall] = OrderedDict()
+        self._ids: dict[tuple[int, str], UUID] = {}
+        self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
+        self._connections: dict[int, ConnectionView] = {}
+        self._watchers: dict[int, Sight] = {}
+
+    # What happened
+
+    def apply(
+        self, connection_id: int, call_id: UUID | None, event: CallEvent, number: Number | None = None
+    ) -> list[Message]:
+        """One event of one connection, in order. `number`: the customer's number as `to_e164` read it.
+
+        `call_id` is None for `SnapshotApplied` only, which concerns no single call.
+        """
+        if isinstance(event, SnapshotApplied):
+            return self._sweep(connection_id, event)
+        if call_id is None:
+            raise ValueError(
+                f"{type(event).__name__} of connection {connection_id} came without the id of its call"
+            )
+        messages: list[Message] = []
+        if isinstance(event, CallsJoined):
+            messages = self._absorb(connection_id, event)
+        call = self._present(connection_id, call_id, event.call, number)
+        if call is None:  # over before we heard of it: nobody has seen it, nobody needs to
+            return messages
+        messages += self._settle(call, event, event.at)
+        return messages + self._tell_watchers(call, board.told_as(event), board.concerns(event), event.at)
+
+    def set_match(self, call_id: UUID, match: Match, at: datetime | None = None) -> list[Message]:
+        """Who calls is known, or known better."""
+        call = self._calls.get(call_id)
+        if call is None or call.match == match:
+            return []
+        call.match = match
+        messages = [
+            message
+            for seat in call.seats.values()
+            if seat.is_open or not seat.is_dismissed
+            for message in self._tell_if_changed(call, seat, "call.matched", at)
+        ]
+        return messages + self._tell_watchers(call, "call.matched", None, at)
+
+    def rename(self, call_id: UUID, stored_id: UUID) -> list[Message]:
+        """The journal knows this call by an earlier id: from now on it is called so, and pages are told."""
+        call = self._calls.pop(call_id, None)
+        if call is None or call_id == stored_id:
+            if call is not None:
+                self._calls[call_id] = call
+            return []
+        call.id, call.was = stored_id, call_id
+        self._calls[stored_id] = call
+        for linked_id in (call.record.key, *call.record.linked_ids):
+            self._ids[call.connection_id, linked_id] = stored_id
+        for user_id in call.seats:
+            self._calls_of[user_id].discard(call_id)
+            self._calls_of[user_id].add(stored_id)
+        return [
+            message
+            for seat in call.seats.values()
+            for message in self._tell_if_changed(call, seat, "call.updated", None)
+        ]
+
+    def note_saved(
+        self, user_id: int, call_id: UUID, text: str, version: int, at: datetime | None
+    ) -> list[Message]:
+        """A comment was stored: the user's other tabs show it, and a reload brings it back."""
+        note = NoteView(text=text, version=version)
+        seat = self._seat(user_id, call_id)
+        if seat is not None:
+            if seat.note is not None and seat.note.version >= version:
+                return []
+            seat.note = note
+        return [self._tell(user_id, "note.saved", NoteSaved(id=call_id, note=note), at)]
+
+    def dismiss(self, user_id: int, call_id: UUID, at: datetime | None = None) -> list[Message]:
+        """The user closed a window that has come to its end: it closes in all tabs."""
+        seat = self._seat(user_id, call_id)
+        if seat is None or seat.is_open or seat.is_dismissed:
+            return []
+        seat.is_dismissed = True
+        return [self._tell(user_id, "call.dismissed", CallRef(id=call_id), at)]
+
+    def set_connection(self, connection: ConnectionView, at: datetime | None = None) -> list[Message]:
+        """A link to a PBX came or went: told to those who sit at one of its telephones, and to watchers."""
+        if self._connections.get(connection.id) == connection:
+            return []
+        self._connections[connection.id] = connection
+        concerned = {user for user in self._mailboxes.users() if self._sits_at(user, connection.id)}
+        return [
+            self._tell(user_id, "connection.state", connection, at)
+            for user_id in sorted(concerned | self._watchers.keys())
+        ]
+
+    def forget_connection(self, connection_id: int, at: datetime | None = None) -> list[Message]:
+        """A connection was removed: its calls are over for us."""
+        self._connections.pop(connection_id, None)
+        return self._sweep(connection_id, SnapshotApplied(present=(), at=at))
+
+    def set_directory(self, directory: Directory) -> list[Message]:
+        """Extensions or lines were assigned anew: windows of present calls follow."""
+        self._directory = directory
+        messages: list[Message] = []
+        for call in self._calls.values():
+            call.line = directory.own_line(call.connection_id, call.record.did)
+            if not call.is_ended:
+                messages += self._settle(call, None, None)
+        return messages
+
+    def expire(self, now: datetime) -> None:
+        """Drop what has been shown long enough; to be called about every second."""
+        for call in list(self._calls.values()):
+            for seat in [seat for seat in call.seats.values() if seat.is_over(now)]:
+                # A comment outlives the window while the call goes on: a second ring brings it back.
+                if call.is_ended or seat.note is None:
+                    self._stand_up(call, seat)
+            if call.is_ended and not call.seats:
+                self._drop(call)
+
+    # What is asked
+
+    def hello(self, user_id: int, now: datetime) -> Hello:
+        """The whole picture of one user."""
+        box = self._mailboxes.of(user_id)
+        seats = [(self._calls[call_id], seat) for call_id, seat in self._seats_of(user_id)]
+        shown = [call.view(seat, self._directory) for call, seat in seats if not seat.is_over(now)]
+        shown.sort(key=lambda view: (view.ringing_since or view.answered_at or now, view.id))
+        return Hello(
+            epoch=box.epoch, seq=box.seq, user=user_id, calls=tuple(shown), presence=self.presence(user_id)
+        )
+
+    def since(self, user_id: int, epoch: str, seq: int) -> list[Message] | None:
+        """What a user who comes back has missed; None if only a new hello can tell."""
+        return self._mailboxes.of(user_id).since(epoch, seq)
+
+    def presence(self, user_id: int) -> Presence:
+        seats = self._directory.extensions_of(user_id)
+        ids = dict.fromkeys(connection_id for connection_id, _ in seats)
+        return Presence(
+            extensions=tuple(extension for _, extension in seats),
+            connections=tuple(self._connections[id_] for id_ in ids if id_ in self._connections),
+        )
+
+    def extensions_of(self, user_id: int) -> tuple[str, ...]:
+        return tuple(extension for _, extension in self._directory.extensions_of(user_id))
+
+    def watch(self, user_id: int, sight: Sight) -> BoardSnapshot:
+        """This user follows everybody's calls from now on; the calls as they are."""
+        self._watchers[user_id] = sight
+        return BoardSnapshot(calls=tuple(self.board(sight)))
+
+    def unwatch(self, user_id: int) -> None:
+        self._watchers.pop(user_id, None)
+
+    def board(self, sight: Sight) -> list[BoardCall]:
+        """Every present call within a watcher's rights, oldest first."""
+        return [
+            board.picture(call, self._directory, sight)
+            for call in self._calls.values()
+            if not call.is_ended and board.is_seen(call, self._directory, sight)
+        ]
+
+    def call(self, call_id: UUID) -> PresentCall | None:
+        return self._calls.get(call_id)
+
+    def has_seat(self, user_id: int, call_id: UUID) -> bool:
+        """Whether this call rings or rang at this user a moment ago, or they talk in it: the ground of call-time access."""
+        return self._seat(user_id, call_id) is not None
+
+    def view(self, user_id: int, call_id: UUID) -> CallView | None:
+        """The call as this user sees it."""
+        call, seat = self._calls.get(call_id), self._seat(user_id, call_id)
+        return call.view(seat, self._directory) if call and seat else None
+
+    # How
+
+    def _present(
+        self, connection_id: int, call_id: UUID, record: CallRecord, number: Number | None
+    ) -> PresentCall | None:
+        """The call with its record brought up to date; made if it is new and not over."""
+        call = self._calls.get(call_id)
+        if call is None:
+            if record.state is CallState.ENDED:
+                return None
+            call = self._seat_new_call(connection_id, call_id, record)
+        elif call.is_ended:
+            return None  # ended is final
+        if call.record.did != record.did or call.line is None:
+            call.line = self._directory.own_line(connection_id, record.did)
+        has_new_number = call.record.customer_number != record.customer_number
+        call.record = record
+        self._ids.setdefault((connection_id, record.key), call_id)
+        if number is not None or has_new_number or not call.phone_text:
+            call.set_number(number)
+        return call
+
+    def _seat_new_call(self, connection_id: int, call_id: UUID, record: CallRecord) -> PresentCall:
+        if len(self._calls) >= KEPT_CALLS:
+            oldest = next((call for call in self._calls.values() if call.is_ended), None)
+            self._drop(oldest or next(iter(self._calls.values())))
+        call = PresentCall(id=call_id, connection_id=connection_id, record=record, line=None)
+        self._calls[call_id] = call
+        return call
+
+    def _settle(self, call: PresentCall, event: CallEvent | None, at: datetime | None) -> list[Message]:
+        """Make the seats equal to the record; tell what changed, who answered before who need not any more."""
+        messages: list[Message] = []
+        present: set[int] = set()
+        for user_id, extension, state in places(call, self._directory):
+            if user_id in present:
+                continue
+            present.add(user_id)
+            seat = call.seats.get(user_id) or self._sit_down(call, user_id, extension)
+            if not seat.is_open:
+                self._reopen(seat)
+            messages += self._tell_if_changed(call, seat, move(seat, extension, state, call, at), at)
+        for seat in call.seats.values():
+            if seat.user_id not in present and seat.is_open:
+                told_as = close(seat, call, event, at, self._directory)
+                messages += self._tell_if_changed(call, seat, told_as, at)
+        return messages
+
+    def _sit_down(self, call: PresentCall, user_id: int, extension: str) -> Seat:
+        seat = call.seats[user_id] = Seat(user_id=user_id, extension=extension, state=SeatState.STOPPED)
+        self._calls_of[user_id].add(call.id)
+        return seat
+
+    @staticmethod
+    def _reopen(seat: Seat) -> None:
+        """The call comes to this user again: a queue tries them once more, a colleague hands it back."""
+        seat.closed_at = seat.reason = seat.answered_by = seat.ringing_since = seat.answered_at = None
+        seat.is_dismissed = False
+
+    def _stand_up(self, call: PresentCall, seat: Seat) -> None:
+        call.seats.pop(seat.user_id, None)
+        calls = self._calls_of[seat.user_id]
+        calls.discard(call.id)
+        if not calls:
+            del self._calls_of[seat.user_id]
+
+    def _drop(self, call: PresentCall) -> None:
+        for seat in list(call.seats.values()):
+            self._stand_up(call, seat)
+        self._calls.pop(call.id, None)
+        for linked_id in {call.record.key, *call.record.linked_ids}:
+            if self._ids.get((call.connection_id, linked_id)) == call.id:
+                del self._ids[call.connection_id, linked_id]
+
+    def _sweep(self, connection_id: int, event: SnapshotApplied) -> list[Message]:
+        """After a (re)connect: whatever the PBX does not know any more is over."""
+        present = {linked_id for record in event.present for linked_id in (record.key, *record.linked_ids)}
+        messages: list[Message] = []
+        for call in list(self._calls.values()):
+            if call.connection_id != connection_id or call.is_ended or call.record.key in present:
+                continue
+            call.record = replace(
+                call.record,
+                state=CallState.ENDED,
+                ended_unseen=True,
+                ringing=(),
+                talking=(),
+                ended_at=event.at,
+            )
+            messages += self._settle(call, event, event.at)
+            messages += self._tell_watchers(call, "call.ended", None, event.at)
+        return messages
+
+    def _absorb(self, connection_id: int, event: CallsJoined) -> list[Message]:
+        """Two calls turned out to be one: the windows of the lesser one close, its comments wait in their rows."""
+        absorbed = self._calls.get(self._ids.get((connection_id, event.absorbed_key), UUID(int=0)))
+        if absorbed is None or absorbed.is_ended:
+            return []
+        absorbed.record = replace(absorbed.record, state=CallState.ENDED, ringing=(), talking=())
+        messages: list[Message] = []
+        for seat in absorbed.seats.values():
+            if seat.is_open:
+                seat.state, seat.reason, seat.closed_at = SeatState.STOPPED, "joined", event.at
+                messages += self._tell_if_changed(absorbed, seat, "call.ended", event.at)
+        return messages + self._tell_watchers(absorbed, "call.ended", None, event.at)
+
+    def _tell_if_changed(
+        self, call: PresentCall, seat: Seat, message_type: str, at: datetime | None
+    ) -> Iterable[Message]:
+        view = call.view(seat, self._directory)
+        if view == seat.sent:
+            return ()
+        seat.sent = view
+        return (self._tell(seat.user_id, message_type, view, at),)
+
+    def _tell(self, user_id: int, message_type: str, data: Data, at: datetime | None) -> Message:
+        return self._mailboxes.of(user_id).put(message_type, data, at)
+
+    def _tell_watchers(
+        self, call: PresentCall, message_type: str, extension: str | None, at: datetime | None
+    ) -> list[Message]:
+        return [
+            Message(
+                user_id=user_id,
+                type=message_type,
+                data=board.picture(call, self._directory, sight, extension),
+                at=at,
+                seq=None,
+                topic="calls",
+            )
+            for user_id, sight in self._watchers.items()
+            if board.is_seen(call, self._directory, sight)
+        ]
+
+    def _seat(self, user_id: int, call_id: UUID) -> Seat | None:
+        call = self._calls.get(call_id)
+        return call.seats.get(user_id) if call else None
+
+    def _seats_of(self, user_id: int) -> list[tuple[UUID, Seat]]:
+        return [(id_, self._calls[id_].seats[user_id]) for id_ in self._calls_of.get(user_id, ())]
+
+    def _sits_at(self, user_id: int, connection_id: int) -> bool:
+        return any(id_ == connection_id for id_, _ in self._directory.extensions_of(user_id))

@@ -1,0 +1,200 @@
+"""The values that leave the desk: what one user is told. `web.live` writes them as JSON exactly as they stand here.
+
+Names of types are those of `docs/live.md`. A call message carries the whole picture of that call as this user sees it,
+so a page that missed one is right again with the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from cti.calls.records import CallState, Direction
+
+
+class SeatState(StrEnum):
+    """How one user's window of a call stands."""
+
+    RINGING = "ringing"
+    LIFT = "lift"  # the program calls this user's own telephone first: «Поднимите трубку»
+    DIALLING = "dialling"
+    TALKING = "talking"
+    HELD = "held"
+    ELSEWHERE = "elsewhere"  # somebody else answered
+    CALLER_LEFT = "caller_left"
+    STOPPED = "stopped"  # declined, busy, or rang long enough: the call goes on without this user
+    ENDED = "ended"
+
+
+OPEN_STATES = frozenset(
+    {SeatState.RINGING, SeatState.LIFT, SeatState.DIALLING, SeatState.TALKING, SeatState.HELD}
+)
+TALK_STATES = frozenset({SeatState.TALKING, SeatState.HELD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchParty:
+    """One client whom the number may belong to, as far as a window's first picture needs it."""
+
+    id: int
+    name: str
+    kinds: tuple[str, ...] = ()
+    contact_id: int | None = None
+    contact_name: str | None = None
+    position: str | None = None
+    is_primary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Who calls: matched, ambiguous, unknown, hidden, internal, ignored; and why we think so."""
+
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    parties: tuple[MatchParty, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteView:
+    """The comment of one user on one call; `version` grows with every save."""
+
+    text: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallView:
+    """One call as one user sees it. Moments are UTC, None where the source does not know."""
+
+    id: UUID
+    connection_id: int
+    line: str | None
+    line_colour: str | None
+    direction: Direction
+    number_kind: str | None  # e164, hidden, internal, service, local, not_a_number; None: not known yet
+    phone: str | None  # E.164, else as presented; None when withheld
+    phone_text: str  # as people write it; "" when withheld
+    colleague: str | None  # an internal call's other side: name, else extension
+    queue: str | None
+    extension: str  # this user's
+    state: SeatState
+    reason: str | None = None  # why ringing stopped, or the disposition of an ended call
+    answered_by: str | None = None  # whoever took it, by name
+    ringing_since: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    match: Match | None = None
+    note: NoteView | None = None
+    was: UUID | None = None  # the id this call had in earlier messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardAgent:
+    extension: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardCall:
+    """One call as the live board sees it."""
+
+    id: UUID
+    connection_id: int
+    line: str | None
+    line_colour: str | None
+    direction: Direction
+    number_kind: str | None
+    phone: str | None
+    phone_text: str
+    queue: str | None
+    state: CallState
+    extension: str | None  # whom the message is about
+    reason: str | None
+    placed_by: BoardAgent | None
+    ringing: tuple[BoardAgent, ...]
+    talking: tuple[BoardAgent, ...]
+    started_at: datetime | None
+    queued_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    disposition: str | None
+    match: Match | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionView:
+    """The link to one PBX: connecting, up, refused, down."""
+
+    id: int
+    name: str
+    state: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Where the user sits and whether those telephones are connected to us."""
+
+    extensions: tuple[str, ...]
+    connections: tuple[ConnectionView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The whole picture of one user. A page drops every call that is not in it."""
+
+    epoch: str
+    seq: int
+    user: int
+    calls: tuple[CallView, ...]
+    presence: Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSnapshot:
+    """Every present call within a watcher's rights."""
+
+    calls: tuple[BoardCall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSaved:
+    """A comment was stored, by one of the user's tabs."""
+
+    id: UUID  # the call's
+    note: NoteView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRef:
+    """A call by its id alone: its window was closed by the user, in all tabs."""
+
+    id: UUID
+
+
+Data = CallView | BoardCall | NoteSaved | CallRef | ConnectionView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something one user is told. `seq` numbers the user's own messages without gaps; those of a topic have none."""
+
+    user_id: int
+    type: str
+    data: Data
+    at: datetime | None
+    seq: int | None
+    topic: str | None = None
+
+
+class Sight(Protocol):
+    """How far one watcher of the live board may see; made from their rights."""
+
+    @property
+    def shows_parties(self) -> bool: ...
+
+    def covers(self, *, users: Iterable[int | None], teams: Iterable[int | None]) -> bool: ...

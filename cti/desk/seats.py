@@ -1,0 +1,213 @@
+"""One present call and the seats around it: who sees it, in which state. Pure; the desk turns changes into messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from cti.calls.call_events import CallEvent, RingingStopped
+from cti.calls.records import CallRecord, CallState, Direction
+from cti.desk.directory import Directory, OwnLine
+from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, Match, NoteView, SeatState
+from cti.numbers import Number, NumberKind, format_number
+
+# How long an ended window still belongs to the picture, so that a reload shows the same (crm-model 13.1).
+SHOWN_AFTERWARDS: Final = {
+    SeatState.ELSEWHERE: timedelta(seconds=3),
+    SeatState.CALLER_LEFT: timedelta(seconds=10),
+    SeatState.STOPPED: timedelta(0),
+    SeatState.ENDED: timedelta(seconds=60),
+}
+
+
+@dataclass(slots=True)
+class Seat:
+    """One user's view of one call. `sent` is the picture they were last told."""
+
+    user_id: int
+    extension: str
+    state: SeatState
+    ringing_since: datetime | None = None
+    answered_at: datetime | None = None
+    closed_at: datetime | None = None
+    reason: str | None = None
+    answered_by: str | None = None
+    note: NoteView | None = None
+    is_dismissed: bool = False
+    sent: CallView | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether this seat no longer belongs to the picture. A close at an unknown moment counts from now."""
+        if self.is_open:
+            return False
+        if self.closed_at is None:
+            self.closed_at = now
+        return self.is_dismissed or now - self.closed_at >= SHOWN_AFTERWARDS[self.state]
+
+
+@dataclass(slots=True)
+class PresentCall:
+    """A call as it stands, with everything windows show of it."""
+
+    id: UUID
+    connection_id: int
+    record: CallRecord
+    line: OwnLine | None
+    number: Number | None = None
+    phone: str | None = None
+    phone_text: str = ""
+    match: Match | None = None
+    was: UUID | None = None
+    seats: dict[int, Seat] = field(default_factory=dict)
+
+    @property
+    def is_ended(self) -> bool:
+        return self.record.state is CallState.ENDED
+
+    def set_number(self, number: Number | None) -> None:
+        """What to show as the customer's number; without a reading of it, the presented text."""
+        self.number = number
+        self.phone, self.phone_text = _shown(number, self.record.customer_number)
+
+    def involved(self, directory: Directory) -> tuple[set[int], set[int | None]]:
+        """(users, teams) that have to do with this call, for the rights of watchers."""
+        extensions = {part.extension for part in self.record.participations}
+        extensions.update(self.record.ringing, self.record.talking)
+        if self.record.placed_by:
+            extensions.add(self.record.placed_by)
+        agents = [directory.agent_at(self.connection_id, extension) for extension in extensions]
+        teams = {agent.team_id for agent in agents if agent}
+        teams.add(self.line.team_id if self.line else None)
+        return {agent.user_id for agent in agents if agent}, teams
+
+    def view(self, seat: Seat, directory: Directory) -> CallView:
+        """The call as the holder of this seat sees it."""
+        record, line = self.record, self.line
+        return CallView(
+            id=self.id,
+            connection_id=self.connection_id,
+            line=line.name if line else record.did,
+            line_colour=line.colour if line else None,
+            direction=record.direction,
+            number_kind=self.number.kind.value if self.number else None,
+            phone=self.phone,
+            phone_text=self.phone_text,
+            colleague=self._colleague(seat, directory),
+            queue=record.queue,
+            extension=seat.extension,
+            state=seat.state,
+            reason=seat.reason,
+            answered_by=seat.answered_by,
+            ringing_since=seat.ringing_since,
+            answered_at=seat.answered_at,
+            ended_at=seat.closed_at,
+            match=self.match,
+            note=seat.note,
+            was=self.was,
+        )
+
+    def _colleague(self, seat: Seat, directory: Directory) -> str | None:
+        if self.record.direction is not Direction.INTERNAL:
+            return None
+        others = (self.record.placed_by, *self.record.talking, *self.record.ringing, self.record.dialled)
+        other = next((extension for extension in others if extension and extension != seat.extension), None)
+        return name_of(directory, self.connection_id, other)
+
+
+def _shown(number: Number | None, presented: str | None) -> tuple[str | None, str]:
+    if number is None:
+        return presented, presented or ""
+    if number.kind is NumberKind.HIDDEN:
+        return None, ""
+    if number.e164 is not None:
+        return number.e164, format_number(number.e164)
+    text = number.digits or number.presented
+    return text, text
+
+
+def name_of(directory: Directory, connection_id: int, extension: str | None) -> str | None:
+    """The person at an extension, else the extension itself."""
+    if extension is None:
+        return None
+    agent = directory.agent_at(connection_id, extension)
+    return agent.name if agent else extension
+
+
+def places(call: PresentCall, directory: Directory) -> Iterator[tuple[int, str, SeatState]]:
+    """(user, extension, state) of everyone who is in the call now; who talks is told before who rings."""
+    record = call.record
+    if call.is_ended:
+        return
+    for extension in record.talking:
+        if agent := directory.agent_at(call.connection_id, extension):
+            state = SeatState.HELD if record.state is CallState.HELD else SeatState.TALKING
+            yield agent.user_id, extension, state
+    for extension in record.ringing:
+        if agent := directory.agent_at(call.connection_id, extension):
+            yield agent.user_id, extension, _ringing(record, extension)
+    placing = record.placed_by if not record.talking else None
+    if placing and (agent := directory.agent_at(call.connection_id, placing)):
+        yield agent.user_id, placing, SeatState.DIALLING
+
+
+def _ringing(record: CallRecord, extension: str) -> SeatState:
+    return SeatState.LIFT if extension == record.placed_by else SeatState.RINGING
+
+
+def close(
+    seat: Seat, call: PresentCall, event: CallEvent | None, at: datetime | None, directory: Directory
+) -> str:
+    """The user is no longer in the call: what their window says now; the type of the message that tells it."""
+    seat.closed_at = at
+    if seat.state is not SeatState.RINGING:
+        seat.reason = call.record.disposition.value if call.record.disposition else None
+        seat.state = SeatState.ENDED
+        return "call.ended"
+    seat.reason, taken_by = _why_stopped(seat, call.record, event)
+    seat.answered_by = name_of(directory, call.connection_id, taken_by)
+    seat.state = {"elsewhere": SeatState.ELSEWHERE, "caller_left": SeatState.CALLER_LEFT}.get(
+        seat.reason, SeatState.STOPPED
+    )
+    return "call.ringing_stopped"
+
+
+def _why_stopped(seat: Seat, record: CallRecord, event: CallEvent | None) -> tuple[str, str | None]:
+    """(reason, extension of whoever answered). The event knows best; without one for us, the record tells."""
+    if isinstance(event, RingingStopped) and event.extension == seat.extension:
+        return event.reason, event.answered_by if event.reason == "elsewhere" else None
+    others = [extension for extension in record.talking if extension != seat.extension]
+    if others:
+        return "elsewhere", others[-1]
+    if record.state is CallState.ENDED:
+        if record.answered_by and record.answered_by != seat.extension:
+            return "elsewhere", record.answered_by
+        return "caller_left", None
+    return "no_answer", None
+
+
+def move(seat: Seat, extension: str, state: SeatState, call: PresentCall, at: datetime | None) -> str:
+    """The user is in the call in this state; the type of the message that tells the change."""
+    before, seat.state, seat.extension = seat.state, state, extension
+    if state in TALK_STATES:
+        if before in TALK_STATES and seat.answered_at is not None:
+            return "call.updated"
+        seat.answered_at = _answered_at(call.record, extension) or at
+        return "call.answered"
+    if state is SeatState.RINGING and (before is not SeatState.RINGING or seat.ringing_since is None):
+        seat.ringing_since = at
+        return "call.ringing"
+    return "call.updated"
+
+
+def _answered_at(record: CallRecord, extension: str) -> datetime | None:
+    """When this extension joined, which after a restart lies before the event that tells us."""
+    times = [part.answered_at for part in record.participations if part.extension == extension]
+    known = [moment for moment in times if moment is not None]
+    return known[-1] if known else None

@@ -1,0 +1,75 @@
+"""Who may come in: what the web needs of accounts, as a port; `CrmGate` is the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from crm import accounts
+from crm.rights import Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameIn:
+    """The password was right: a session exists, `token` is its secret, shown once."""
+
+    token: str
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """The sign-in was refused; `wait_seconds` is how long to wait before the next try may succeed, or 0."""
+
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What a request or a socket came with: the secret of a session (cookie) or an API token (bearer)."""
+
+    secret: str
+    is_token: bool
+
+
+class Gate(Protocol):
+    """Accounts as the web sees them."""
+
+    async def sign_in(
+        self, login: str, password: str, *, address: str, user_agent: str
+    ) -> CameIn | TurnedAway: ...
+
+    async def sign_out(self, token: str) -> None: ...
+
+    async def access(self, credential: Credential) -> Access | None:
+        """What the bearer may do now; None if the session is over, the token ended, the user blocked."""
+        ...
+
+
+class CrmGate:
+    """Accounts of the database. Asking notes the use of a session, so an open socket keeps its session awake."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], now: Callable[[], datetime]) -> None:
+        self._sessions = sessions
+        self._now = now
+
+    async def sign_in(
+        self, login: str, password: str, *, address: str, user_agent: str
+    ) -> CameIn | TurnedAway:
+        outcome = await accounts.sign_in(self._sessions, login, password, address, user_agent, self._now())
+        if isinstance(outcome, accounts.SignedIn):
+            return CameIn(token=outcome.token, user_id=outcome.user_id)
+        return TurnedAway(wait_seconds=outcome.wait_seconds)
+
+    async def sign_out(self, token: str) -> None:
+        async with self._sessions.begin() as session:
+            await accounts.end_session(session, token, self._now())
+
+    async def access(self, credential: Credential) -> Access | None:
+        find = accounts.token_access if credential.is_token else accounts.session_access
+        async with self._sessions.begin() as session:
+            return await find(session, credential.secret, self._now())

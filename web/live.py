@@ -1,0 +1,316 @@
+"""The live channel: one WebSocket per browser (or program), a bounded queue and one writer each.
+
+Nothing here waits for a browser: `deliver` encodes a message once, puts it into the queues of its user's sockets and
+returns. A socket whose queue is full is closed; its client comes back and resumes (invariant I11). The protocol is
+described in `docs/live.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+
+from crm.rights import Access
+from cti.desk import Desk, Message
+from web.auth import credential_of
+from web.gate import Gate
+from web.keys import ACCESS, LIVE
+from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, LiveSocket
+from web.routes import SIGNED_IN, RouteKind, Routes
+from web.security import is_own_origin
+
+log = structlog.get_logger(__name__)
+routes = Routes()
+routes.message("/live", "resume", right=SIGNED_IN)
+routes.message("/live", "sub", right=SIGNED_IN)
+routes.message("/live", "sub:calls", right="live.board")
+routes.message("/live", "unsub", right=SIGNED_IN)
+routes.message("/live", "dismiss", right=SIGNED_IN)
+routes.message("/live", "drawn", right=SIGNED_IN)
+
+HEARTBEAT_SECONDS: Final = 20.0
+MOST_MESSAGE_BYTES: Final = 4096
+MOST_SOCKETS_OF_A_USER: Final = 20
+TICK_SECONDS: Final = 1.0
+RECHECK_ALL: Final = timedelta(seconds=30)  # changes are told at once; this finds sessions that ran out
+CLOSE_SECONDS: Final = 2.0
+
+_encoder = msgspec.json.Encoder()
+
+
+class FromClient(msgspec.Struct):
+    """Any message a client may send; what a type does not use is ignored, as are unknown types and fields."""
+
+    type: str
+    epoch: str = ""
+    seq: int = -1
+    topics: list[str] = msgspec.field(default_factory=list)
+    id: str = ""
+    ms: float = 0.0
+
+
+_decoder = msgspec.json.Decoder(FromClient)
+
+
+class BoardSight:
+    """How far a user sees on the live board."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    @property
+    def shows_parties(self) -> bool:
+        return self._access.may("party.read")
+
+    def covers(self, *, users: Iterable[int | None], teams: Iterable[int | None]) -> bool:
+        return self._access.covers("live.board", users=users, teams=teams)
+
+
+class Envelope(msgspec.Struct, omit_defaults=True):
+    """What goes over the wire, in this order of fields."""
+
+    v: int | None  # no default on purpose: always written
+    type: str
+    seq: int | None = None
+    at: datetime | None = None
+    topic: str | None = None
+    replayed: bool = False
+    data: Any = None
+
+
+def encode(message: Message, *, replayed: bool = False) -> bytes:
+    return _encoder.encode(
+        Envelope(
+            1, message.type, message.seq, message.at, message.topic, replayed=replayed, data=message.data
+        )
+    )
+
+
+class LiveHub:
+    """All live sockets. Called from the event loop only; `deliver` never waits."""
+
+    def __init__(self, desk: Desk, gate: Gate, now: Callable[[], datetime]) -> None:
+        self._desk = desk
+        self._gate = gate
+        self._now = now
+        self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._to_recheck: set[int] = set()
+        self._recheck_due = asyncio.Event()
+        self.drawn_ms: deque[float] = deque(maxlen=1000)
+
+    # For the rest of the program
+
+    def deliver(self, messages: Iterable[Message]) -> None:
+        """Pass on what the desk tells: encoded once, put into each of the user's sockets."""
+        for message in messages:
+            sockets = self._sockets.get(message.user_id)
+            if not sockets:
+                continue
+            frame = encode(message)
+            for socket in tuple(sockets):
+                if message.topic is None or message.topic in socket.topics:
+                    self._put(socket, frame)
+
+    def recheck(self, user_id: int) -> None:
+        """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""
+        self._to_recheck.add(user_id)
+        self._recheck_due.set()
+
+    def count(self) -> int:
+        return sum(map(len, self._sockets.values()))
+
+    # For the handler
+
+    def has_room(self, user_id: int) -> bool:
+        return len(self._sockets.get(user_id, ())) < MOST_SOCKETS_OF_A_USER
+
+    def add(self, socket: LiveSocket) -> None:
+        """From now on the socket hears everything; the first it hears is the whole picture."""
+        self._sockets[socket.access.user_id].append(socket)
+        self._greet(socket)
+
+    def remove(self, socket: LiveSocket) -> None:
+        user_id = socket.access.user_id
+        sockets = self._sockets.get(user_id, [])
+        if socket in sockets:
+            sockets.remove(socket)
+        if not any("calls" in other.topics for other in sockets):
+            self._desk.unwatch(user_id)
+        if not sockets:
+            self._sockets.pop(user_id, None)
+
+    def receive(self, socket: LiveSocket, text: str) -> None:
+        """One message of a client. What is not understood is ignored: clients may be newer than we are."""
+        try:
+            message = _decoder.decode(text)
+        except msgspec.DecodeError:
+            return
+        match message.type:
+            case "resume":
+                self._resume(socket, message.epoch, message.seq)
+            case "sub":
+                self._subscribe(socket, message.topics)
+            case "unsub":
+                self._unsubscribe(socket, message.topics)
+            case "dismiss":
+                self._dismiss(socket, message.id)
+            case "drawn" if 0 <= message.ms < 60_000:
+                self.drawn_ms.append(message.ms)
+
+    # How
+
+    def _put(self, socket: LiveSocket, frame: bytes) -> None:
+        if not socket.put(frame):
+            log.warning("live_socket_too_slow", user_id=socket.access.user_id)
+            self._hang_up(socket, CLOSED_TOO_SLOW, "too slow")
+
+    def _hang_up(self, socket: LiveSocket, code: int, reason: str) -> None:
+        self.remove(socket)
+        task = asyncio.create_task(socket.close(code, reason))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _greet(self, socket: LiveSocket) -> None:
+        now = self._now()
+        hello = self._desk.hello(socket.access.user_id, now)
+        socket.hello_seq = hello.seq
+        self._put(socket, _encoder.encode(Envelope(1, "hello", hello.seq, now, data=hello)))
+
+    def _resume(self, socket: LiveSocket, epoch: str, seq: int) -> None:
+        """Tell what the client missed before this socket's hello; a new hello if that is not kept."""
+        missed = self._desk.since(socket.access.user_id, epoch, seq)
+        if missed is None:
+            self._greet(socket)
+            return
+        for message in missed:
+            if message.seq is not None and message.seq <= socket.hello_seq:
+                self._put(socket, encode(message, replayed=True))
+        self._put(socket, _encoder.encode(Envelope(1, "resumed", socket.hello_seq, self._now())))
+
+    def _subscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
+        if "calls" not in topics:
+            return
+        if not socket.access.may("live.board"):
+            refusal = {"topics": ["calls"], "right": "live.board"}
+            self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
+            return
+        socket.topics.add("calls")
+        snapshot = self._desk.watch(socket.access.user_id, BoardSight(socket.access))
+        answer = Envelope(1, "live.calls", at=self._now(), topic="calls", data=snapshot)
+        self._put(socket, _encoder.encode(answer))
+
+    def _unsubscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
+        socket.topics.difference_update(topics)
+        if not any("calls" in other.topics for other in self._sockets.get(socket.access.user_id, ())):
+            self._desk.unwatch(socket.access.user_id)
+
+    def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
+        try:
+            self.deliver(self._desk.dismiss(socket.access.user_id, UUID(call_id), self._now()))
+        except ValueError:
+            return
+
+    # Watching
+
+    async def watch(self) -> None:
+        """Drop calls that were shown long enough, and look again at the rights of whoever is connected."""
+        next_round = self._now() + RECHECK_ALL
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._recheck_due.wait()
+            self._recheck_due.clear()
+            now = self._now()
+            self._desk.expire(now)
+            users, self._to_recheck = self._to_recheck, set()
+            if now >= next_round:
+                next_round, users = now + RECHECK_ALL, set(self._sockets)
+            for user_id in users:
+                await self._recheck_user(user_id)
+
+    async def _recheck_user(self, user_id: int) -> None:
+        for socket in tuple(self._sockets.get(user_id, ())):
+            try:
+                access = await self._gate.access(socket.credential)
+            except (
+                Exception
+            ) as error:  # the database is away: pops go on (invariant I13), the next round asks again
+                log.warning("live_recheck_failed", user_id=user_id, error=repr(error))
+                continue
+            if access is None:
+                self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
+            elif access != socket.access or access.scopes != socket.access.scopes:
+                self._narrow(socket, access)
+
+    def _narrow(self, socket: LiveSocket, access: Access) -> None:
+        """Other rights than before: what the socket follows is judged anew."""
+        socket.access = access
+        if "calls" in socket.topics:
+            self._unsubscribe(socket, ["calls"])
+            self._subscribe(socket, ["calls"])
+
+    async def close_all(self) -> None:
+        """The program stops: browsers come back to the next one."""
+        everyone = [socket for sockets in self._sockets.values() for socket in sockets]
+        for socket in everyone:
+            self._hang_up(socket, WSCloseCode.GOING_AWAY, "restart")
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS + 1)
+
+
+async def watched(app: web.Application) -> AsyncIterator[None]:
+    """The hub's watching lives as long as the application."""
+    task = asyncio.create_task(app[LIVE].watch())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def close_sockets(app: web.Application) -> None:
+    await app[LIVE].close_all()
+
+
+@routes.get("/live", right=SIGNED_IN, kind=RouteKind.SOCKET)
+async def open_live(request: web.Request) -> web.StreamResponse:
+    """The handshake. A session needs our own Origin (browsers always send one), a token needs none."""
+    credential = credential_of(request)
+    origin = request.headers.get(hdrs.ORIGIN)
+    is_foreign = origin is not None and not is_own_origin(request, origin)
+    if credential is None or is_foreign or (origin is None and not credential.is_token):
+        raise web.HTTPForbidden(text="The Origin of a socket opened with a session must be ours.")
+    hub = request.app[LIVE]
+    if not hub.has_room(request[ACCESS].user_id):
+        raise web.HTTPTooManyRequests(text=f"More than {MOST_SOCKETS_OF_A_USER} sockets of one user.")
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS,
+        heartbeat=HEARTBEAT_SECONDS,
+        compress=False,  # 113 KB of memory a socket against 22
+        max_msg_size=MOST_MESSAGE_BYTES,
+        writer_limit=16_384,
+    )
+    await ws.prepare(request)
+    await _serve(hub, LiveSocket(ws, request[ACCESS], credential), ws)
+    return ws
+
+
+async def _serve(hub: LiveHub, socket: LiveSocket, ws: web.WebSocketResponse) -> None:
+    hub.add(socket)
+    writer = asyncio.create_task(socket.write())
+    try:
+        async for message in ws:
+            if message.type is WSMsgType.TEXT:
+                hub.receive(socket, message.data)
+    finally:
+        hub.remove(socket)
+        writer.cancel()
