@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ami_adapter.demo.pbx import DemoPbx
@@ -13,7 +13,7 @@ from ami_adapter.demo.recording import RecordedEvent, Recording, packaged
 from ami_adapter.demo.renaming import Known
 
 TEMPLATE = "asterisk22-02-inbound-caller-gives-up"
-TEMPLATE_CALLER = "89161234502"
+TEMPLATE_CALLER = "+79161234502"
 TEMPLATE_EXTENSION = "102"
 CLASSES = ("call", "agent")  # an account without `dialplan` hears a third of a call's events
 
@@ -108,5 +108,5 @@ def is_ringing(raw: bytes) -> bool:
     return raw.startswith(b"Event: Newstate\r\n") and b"\r\nChannelState: 5\r\n" in raw
 
 
-def _whole_words(words: Sequence[bytes] | dict[bytes, bytes]) -> re.Pattern[bytes]:
-    return re.compile(rb"(?<![0-9A-Za-z.])(?:" + b"|".join(map(re.escape, words)) + rb")(?![0-9A-Za-z.])")
+def _whole_words(words: Iterable[bytes]) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<![0-9A-Za-z.+])(?:" + b"|".join(map(re.escape, words)) + rb")(?![0-9A-Za-z.])")
