@@ -50,6 +50,7 @@ class LiveLeg:
     bridge_id: str = ""
     has_talked: bool = False
     holds: bool = False
+    has_picked_up: bool = False  # took a call that rang elsewhere
     robbed_by: str = ""  # extension of whoever picked up what rang here
 
     @property
@@ -169,6 +170,11 @@ class Bridges:
                 if not member.is_real:
                     waiting.extend(self._beyond(member))
         return heard
+
+    def halves_heard(self, helper: LiveLeg) -> set[LiveLeg]:
+        """Everybody beyond a helper, also while the helper itself is in no bridge."""
+        halves = self._helpers.get(helper.pair, ()) if helper.pair else ()
+        return {leg for half in halves if half.bridge_id for leg in self.conversation(half)}
 
     def _beyond(self, helper: LiveLeg) -> Iterator[str]:
         for half in self._helpers.get(helper.pair, ()):

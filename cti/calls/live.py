@@ -44,7 +44,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Clock:
-    """Adds up the seconds of what goes on: "talk" or "hold"; with unknown times it stays without a sum."""
+    """Adds up the seconds of what goes on: "talk", "hold", or "gap" until it is known what a pause was."""
 
     mode: str = ""
     since: datetime | None = None
@@ -58,6 +58,11 @@ class Clock:
             self.sums[self.mode] = self.read(self.mode, at) or 0.0
         self.mode, self.since = mode, at
         return True
+
+    def move(self, source: str, into: str) -> None:
+        """What was counted for one is counted for the other."""
+        if seconds := self.sums.pop(source, 0.0):
+            self.sums[into] = round(self.sums.get(into, 0.0) + seconds, 3)
 
     def read(self, mode: str, at: datetime | None) -> float | None:
         """The sum so far."""
@@ -111,6 +116,7 @@ class LiveCall:
     hung_up_by: str | None = None
     recordings: list[Recording] = field(default_factory=list)
     participations: list[Participation] = field(default_factory=list)
+    transferred_after: int = 0  # the order of the newest channel when the call was last passed on
     transfers: list[Transfer] = field(default_factory=list)
     leg_records: list[Leg] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
@@ -150,6 +156,18 @@ class LiveCall:
         self.open_legs += younger.open_legs
         self.ringing = list(dict.fromkeys([*self.ringing, *younger.ringing]))
         self.has_tried = self.has_tried or younger.has_tried
+
+    def pending_transfer(self) -> int | None:
+        """Index of the last transfer, while nobody knows what comes of it."""
+        last = len(self.transfers) - 1
+        return last if last >= 0 and self.transfers[last].outcome is None else None
+
+    def drop_oldest_leg(self) -> None:
+        """Forget one ended channel."""
+        for leg in self.legs.values():
+            if leg.has_ended and leg is not self.first and leg is not self.customer:
+                del self.legs[leg.channel_id]
+                return
 
     # -- participations ------------------------------------------------------------------------------------------
 
@@ -292,6 +310,8 @@ class LiveCall:
 
     def ring_seconds(self, end: datetime | None) -> float | None:
         """From the caller's first sign, or from our dialling, to the answer, the mailbox or the end."""
+        if self.is_answered and self.answered_at is None:
+            return None  # answered while nobody listened
         start = self.started_at
         if self.is_originated and self.first is not None:
             agent = next((leg for leg in self.real_legs()), None)
@@ -302,6 +322,8 @@ class LiveCall:
 
     def wait_seconds(self, end: datetime | None) -> float | None:
         """From entering the queue, or the first ring, to the answer, the mailbox or hanging up."""
+        if self.is_answered and self.answered_at is None:
+            return None
         starts = [moment for moment in (self.queued_at, self.first_rang_at) if moment is not None]
         return seconds_between(min(starts), self.answered_at or self.mailbox_at or end) if starts else None
 

@@ -21,9 +21,9 @@ from cti.calls.call_events import (
     CallUpdated,
     RingingStopped,
 )
-from cti.calls.endpoints import Endpoints, Role, is_outside_number
 from cti.calls.legs import Bridges, LiveLeg
 from cti.calls.live import LiveCall
+from cti.calls.parties import Parties
 from cti.calls.records import CallRecord, CameBy, Direction, Disposition, Participation, ParticipationResult
 
 
@@ -32,6 +32,7 @@ class News:
     """What is to be told of one call after one channel event, in order."""
 
     at: datetime | None
+    is_catching_up: bool = False  # it happened some time before: nobody knows when
     told: list[tuple[type[Any], dict[str, Any]]] = field(default_factory=list)
 
     def add(self, kind: type[Any], **details: Any) -> None:
@@ -46,15 +47,16 @@ class News:
 class Progress:
     """Derives the picture of calls from their channels; one per connection."""
 
-    def __init__(self, endpoints: Endpoints, bridges: Bridges) -> None:
-        self._endpoints = endpoints
+    def __init__(self, parties: Parties, bridges: Bridges) -> None:
+        self._parties = parties
         self._bridges = bridges
 
     def settle(self, call: LiveCall, news: News) -> list[CallEvent]:
         """Bring the call's picture up to date with its channels, and say what changed."""
         if call.has_ended:
             return []
-        self._direct(call, news)
+        if self._parties.direct(call):
+            news.add(CallUpdated, what="direction")
         self._listen(call, news)
         self._hear_rings(call, news)
         if call.open_legs == 0:
@@ -68,111 +70,24 @@ class Progress:
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
         """The call as everyone outside sees it."""
-        legs = [leg.record(self._agent_at(leg)) for leg in call.real_legs()]
+        legs = [leg.record(self._parties.agent_at(leg)) for leg in call.real_legs()]
         return call.with_legs((*call.leg_records, *legs), now)
-
-    def is_phone(self, leg: LiveLeg) -> bool:
-        """Whether a colleague's telephone is at this channel; a called one is, unless something speaks for a line."""
-        role = self._endpoints.role_of(leg.endpoint)
-        return role is Role.PHONE or (role is Role.UNKNOWN and leg.was_called)
-
-    def extension_of(self, leg: LiveLeg) -> str:
-        """The extension of the telephone at this channel."""
-        return self._endpoints.extension_of(leg.endpoint)
-
-    def _agent_at(self, leg: LiveLeg) -> str | None:
-        return self.extension_of(leg) if self.is_phone(leg) else None
-
-    # -- who reaches for whom ------------------------------------------------------------------------------------
-
-    def _direct(self, call: LiveCall, news: News) -> None:
-        """Decide the direction; what is learned of an endpoint later may still correct it until somebody talks."""
-        if call.is_answered:
-            return
-        origin = self._origin(call)
-        if origin is None:
-            self._direct_without_legs(call)
-            return
-        before = call.direction
-        if origin.was_called:
-            self._direct_originated(call, origin)
-        elif self._is_from_outside(origin):
-            call.direction, call.customer = Direction.INBOUND, origin
-        else:
-            self._direct_dialled(call, origin)
-        if before is not call.direction:
-            if call.is_told:
-                news.add(CallUpdated, what="direction")
-            elif call.direction is not Direction.INTERNAL:
-                call.tell(call.started_at, story.arrival(call))
-
-    def _direct_without_legs(self, call: LiveCall) -> None:
-        """A program's call that died before any telephone was called."""
-        if call.open_legs or not call.requested_number or call.first is None:
-            return
-        call.is_originated = True
-        call.direction = (
-            Direction.OUTBOUND if is_outside_number(call.requested_number) else Direction.INTERNAL
-        )
-        call.placed_by = call.placed_by or call.first.endpoint.partition("/")[2] or None
-
-    def _origin(self, call: LiveCall) -> LiveLeg | None:
-        """The real leg the call began with; of a call found in mid-life, the one that calls."""
-        legs = list(call.real_legs())
-        named = call.legs.get(call.linked_ids[0])
-        if not legs or (named is not None and named.is_real):
-            return named if legs else None
-        if named is None:
-            return next((leg for leg in legs if not leg.was_called), legs[0])
-        return legs[0]
-
-    def _is_from_outside(self, origin: LiveLeg) -> bool:
-        role = self._endpoints.role_of(origin.endpoint)
-        if role is not Role.UNKNOWN:
-            return role is Role.LINE
-        return is_outside_number(origin.first_caller or origin.first_dialled)
-
-    def _direct_dialled(self, call: LiveCall, origin: LiveLeg) -> None:
-        """A colleague dialled: outside if a line was called or the number is long enough, else inside."""
-        call.placed_by = self.extension_of(origin)
-        lines = self._called_lines(call)
-        if lines or is_outside_number(origin.first_dialled):
-            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
-        else:
-            call.direction = Direction.INTERNAL
-
-    def _direct_originated(self, call: LiveCall, origin: LiveLeg) -> None:
-        """A program had the first leg called, then connects it: click to call."""
-        call.is_originated = True
-        lines = self._called_lines(call)
-        if self.is_phone(origin):
-            call.placed_by = self.extension_of(origin)
-            lines = [line for line in lines if line is not origin]
-            shown = (origin.connected_number, origin.caller_number)
-            outside = next((number for number in shown if is_outside_number(number)), "")
-            if not origin.is_up:  # later the telephone shows the office's own number
-                call.requested_number = call.requested_number or outside
-        if lines or is_outside_number(call.requested_number):
-            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
-        else:
-            call.direction = Direction.INTERNAL
-
-    def _called_lines(self, call: LiveCall) -> list[LiveLeg]:
-        return [leg for leg in call.real_legs() if leg.was_called and not self.is_phone(leg)]
-
-    def _far_end(self, lines: list[LiveLeg]) -> LiveLeg | None:
-        """Of several lines tried one after another, the one that was answered, else the last."""
-        return next((line for line in lines if line.bridge_id), lines[-1] if lines else None)
 
     # -- who talks -----------------------------------------------------------------------------------------------
 
     def _listen(self, call: LiveCall, news: News) -> None:
         """Who hears the customer now (or, inside, whom): that and nothing else is an answer."""
         heard = self._heard(call)
-        phones = [leg for leg in heard if leg.is_real and leg is not call.customer and self.is_phone(leg)]
-        lines = [leg for leg in heard if leg.is_real and leg is not call.customer and not self.is_phone(leg)]
+        phones = [
+            leg for leg in heard if leg.is_real and leg is not call.customer and self._parties.is_phone(leg)
+        ]
+        lines = [
+            leg
+            for leg in heard
+            if leg.is_real and leg is not call.customer and not self._parties.is_phone(leg)
+        ]
         call.is_connected = bool(phones or lines)
-        extensions = [self.extension_of(leg) for leg in sorted(phones, key=lambda leg: leg.order)]
+        extensions = [self._parties.extension_of(leg) for leg in sorted(phones, key=lambda leg: leg.order)]
         self._join_and_leave(call, extensions, news)
         if call.is_connected:
             self._note_talk(call, heard, lines, news)
@@ -202,9 +117,32 @@ class Progress:
             news.add(CallUpdated, what="answered")
             call.tell(news.at, f"{call.outside} outside talks with the customer")
         if not call.is_answered:
-            call.is_answered, call.answered_at = True, news.at
+            call.is_answered, call.answered_at = True, None if news.is_catching_up else news.at
+        self._settle_transfer(call, heard, lines, news)
         if call.answered_by is None:
             call.answered_by = next((who for who in call.talking if who != call.placed_by), None)
+
+    def _settle_transfer(self, call: LiveCall, heard: set[LiveLeg], lines: list[LiveLeg], news: News) -> None:
+        """Somebody else than whoever passed the call on talks to the customer: the transfer was answered.
+
+        Called back by the PBX, its maker got the call again. Having dialled the same place themselves, a conference,
+        they did not pass the call on at all.
+        """
+        pending = call.pending_transfer()
+        if pending is None:
+            return
+        transfer = call.transfers[pending]
+        if lines or any(who != transfer.from_extension for who in call.talking):
+            call.transfers[pending] = replace(transfer, outcome="answered")
+            return
+        makers = [leg for leg in heard if self._parties.agent_at(leg) == transfer.from_extension]
+        if not any(leg.order > call.transferred_after for leg in makers):
+            return
+        if any(leg.was_called for leg in makers):
+            call.transfers[pending] = replace(transfer, outcome="not_answered")
+        elif transfer.kind == "blind":
+            del call.transfers[pending]
+            news.add(CallUpdated, what="agents")
 
     def _join_and_leave(self, call: LiveCall, extensions: Iterable[str], news: News) -> None:
         now = list(dict.fromkeys(extensions))
@@ -228,10 +166,16 @@ class Progress:
             extension != call.placed_by or call.direction is Direction.OUTBOUND
         )
         answered = ParticipationResult.ANSWERED
-        call.amend(index, result=answered, answered_at=news.at, is_first_answer=is_first)
+        has_rung = call.participations[index].has_rung or self._has_rung(call, extension)
+        call.amend(index, result=answered, has_rung=has_rung, answered_at=news.at, is_first_answer=is_first)
         call.hung_up_first = None
         news.add(CallAnswered, extension=extension)
         call.tell(news.at, f"{extension} talks" if call.is_answered else f"{extension} answers")
+
+    def _has_rung(self, call: LiveCall, extension: str) -> bool:
+        """Known even for a call found in mid-life: a called telephone that was picked up did ring."""
+        legs = (leg for leg in call.live_legs() if self._parties.agent_at(leg) == extension)
+        return any(leg.has_rung and leg.was_called for leg in legs)
 
     def _came_by(self, call: LiveCall, extension: str) -> CameBy:
         if extension == call.placed_by and call.direction is not Direction.INBOUND:
@@ -250,7 +194,7 @@ class Progress:
                 call.tell(at, f"{part.extension} leaves")
 
     def _is_on_call(self, call: LiveCall, extension: str) -> bool:
-        return any(self._agent_at(leg) == extension for leg in call.live_legs())
+        return any(self._parties.agent_at(leg) == extension for leg in call.live_legs())
 
     def _hold(self, call: LiveCall, is_held: bool, news: News) -> None:
         """Turn the clock; after the answer every second is talk or hold, until a mailbox or the end."""
@@ -262,8 +206,9 @@ class Progress:
         is_there = call.customer is not None and not call.customer.has_ended and call.mailbox is None
         if call.is_connected:
             call.clock.turn("hold" if call.is_held else "talk", news.at)
+            call.clock.move("gap", "hold")
         else:
-            call.clock.turn("hold" if call.is_answered and is_there and call.open_legs else "", news.at)
+            call.clock.turn("gap" if call.is_answered and is_there and call.open_legs else "", news.at)
 
     # -- where it rings ------------------------------------------------------------------------------------------
 
@@ -271,10 +216,10 @@ class Progress:
         """Telephones that ring now; one that is picked up rings on until the customer hears it."""
         now: dict[str, LiveLeg] = {}
         for leg in call.live_legs():
-            if leg.was_called and leg.has_rung and not leg.has_talked and self.is_phone(leg):
+            if leg.was_called and leg.has_rung and not leg.has_talked and self._parties.is_phone(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
-                if not is_own and self.extension_of(leg) not in call.talking:
-                    now.setdefault(self.extension_of(leg), leg)
+                if not is_own and self._parties.extension_of(leg) not in call.talking:
+                    now.setdefault(self._parties.extension_of(leg), leg)
         before, call.ringing = call.ringing, list(now)
         for extension in now:
             if extension not in before:
@@ -319,7 +264,9 @@ class Progress:
         return leg is not None and leg.is_up and dispositions.is_own_first_leg(call, leg)
 
     def _last_leg(self, call: LiveCall, extension: str) -> LiveLeg | None:
-        legs = [leg for leg in call.real_legs() if leg.was_called and self._agent_at(leg) == extension]
+        legs = [
+            leg for leg in call.real_legs() if leg.was_called and self._parties.agent_at(leg) == extension
+        ]
         return legs[-1] if legs else None
 
     def _why_stopped(
@@ -337,24 +284,30 @@ class Progress:
     def _taker(self, call: LiveCall, extension: str) -> str | None:
         """Whoever talks, or has picked up and is about to."""
         up = (
-            self.extension_of(leg)
+            self._parties.extension_of(leg)
             for leg in call.live_legs()
-            if leg.is_up and leg.was_called and self.is_phone(leg)
+            if leg.is_up and leg.was_called and self._parties.is_phone(leg)
         )
         others = (who for who in (*call.talking, *up) if who not in (extension, call.placed_by))
         return next(others, None)
 
     def _has_caller_left(self, call: LiveCall) -> bool:
-        caller = call.customer if call.direction is Direction.INBOUND else self._origin(call)
+        caller = call.customer if call.direction is Direction.INBOUND else self._parties.origin(call)
         return caller is not None and (caller.has_ended or call.hung_up_first is caller)
 
     def note_unrung(self, call: LiveCall, leg: LiveLeg, news: News) -> None:
         """A telephone refused or could not be reached without ever ringing: it had a part, though it was silent."""
-        if not leg.was_called or leg.has_rung or leg.is_up or not leg.is_real or not self.is_phone(leg):
+        if (
+            not leg.was_called
+            or leg.has_rung
+            or leg.is_up
+            or not leg.is_real
+            or not self._parties.is_phone(leg)
+        ):
             return
         result = dispositions.part_result(leg, is_taken=call.is_connected)
         silent = (ParticipationResult.NOT_ANSWERED, ParticipationResult.ELSEWHERE)
-        extension = self.extension_of(leg)
+        extension = self._parties.extension_of(leg)
         if result in silent or call.open_participation(extension) is not None:
             return
         index = call.participate(extension, self._came_by(call, extension))
@@ -376,8 +329,12 @@ class Progress:
     def _end(self, call: LiveCall, news: News) -> None:
         call.has_ended, call.ended_at = True, news.at
         call.talking, call.ringing = [], []
+        call.clock.turn("", news.at)
         call.hung_up_by = None if call.ended_unseen else self._who_hung_up(call)
         call.disposition = dispositions.disposition_of(call)
+        if (pending := call.pending_transfer()) is not None:
+            call.transfers[pending] = replace(call.transfers[pending], outcome="not_answered")
+            call.clock.move("gap", "hold")  # the customer waited for the next one to the end
         call.participations = [self._closed(call, part) for part in call.participations]
         if call.direction is not None:
             news.add(CallEnded)

@@ -1,0 +1,109 @@
+"""Who reaches for whom: whose telephone a channel is, and the direction of a call. Private to `cti.calls`."""
+
+from __future__ import annotations
+
+from cti.calls import story
+from cti.calls.endpoints import Endpoints, Role, is_outside_number
+from cti.calls.legs import LiveLeg
+from cti.calls.live import LiveCall
+from cti.calls.records import Direction
+
+
+class Parties:
+    """Tells colleagues from the outside, as far as the endpoints are known by now."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    def is_phone(self, leg: LiveLeg) -> bool:
+        """Whether a colleague's telephone is at this channel; a called one is, unless something speaks for a line."""
+        role = self._endpoints.role_of(leg.endpoint)
+        return role is Role.PHONE or (role is Role.UNKNOWN and leg.was_called)
+
+    def extension_of(self, leg: LiveLeg) -> str:
+        """The extension of the telephone at this channel."""
+        return self._endpoints.extension_of(leg.endpoint)
+
+    def agent_at(self, leg: LiveLeg) -> str | None:
+        """The extension, None for a line."""
+        return self.extension_of(leg) if self.is_phone(leg) else None
+
+    def direct(self, call: LiveCall) -> bool:
+        """Decide the direction; true if that corrects what was told.
+
+        What is learned of an endpoint later may still correct it, until somebody talks.
+        """
+        if call.is_answered:
+            return False
+        origin = self.origin(call)
+        if origin is None:
+            self._direct_without_legs(call)
+            return False
+        before = call.direction
+        if origin.was_called:
+            self._direct_originated(call, origin)
+        elif self._is_from_outside(origin):
+            call.direction, call.customer = Direction.INBOUND, origin
+        else:
+            self._direct_dialled(call, origin)
+        if before is not call.direction and not call.is_told and call.direction is not Direction.INTERNAL:
+            call.tell(call.started_at, story.arrival(call))
+        return before is not call.direction and call.is_told
+
+    def _direct_without_legs(self, call: LiveCall) -> None:
+        """A program's call that died before any telephone was called."""
+        if call.open_legs or not call.requested_number or call.first is None:
+            return
+        call.is_originated = True
+        call.direction = (
+            Direction.OUTBOUND if is_outside_number(call.requested_number) else Direction.INTERNAL
+        )
+        call.placed_by = call.placed_by or call.first.endpoint.partition("/")[2] or None
+
+    def origin(self, call: LiveCall) -> LiveLeg | None:
+        """The real leg the call began with; of a call found in mid-life, the one that calls."""
+        legs = list(call.real_legs())
+        named = call.legs.get(call.linked_ids[0])
+        if not legs or (named is not None and named.is_real):
+            return named if legs else None
+        if named is None:
+            return next((leg for leg in legs if not leg.was_called), legs[0])
+        return legs[0]
+
+    def _is_from_outside(self, origin: LiveLeg) -> bool:
+        role = self._endpoints.role_of(origin.endpoint)
+        if role is not Role.UNKNOWN:
+            return role is Role.LINE
+        return is_outside_number(origin.first_caller or origin.first_dialled)
+
+    def _direct_dialled(self, call: LiveCall, origin: LiveLeg) -> None:
+        """A colleague dialled: outside if a line was called or the number is long enough, else inside."""
+        call.placed_by = self.extension_of(origin)
+        lines = self._called_lines(call)
+        if lines or is_outside_number(origin.first_dialled):
+            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
+        else:
+            call.direction = Direction.INTERNAL
+
+    def _direct_originated(self, call: LiveCall, origin: LiveLeg) -> None:
+        """A program had the first leg called, then connects it: click to call."""
+        call.is_originated = True
+        lines = self._called_lines(call)
+        if self.is_phone(origin):
+            call.placed_by = self.extension_of(origin)
+            lines = [line for line in lines if line is not origin]
+            shown = (origin.connected_number, origin.caller_number)
+            outside = next((number for number in shown if is_outside_number(number)), "")
+            if not origin.is_up:  # later the telephone shows the office's own number
+                call.requested_number = call.requested_number or outside
+        if lines or is_outside_number(call.requested_number):
+            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
+        else:
+            call.direction = Direction.INTERNAL
+
+    def _called_lines(self, call: LiveCall) -> list[LiveLeg]:
+        return [leg for leg in call.real_legs() if leg.was_called and not self.is_phone(leg)]
+
+    def _far_end(self, lines: list[LiveLeg]) -> LiveLeg | None:
+        """Of several lines tried one after another, the one that was answered, else the last."""
+        return next((line for line in lines if line.bridge_id), lines[-1] if lines else None)

@@ -1,0 +1,143 @@
+"""Calls that are passed on: blind and attended transfers, pickup, parking. Private to `cti.calls`.
+
+A transfer stays open until somebody else than its maker talks to the customer, or the call ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from cti.calls import story
+from cti.calls.call_events import CallEvent, CallTransferred
+from cti.calls.channel_events import (
+    AttendedlyTransferred,
+    BlindlyTransferred,
+    CallParked,
+    CallPickedUp,
+    CallUnparked,
+)
+from cti.calls.legs import LiveLeg
+from cti.calls.live import LiveCall
+from cti.calls.progress import News
+from cti.calls.records import Transfer
+from cti.calls.registry import Registry
+
+PARK = "park"
+
+
+class PassingOn:
+    """What transfers, pickups and parking do to calls."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def blindly(self, event: BlindlyTransferred) -> list[CallEvent] | None:
+        """A colleague passes the customer on without asking."""
+        leg = self._registry.leg(event.transferer, event.at)
+        if leg is None:
+            return None
+        call = self._registry.call_of(leg)
+        transfer = Transfer(from_extension=self._who(leg), to=event.to, kind="blind", at=event.at)
+        return self._transferred(call, transfer)
+
+    def attendedly(self, event: AttendedlyTransferred) -> list[CallEvent] | None:
+        """A colleague joins the customer with somebody they talked to, or at least rang, before."""
+        legs = [self._registry.leg(channel, event.at) for channel in (event.transferer, event.second)]
+        first, second = legs
+        if first is None or second is None:
+            return None
+        target = self._registry.leg(event.target, event.at) if event.target else None
+        transferee = self._registry.leg(event.transferee, event.at) if event.transferee else None
+        others = [leg for leg in (first, second, transferee) if leg is not None]
+        reached = self._reached(target or second, others)
+        call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
+        to = self._number(reached) if reached else event.second.dialled
+        is_ringing = reached is not None and not reached.is_up
+        kind = "blonde" if is_ringing else "attended"
+        return self._transferred(
+            call, Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
+        )
+
+    def _reached(self, target: LiveLeg, others: list[LiveLeg]) -> LiveLeg | None:
+        """The telephone or line behind the target, which may be a helper; not the ones who pass the call on."""
+        if target.is_real and target not in others:
+            return target
+        heard = self._registry.bridges.conversation(target) | self._registry.bridges.halves_heard(target)
+        candidates = [leg for leg in heard if leg.is_real and leg not in others]
+        called = sorted(candidates, key=lambda leg: (leg.was_called, leg.order))
+        return called[-1] if called else None
+
+    def picked_up(self, event: CallPickedUp) -> LiveCall | None:
+        """Somebody takes a call that rings at a colleague's telephone."""
+        leg = self._registry.leg(event.channel, event.at)
+        robbed = self._registry.leg(event.robbed, event.at)
+        if leg is None or robbed is None:
+            return None
+        robbed.robbed_by, leg.has_picked_up = self._who(leg), True
+        return self._registry.join(self._registry.call_of(leg), self._registry.call_of(robbed), event.at)
+
+    def parked(self, event: CallParked) -> list[CallEvent] | None:
+        """The customer waits in a parking space; what looked like a blind transfer to it was the parking."""
+        leg = self._registry.leg(event.channel, event.at)
+        if leg is None:
+            return None
+        call = self._registry.call_of(leg)
+        if call.is_parked:
+            return self._registry.settled(call, News(event.at))
+        call.is_parked = True
+        call.tell(event.at, f"the call waits in parking space {event.space}")
+        pending = call.pending_transfer()
+        if pending is not None and call.transfers[pending].kind == "blind":
+            parking = replace(call.transfers[pending], kind=PARK, to=event.space)
+            call.transfers[pending] = parking
+            return self._told(call, parking, event.at)
+        parker = self._registry.endpoints.extension_of(event.parker_name) if event.parker_name else None
+        return self._transferred(
+            call, Transfer(from_extension=parker, to=event.space, kind=PARK, at=event.at)
+        )
+
+    def unparked(self, event: CallUnparked) -> LiveCall | None:
+        """Somebody fetches the customer."""
+        leg = self._registry.leg(event.channel, event.at)
+        retriever = self._registry.leg(event.retriever, event.at)
+        if leg is None or retriever is None:
+            return None
+        call = self._registry.join(self._registry.call_of(leg), self._registry.call_of(retriever), event.at)
+        call.is_parked = False
+        pending = call.pending_transfer()
+        if pending is not None and call.transfers[pending].kind == PARK:
+            call.transfers[pending] = replace(call.transfers[pending], to=self._who(retriever))
+        return call
+
+    def _transferred(self, call: LiveCall, transfer: Transfer) -> list[CallEvent]:
+        if any(is_repeat(transfer, old) for old in call.transfers):
+            return self._registry.settled(call, News(transfer.at))
+        call.transfers.append(transfer)
+        call.transferred_after = self._registry.newest
+        call.hung_up_first = None
+        call.tell(transfer.at, story.transfer_line(transfer))
+        return self._told(call, transfer, transfer.at)
+
+    def _told(self, call: LiveCall, transfer: Transfer, at: datetime | None) -> list[CallEvent]:
+        news = News(at)
+        news.add(CallTransferred, transfer=transfer)
+        return self._registry.settled(call, news)
+
+    def _who(self, leg: LiveLeg) -> str:
+        return self._registry.parties.extension_of(leg)
+
+    def _number(self, leg: LiveLeg) -> str:
+        """A colleague's extension, or the outside number."""
+        if self._registry.parties.is_phone(leg):
+            return self._who(leg)
+        return leg.number_sent or leg.caller_number
+
+
+def is_repeat(transfer: Transfer, old: Transfer) -> bool:
+    """The same transfer told again while it is still open, or turned into parking meanwhile."""
+    is_same_way = old.kind == transfer.kind or (old.kind == PARK and transfer.kind == "blind")
+    is_same_aim = old.to == transfer.to or old.kind == PARK
+    return (
+        old.outcome is None and is_same_way and is_same_aim and old.from_extension == transfer.from_extension
+    )

@@ -1,0 +1,152 @@
+"""Which channels exist and which calls they make up; what ended is forgotten but for its ids. Private to `cti.calls`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime
+
+from cti.calls.call_events import CallArrived, CallEvent, CallsJoined
+from cti.calls.channel_events import Channel
+from cti.calls.endpoints import Endpoints
+from cti.calls.legs import Bridges, LiveLeg, looks_called, new_leg, presented
+from cti.calls.live import MAX_LEGS, LiveCall
+from cti.calls.parties import Parties
+from cti.calls.progress import News, Progress
+
+MAX_REMEMBERED = 50_000  # ids of channels and calls that ended: beyond that the oldest are forgotten
+
+
+class Remembered:
+    """A bounded set of ids; the oldest are forgotten first."""
+
+    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._limit = limit
+
+    def add(self, key: str) -> None:
+        """Remember this id as the newest."""
+        self._ids[key] = None
+        self._ids.move_to_end(key)
+        if len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+class Registry:
+    """The live channels and calls of one connection."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
+        self.bridges = Bridges()
+        self.parties = Parties(endpoints)
+        self.progress = Progress(self.parties, self.bridges)
+        self.legs: dict[str, LiveLeg] = {}
+        self.joined: list[CallEvent] = []  # said while one channel event is applied, before all else
+        self.gone = Remembered()  # channels
+        self._over = Remembered()  # linked ids of ended calls
+        self._calls: dict[str, LiveCall] = {}  # by every linked id of every live call
+        self.newest = 0  # the order of the newest channel
+
+    def calls(self) -> list[LiveCall]:
+        """Every live call once, oldest first."""
+        return sorted({id(call): call for call in self._calls.values()}.values(), key=lambda call: call.order)
+
+    def call_of(self, leg: LiveLeg) -> LiveCall:
+        """The call this channel belongs to."""
+        return self._calls[leg.linked_id]
+
+    def leg(self, channel: Channel, at: datetime | None, *, was_called: bool | None = None) -> LiveLeg | None:
+        """The leg of this channel, with what the channel shows now; None for one that ended."""
+        leg = self.legs.get(channel.channel_id)
+        if leg is None:
+            if channel.channel_id in self.gone or not channel.channel_id:
+                return None
+            return self._begin(channel, at, was_called)
+        leg.see(channel)
+        if channel.linked_id and channel.linked_id != leg.linked_id:
+            self._relink(leg, channel.linked_id, at)
+        return leg
+
+    def _begin(self, channel: Channel, at: datetime | None, was_called: bool | None) -> LiveLeg | None:
+        linked_id = channel.linked_id or channel.channel_id
+        if linked_id in self._over:
+            return None
+        self.newest += 1
+        called = looks_called(channel) if was_called is None else was_called
+        leg = new_leg(channel, at, self.newest, was_called=called)
+        call = self._calls.get(linked_id)
+        if call is None:
+            call = LiveCall(key=linked_id, order=self.newest, linked_ids=[linked_id], started_at=at)
+            self._calls[linked_id] = call
+        self._admit(call, leg, channel)
+        return leg
+
+    def _admit(self, call: LiveCall, leg: LiveLeg, channel: Channel) -> None:
+        self.legs[leg.channel_id] = leg
+        call.legs[leg.channel_id] = leg
+        call.open_legs += 1
+        call.first = call.first or leg
+        number = presented(channel.caller_number)
+        if not leg.is_real:
+            self.bridges.add_helper(leg)
+        elif leg.was_called:
+            self.endpoints.note_called(leg.endpoint, number, channel.context)
+            call.has_tried = True
+        else:
+            self.endpoints.note_caller(leg.endpoint, number, channel.dialled, channel.context)
+
+    def _relink(self, leg: LiveLeg, linked_id: str, at: datetime | None) -> None:
+        """The channel shows another linked id: its call and the one of that id are one, and nobody says so."""
+        call, other = self.call_of(leg), self._calls.get(linked_id)
+        if other is not None:
+            leg.linked_id = linked_id
+            if other is not call:
+                self.join(call, other, at)
+        elif linked_id not in self._over:
+            call.linked_ids.append(linked_id)
+            self._calls[linked_id] = call
+            leg.linked_id = linked_id
+
+    def join(self, one: LiveCall, other: LiveCall, at: datetime | None) -> LiveCall:
+        """Two calls turned out to be one: the older lives on, and whoever heard of the younger is told."""
+        if one is other:
+            return one
+        older, younger = sorted((one, other), key=lambda call: call.order)
+        older.absorb(younger)
+        for linked_id in younger.linked_ids:
+            self._calls[linked_id] = older
+        if younger.is_told:
+            record = self.progress.record(older, at)
+            if not older.is_told:
+                older.is_told = True
+                self.joined.append(CallArrived(call=record, at=at))
+            self.joined.append(CallsJoined(call=record, absorbed_key=younger.key, at=at))
+        return older
+
+    def end_leg(self, leg: LiveLeg, at: datetime | None) -> LiveCall:
+        """The channel is gone; its call, which may have others."""
+        call = self.call_of(leg)
+        leg.has_ended, leg.ended_at = True, at
+        call.open_legs -= 1
+        self.bridges.forget(leg)
+        del self.legs[leg.channel_id]
+        self.gone.add(leg.channel_id)
+        if not leg.is_real and leg is not call.first:
+            del call.legs[leg.channel_id]
+        elif len(call.legs) > MAX_LEGS:
+            call.drop_oldest_leg()
+        return call
+
+    def settled(self, call: LiveCall, news: News) -> list[CallEvent]:
+        """What changed for people; a call that ended is forgotten."""
+        events = self.progress.settle(call, news)
+        if call.has_ended:
+            for linked_id in call.linked_ids:
+                self._calls.pop(linked_id, None)
+                self._over.add(linked_id)
+        return events
