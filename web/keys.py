@@ -12,6 +12,7 @@ from jinja2 import Environment
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.rights import Access
+from crm.sealing import Seal
 from cti.desk import Desk
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Services:
     public_origins: frozenset[str] = frozenset()  # other addresses of ours: "https://crm.example.org"
     default_language: str = "ru"
     time_zone: str = "Europe/Moscow"
+    seal: Seal | None = None  # opens the secrets of connections; None: they are neither entered nor checked
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services")
