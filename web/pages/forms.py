@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 
 MOST_CHARACTERS = 2000
 
@@ -85,5 +85,16 @@ def read_date(typed: str) -> date | None:
         return None
     try:
         return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def read_moment(typed: str) -> datetime | None:
+    """`20.11.2026 14:32`, or a date alone for its midnight; without a zone. None for anything else."""
+    day, _blank, clock = typed.strip().replace("T", " ").partition(" ")
+    if (found := read_date(day)) is None:
+        return None
+    try:
+        return datetime.combine(found, time.fromisoformat(clock.strip()) if clock else time())
     except ValueError:
         return None

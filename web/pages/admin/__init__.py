@@ -1,0 +1,1 @@
+"""Administration: connections, lines, extensions, users, numbers, tokens; each page a module of its own."""

@@ -1,0 +1,1 @@
+"""The journal of calls and the card of one call."""

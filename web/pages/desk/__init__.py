@@ -1,0 +1,1 @@
+"""The desk: what is going on now, and the latest calls."""

@@ -1,0 +1,1 @@
+"""The calls of this moment, kept fresh over the socket."""
