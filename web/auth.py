@@ -13,7 +13,7 @@ from web.frame import first_page
 from web.gate import CameIn, Credential
 from web.i18n import gettext as _
 from web.i18n import ngettext, speaking
-from web.keys import ACCESS, GATE, ROUTE, SERVICES, SESSION_TOKEN
+from web.keys import ACCESS, GATE, LIVE, ROUTE, SERVICES, SESSION_TOKEN
 from web.refusals import is_for_program, refuse
 from web.render import catalogue_for, render
 from web.routes import OPEN, SIGNED_IN, Handler, RouteKind, Routes
@@ -143,6 +143,7 @@ async def _end_former_session(request: web.Request) -> None:
 @routes.post("/sign-out", right=SIGNED_IN)
 async def sign_out(request: web.Request) -> web.Response:
     await _end_former_session(request)
+    request.app[LIVE].recheck(request[ACCESS].user_id)
     response = web.HTTPSeeOther("/sign-in")
     response.del_cookie(cookie_name(request), path="/")
     raise response

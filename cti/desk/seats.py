@@ -49,7 +49,8 @@ class Seat:
             return False
         if self.closed_at is None:
             self.closed_at = now
-        return self.is_dismissed or now - self.closed_at >= SHOWN_AFTERWARDS[self.state]
+        shown = SHOWN_AFTERWARDS[self.state]
+        return self.is_dismissed or not shown or now - self.closed_at >= shown
 
 
 @dataclass(slots=True)

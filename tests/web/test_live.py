@@ -1,0 +1,349 @@
+"""The live channel: who may open it, what comes first, what is told to whom, and what happens to the slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from crm.rights import Scope
+from cti.calls.call_events import CallEvent
+from cti.desk import Desk, Match, Message
+from tests.cti.desk.calls import CALL, answers, at, desk, ends, rings
+from tests.web.frame import FakeGate, access_with, services_with
+from web.app import create_app
+from web.gate import Credential
+from web.keys import LIVE
+from web.live import LiveHub, encode
+from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, QUEUE_MESSAGES, LiveSocket
+
+
+@dataclass
+class Office:
+    """A running application with users 1 (agent at 101), 2 (head), and tokens of the same."""
+
+    gate: FakeGate
+    desk: Desk
+    client: TestClient[web.Request, web.Application]
+    server: TestServer
+
+    @property
+    def hub(self) -> LiveHub:
+        return self.server.app[LIVE]
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.server.host}:{self.server.port}"
+
+    async def connect(self, who: str = "session-agent", **headers: str) -> ClientWebSocketResponse:
+        own = {"Origin": self.origin, "Cookie": f"ringcard={who}"}
+        return await self.client.ws_connect("/live", headers=own | headers)
+
+    def happen(self, *events: CallEvent) -> None:
+        for event in events:
+            self.hub.deliver(self.desk.apply(1, CALL, event))
+
+
+@pytest_asyncio.fixture
+async def office() -> AsyncIterator[Office]:
+    agent, head = access_with("agent", 1), access_with("head", 2, team_ids=frozenset({1}))
+    gate = FakeGate(
+        people={},
+        sessions={"session-agent": agent, "session-head": head},
+        tokens={"rc_agent": agent, "rc_head": head},
+    )
+    present = desk()
+    server = TestServer(create_app(services_with(gate, present)))
+    async with TestClient(server) as client:
+        yield Office(gate=gate, desk=present, client=client, server=server)
+
+
+async def heard(ws: ClientWebSocketResponse) -> dict[str, Any]:
+    message: dict[str, Any] = await ws.receive_json(timeout=2)
+    return message
+
+
+async def test_the_whole_picture_comes_first(office: Office) -> None:
+    office.happen(rings("101"))
+    hello = await heard(await office.connect())
+    assert (hello["v"], hello["type"], hello["seq"]) == (1, "hello", 1)
+    assert hello["data"]["user"] == 1
+    assert [call["id"] for call in hello["data"]["calls"]] == [str(CALL)]
+    assert hello["data"]["presence"]["extensions"] == ["101"]
+
+
+async def test_a_ring_in_every_socket_of_the_agent_and_in_no_other(office: Office) -> None:
+    first, second, other = (
+        await office.connect(),
+        await office.connect(),
+        await office.connect("session-head"),
+    )
+    for ws in (first, second, other):
+        await heard(ws)
+    office.happen(rings("101"))
+    for ws in (first, second):
+        message = await heard(ws)
+        assert list(message) == ["v", "type", "seq", "at", "data"]
+        assert (message["type"], message["data"]["state"], message["data"]["phone"]) == (
+            "call.ringing",
+            "ringing",
+            "+74951203344",
+        )
+        assert message["data"]["ringing_since"] == "2026-11-20T11:32:01Z"
+    with pytest.raises(TimeoutError):
+        await other.receive(timeout=0.1)
+
+
+async def test_i06_the_order_of_a_call_is_kept(office: Office) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    office.happen(rings("101"), answers("101"), ends())
+    assert [(await heard(ws))["type"] for _ in range(3)] == ["call.ringing", "call.answered", "call.ended"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+async def test_t14_a_foreign_page_gets_no_socket(office: Office, origin: str) -> None:
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.connect(Origin=origin)
+    assert refused.value.status == 403
+
+
+async def test_t14_a_session_needs_an_origin_and_a_token_needs_none(office: Office) -> None:
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.client.ws_connect("/live", headers={"Cookie": "ringcard=session-agent"})
+    assert refused.value.status == 403
+    ws = await office.client.ws_connect("/live", headers={"Authorization": "Bearer rc_agent"})
+    assert (await heard(ws))["type"] == "hello"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Cookie": "ringcard=wrong"}])
+async def test_nobody_gets_no_socket(office: Office, headers: dict[str, str]) -> None:
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.client.ws_connect("/live", headers={"Origin": office.origin} | headers)
+    assert refused.value.status == 401
+
+
+async def test_g07_a_blocked_users_socket_closes_within_a_second(office: Office) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    del office.gate.sessions["session-agent"]
+    office.hub.recheck(1)
+    message = await ws.receive(timeout=1)
+    assert (message.type, message.data) == (WSMsgType.CLOSE, CLOSED_SIGNED_OUT)
+
+
+async def test_signing_out_closes_the_sockets_of_this_session_alone(office: Office) -> None:
+    office.gate.sessions["elsewhere"] = office.gate.sessions["session-agent"]
+    here, elsewhere = await office.connect(), await office.connect("elsewhere")
+    await heard(here)
+    await heard(elsewhere)
+    await office.client.post(
+        "/sign-out",
+        headers={"Origin": office.origin, "Cookie": "ringcard=session-agent"},
+        allow_redirects=False,
+    )
+    assert (await here.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+    with pytest.raises(TimeoutError):
+        await elsewhere.receive(timeout=0.1)
+
+
+async def test_i13_the_database_is_away_and_sockets_stay(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = await office.connect()
+    await heard(ws)
+
+    async def away(credential: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(office.gate, "access", away)
+    office.hub.recheck(1)
+    office.happen(rings("101"))
+    assert (await heard(ws))["type"] == "call.ringing"
+
+
+async def test_coming_back_replays_what_was_missed(office: Office) -> None:
+    ws = await office.connect()
+    hello = await heard(ws)
+    await ws.close()
+    office.happen(rings("101"), answers("101"))
+    ws = await office.connect()
+    assert (await heard(ws))["type"] == "hello"
+    await ws.send_json({"type": "resume", "epoch": hello["data"]["epoch"], "seq": hello["seq"]})
+    replayed = [await heard(ws), await heard(ws), await heard(ws)]
+    assert [(message["type"], message.get("replayed")) for message in replayed] == [
+        ("call.ringing", True),
+        ("call.answered", True),
+        ("resumed", None),
+    ]
+
+
+async def test_coming_back_after_a_restart_brings_a_new_picture(office: Office) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    await ws.send_json({"type": "resume", "epoch": "of another process", "seq": 7})
+    assert (await heard(ws))["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"type": 7}', '{"type": "unknown"}', '{"type": "dismiss", "id": "no uuid"}', ""]
+)
+async def test_what_is_not_understood_is_ignored(office: Office, text: str) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    await ws.send_str(text)
+    office.happen(rings("101"))
+    assert (await heard(ws))["type"] == "call.ringing"
+
+
+async def test_an_ended_window_closed_in_one_tab_closes_in_the_other(office: Office) -> None:
+    first, second = await office.connect(), await office.connect()
+    office.happen(rings("101"), ends())
+    for ws in (first, second):
+        await heard(ws)
+    for _ in range(2):
+        await heard(second)
+    await first.send_json({"type": "dismiss", "id": str(CALL)})
+    assert (await heard(second))["type"] == "call.dismissed"
+
+
+async def test_t11_the_board_is_for_those_with_the_right(office: Office) -> None:
+    agent = await office.connect()
+    await heard(agent)
+    await agent.send_json({"type": "sub", "topics": ["calls"]})
+    assert (await heard(agent))["type"] == "refused"
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["calls", "unknown"]})
+    assert (await heard(head))["data"] == {"calls": []}
+    office.happen(rings("101"))
+    message = await heard(head)
+    assert (message["type"], message["topic"], message["data"]["extension"]) == (
+        "call.ringing",
+        "calls",
+        "101",
+    )
+    assert "seq" not in message
+    assert message["data"]["ringing"] == [{"extension": "101", "name": "Agent 1"}]
+
+
+async def test_t11_the_board_shows_ones_own_teams_only(office: Office) -> None:
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["calls"]})
+    await heard(head)
+    office.happen(rings("103"))
+    with pytest.raises(TimeoutError):
+        await head.receive(timeout=0.1)
+
+
+async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["calls"]})
+    await heard(head)
+    narrowed = replace(
+        office.gate.sessions["session-head"], scopes=MappingProxyType({"call.read": Scope.OWN})
+    )
+    office.gate.sessions["session-head"] = narrowed
+    office.hub.recheck(2)
+    assert (await asyncio.wait_for(heard(head), 1))["type"] == "refused"
+    office.happen(rings("101"))
+    with pytest.raises(TimeoutError):
+        await head.receive(timeout=0.1)
+
+
+async def test_the_board_names_clients_only_to_who_may_read_them(office: Office) -> None:
+    telephony = access_with("telephony", 3)
+    office.gate.sessions["session-telephony"] = telephony
+    ws = await office.connect("session-telephony")
+    await heard(ws)
+    office.happen(rings("101"))
+    office.hub.deliver(office.desk.set_match(CALL, Match(outcome="matched")))
+    await ws.send_json({"type": "sub", "topics": ["calls"]})
+    [call] = (await heard(ws))["data"]["calls"]
+    assert call["match"] is None
+
+
+async def test_a_restart_closes_with_1001() -> None:
+    gate = FakeGate(people={}, tokens={"rc_agent": access_with("agent")})
+    server = TestServer(create_app(services_with(gate, desk())))
+    client = TestClient(server)
+    await client.start_server()
+    ws = await client.ws_connect("/live", headers={"Authorization": "Bearer rc_agent"})
+    await ws.receive_json()
+    closing = asyncio.create_task(server.close())
+    message = await ws.receive(timeout=2)
+    assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
+    await asyncio.wait_for(closing, 5)
+    await client.close()
+
+
+class Stuck:
+    """A browser that does not read."""
+
+    closed_with: int | None = None
+
+    async def send_frame(self, message: bytes, opcode: WSMsgType) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self, *, code: int, message: bytes, drain: bool) -> bool:
+        self.closed_with = code
+        return True
+
+
+async def test_t21_i11_a_frozen_browser_is_closed_and_delays_nobody() -> None:
+    present = desk()
+    hub = LiveHub(present, FakeGate(people={}), lambda: at(0))
+    frozen, quick = Stuck(), Stuck()
+    sockets = [
+        LiveSocket(
+            cast(web.WebSocketResponse, ws), access_with("agent"), Credential(secret="", is_token=True)
+        )
+        for ws in (frozen, quick)
+    ]
+    for socket in sockets:
+        hub.add(socket)
+    stuck_writer = asyncio.create_task(sockets[0].write())
+    for number in range(QUEUE_MESSAGES + 5):
+        hub.deliver(present.note_saved(1, CALL, str(number), number + 1, None))
+        drain(sockets[1])
+        await asyncio.sleep(0)
+    assert (frozen.closed_with, quick.closed_with) == (CLOSED_TOO_SLOW, None)
+    assert hub.count() == 1
+    stuck_writer.cancel()
+
+
+def drain(socket: LiveSocket) -> None:
+    while not socket._queue.empty():
+        socket._queue.get_nowait()
+
+
+async def test_t13_names_travel_as_text(office: Office) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    office.happen(rings("101", did="<script>alert(1)</script>"))
+    assert (await heard(ws))["data"]["line"] == "<script>alert(1)</script>"
+
+
+async def test_only_so_many_sockets_of_one_user(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.live.MOST_SOCKETS_OF_A_USER", 1)
+    await office.connect()
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.connect()
+    assert refused.value.status == 429
+
+
+def test_a_message_is_one_line_of_json() -> None:
+    [message] = desk().apply(1, CALL, rings("101"))
+    assert isinstance(message, Message)
+    assert encode(message).startswith(
+        b'{"v":1,"type":"call.ringing","seq":1,"at":"2026-11-20T11:32:01Z","data":{"id":"'
+    )
