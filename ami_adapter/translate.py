@@ -73,6 +73,7 @@ DIAL_STATUSES = {
     "CONTINUE": "answer",
 }
 WAITING_ROOM_TYPES = frozenset({"holding", "parking"})
+CONFERENCE_MAKERS = frozenset({"ConfBridge", "MeetMe"})
 WAITING_ROOM_TECHNOLOGY = "holding_bridge"
 PLAIN_DEVICE_KINDS = frozenset(
     {"PJSIP", "SIP", "IAX2", "SCCP", "DAHDI", "MGCP", "Skinny", "UniStim", "Console"}
@@ -344,7 +345,11 @@ def _bridge_enter(headers: dict[str, str], at: datetime | None) -> ChannelEvent 
     if channel is None or not bridge_id:
         return None
     return BridgeEntered(
-        channel=channel, bridge_id=bridge_id, is_waiting_room=_is_waiting_room(headers), at=at
+        channel=channel,
+        bridge_id=bridge_id,
+        is_waiting_room=_is_waiting_room(headers),
+        is_conference=headers.get("BridgeCreator", "") in CONFERENCE_MAKERS,
+        at=at,
     )
 
 

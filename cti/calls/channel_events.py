@@ -101,6 +101,7 @@ class BridgeEntered:
     bridge_id: str
     is_waiting_room: bool  # music and announcements only: nobody in it talks
     at: datetime | None
+    is_conference: bool = False  # a room one may enter alone, and wait in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

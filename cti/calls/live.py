@@ -106,6 +106,7 @@ class LiveCall:
     is_connected: bool = False
     is_held: bool = False
     is_parked: bool = False
+    is_in_conference: bool = False  # the customer entered a room where others may come and go
     ringing: list[str] = field(default_factory=list)
     talking: list[str] = field(default_factory=list)
     outside: str | None = None  # number of an outside party that talks with the customer

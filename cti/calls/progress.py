@@ -132,17 +132,15 @@ class Progress:
         if pending is None:
             return
         transfer = call.transfers[pending]
-        if lines or any(who != transfer.from_extension for who in call.talking):
-            call.transfers[pending] = replace(transfer, outcome="answered")
-            return
-        makers = [leg for leg in heard if self._parties.agent_at(leg) == transfer.from_extension]
-        if not any(leg.order > call.transferred_after for leg in makers):
-            return
-        if any(leg.was_called for leg in makers):
-            call.transfers[pending] = replace(transfer, outcome="not_answered")
-        elif transfer.kind == "blind":
+        agents = {leg: self._parties.agent_at(leg) for leg in heard if leg.order > call.transferred_after}
+        makers = [leg for leg, agent in agents.items() if agent == transfer.from_extension]
+        if transfer.kind == "blind" and any(not leg.was_called for leg in makers):
             del call.transfers[pending]
             news.add(CallUpdated, what="agents")
+        elif lines or any(who != transfer.from_extension for who in call.talking):
+            call.transfers[pending] = replace(transfer, outcome="answered")
+        elif makers:
+            call.transfers[pending] = replace(transfer, outcome="not_answered")
 
     def _join_and_leave(self, call: LiveCall, extensions: Iterable[str], news: News) -> None:
         now = list(dict.fromkeys(extensions))
@@ -207,6 +205,8 @@ class Progress:
         if call.is_connected:
             call.clock.turn("hold" if call.is_held else "talk", news.at)
             call.clock.move("gap", "hold")
+        elif call.is_in_conference and call.customer is not None and call.customer.bridge_id:
+            call.clock.turn("hold", news.at)
         else:
             call.clock.turn("gap" if call.is_answered and is_there and call.open_legs else "", news.at)
 

@@ -157,5 +157,5 @@ class CallRecord:
     def rang(self) -> tuple[str, ...]:
         """Every extension whose telephone rang at some moment, in order, each once."""
         return tuple(
-            dict.fromkeys(part.extension for part in self.participations if part.rang_at is not None)
+            dict.fromkeys(part.extension for part in self.participations if part.has_rung or part.rang_at)
         )

@@ -203,7 +203,9 @@ class CallTracker:
             self._bridges.leave(leg)
         else:
             self._bridges.enter(leg, event.bridge_id)
-            self._registry.call_of(leg).is_parked = False
+            call = self._registry.call_of(leg)
+            call.is_parked = False
+            call.is_in_conference = event.is_conference and leg is call.customer
         return self._all_settled({leg} | self._bridges.conversation(leg), event.at)
 
     def _left(self, event: BridgeLeft) -> list[CallEvent] | None:

@@ -1,0 +1,67 @@
+"""Recorded AMI streams of three real PBXs, with the truth of every call in them.
+
+`<set>/<scenario>.ami.xz` holds the exact bytes of a connection, `.timing.json` the chunks the socket gave
+(`[[seconds since connect, bytes], …]`), `.truth.json` what really happened, written from the script of the telephones.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One recorded stream."""
+
+    pbx: str  # asterisk16, asterisk22, freepbx16
+    scenario: str
+
+    @property
+    def name(self) -> str:
+        """`asterisk22/01-inbound-answered`."""
+        return f"{self.pbx}/{self.scenario}"
+
+    @property
+    def path(self) -> Path:
+        """The compressed stream."""
+        return FOLDER / self.pbx / f"{self.scenario}.ami.xz"
+
+    @property
+    def timing_path(self) -> Path:
+        """Its chunks."""
+        return FOLDER / self.pbx / f"{self.scenario}.timing.json"
+
+    @cached_property
+    def stream(self) -> bytes:
+        """All bytes."""
+        return lzma.decompress(self.path.read_bytes())
+
+    @cached_property
+    def timing(self) -> list[tuple[float, int]]:
+        """Seconds and size of every chunk."""
+        return [(seconds, size) for seconds, size in json.loads(self.timing_path.read_text())]
+
+    @cached_property
+    def truth(self) -> dict[str, Any]:
+        """What really happened."""
+        path = FOLDER / self.pbx / f"{self.scenario}.truth.json"
+        truth: dict[str, Any] = json.loads(path.read_text())
+        return truth
+
+
+ALL = [
+    Capture(path.parent.name, path.name.removesuffix(".truth.json"))
+    for path in sorted(FOLDER.glob("*/*.truth.json"))
+]
+
+
+def capture(name: str) -> Capture:
+    """The capture of this name."""
+    return next(one for one in ALL if one.name == name)
