@@ -6,8 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, Integer, UniqueConstraint, desc, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    desc,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.schema.base import Base, HasId, HasOurId, Tracked
@@ -61,6 +71,7 @@ class Call(Base):
     customer_e164: Mapped[str | None]
     did_e164: Mapped[str | None]
     line_id: Mapped[int | None] = mapped_column(ForeignKey("line.id"))
+    dialled: Mapped[str | None]  # by the placing agent, as dialled
     queue: Mapped[str | None]
     placed_by: Mapped[str | None]
     answered_by: Mapped[str | None]
@@ -82,7 +93,10 @@ class Call(Base):
     mirror_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     joined_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     recording_file: Mapped[str | None]
-    story: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    # How far the call had been told: ended or not, by which run of the program, after how much. A later telling wins.
+    told: Mapped[str] = mapped_column(Text(collation="C"), server_default="")
+    # The lines of its story by run of the program: a restart in mid-call begins a new telling.
+    story: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     __table_args__ = (
         UniqueConstraint("connection_id", "external_id"),
         CheckConstraint("direction in ('inbound', 'outbound', 'internal')", name="direction"),

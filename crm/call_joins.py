@@ -1,0 +1,130 @@
+"""Two stored calls turn out to be one, or a call goes on under another run of the program: the rarer changes of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm.call_statements import as_json
+from cti.calls.records import Participation
+
+# Attempts that the joined record names again are told by it; others move, counted on from those that are there.
+_MOVE: tuple[TextClause, ...] = tuple(
+    map(
+        text,
+        (
+            "update call_key set call_id = :survivor where call_id = :absorbed",
+            """
+            update leg set participation_id = null where participation_id in (
+                select p.id from participation p
+                join jsonb_to_recordset(cast(:rows as jsonb)) as told (extension text, rang_at timestamptz,
+                    answered_at timestamptz)
+                on told.extension = p.extension and told.rang_at is not distinct from p.rang_at
+                    and (told.answered_at is not distinct from p.answered_at or p.answered_at is null)
+                where p.call_id = :absorbed
+            )
+            """,
+            """
+            delete from participation p using jsonb_to_recordset(cast(:rows as jsonb)) as told
+                (extension text, rang_at timestamptz, answered_at timestamptz)
+            where p.call_id = :absorbed and told.extension = p.extension
+                and told.rang_at is not distinct from p.rang_at
+                and (told.answered_at is not distinct from p.answered_at or p.answered_at is null)
+            """,
+            """
+            update participation p set call_id = :survivor, is_first_answer = false, attempt = p.attempt + greatest(
+                (select coalesce(max(attempt), 0) from participation s
+                    where s.call_id = :survivor and s.extension = p.extension),
+                (select count(*) from jsonb_to_recordset(cast(:rows as jsonb)) as told (extension text)
+                    where told.extension = p.extension)
+            ) where p.call_id = :absorbed
+            """,
+            """
+            update leg set call_id = :survivor where call_id = :absorbed and channel_id not in (
+                select channel_id from leg where call_id = :survivor
+            )
+            """,
+            "delete from leg where call_id = :absorbed",
+            "delete from transfer where call_id = :absorbed",
+            "update call set joined_into_id = :survivor where joined_into_id = :absorbed",
+            """
+            update call set joined_into_id = :survivor, state = 'ended',
+                ended_at = coalesce(ended_at, greatest(started_at, answered_at, (
+                    select max(started_at) from call other where other.id = :survivor
+                ))) where id = :absorbed
+            """,
+            """
+            update communication kept set party_id = gone.party_id, contact_id = gone.contact_id,
+                link_source = gone.link_source
+            from communication gone where gone.id = :absorbed and kept.id = :survivor
+                and gone.link_source = 'agent' and kept.link_source is distinct from 'agent'
+            """,
+            """
+            update communication set party_id = null, contact_id = null, user_id = null, team_id = null,
+                ended_at = (select ended_at from call where id = :absorbed) where id = :absorbed
+            """,
+            """
+            delete from access_grant gone using access_grant kept where gone.call_id = :absorbed
+                and kept.call_id = :survivor and (kept.user_id, kept.party_id) = (gone.user_id, gone.party_id)
+            """,
+            "update access_grant set call_id = :survivor where call_id = :absorbed",
+            """
+            insert into outbox_event (type, record_kind, record_id, after) values
+                ('call.joined', 'call', cast(cast(:absorbed as uuid) as text),
+                    jsonb_build_object('into', cast(:survivor as uuid)))
+            """,
+        ),
+    )
+)
+_APPEND_NOTES = text(
+    """
+    update call_note kept set text = kept.text || e'\\n' || gone.text, version = kept.version + 1, updated_at = now()
+    from call_note gone where gone.call_id = :source and kept.call_id = :target
+        and gone.user_id = kept.user_id and gone.text <> '' and position(gone.text in kept.text) = 0
+    """
+)
+_DROP_APPENDED_NOTES = text(
+    """
+    delete from call_note gone using call_note kept where gone.call_id = :source
+        and kept.call_id = :target and gone.user_id = kept.user_id
+    """
+)
+_MOVE_NOTES = text("update call_note set call_id = :target where call_id = :source")
+_CLOSE_PARTICIPATIONS = text(
+    """
+    update participation p set left_at = greatest(call.ended_at, p.rang_at, p.answered_at),
+        result = coalesce(p.result, case when p.answered_at is null then 'not_answered' else 'answered' end)
+    from call where call.id = p.call_id and p.left_at is null and call.ended_at is not null
+        and call.id in (select cast(value as uuid) from jsonb_array_elements_text(cast(:rows as jsonb)))
+    """
+)
+
+
+async def join_calls(
+    connection: AsyncConnection, absorbed: str, survivor: str, told: Sequence[Participation]
+) -> None:
+    """The absorbed call's keys, participations, legs and notes go to the survivor; its row leaves every list.
+
+    Args:
+        told: the participations of the joined record, which the survivor gets anyway.
+    """
+    values: dict[str, Any] = {"absorbed": UUID(absorbed), "survivor": UUID(survivor), **as_json(told)}
+    for statement in _MOVE:
+        names = statement.compile().params.keys()
+        await connection.execute(statement, {name: values[name] for name in names})
+    await move_notes(connection, absorbed, survivor)
+
+
+async def move_notes(connection: AsyncConnection, source: str, target: str) -> None:
+    """What was typed under one call's id stands under another's; of an agent with both, the texts are put together."""
+    for statement in (_APPEND_NOTES, _DROP_APPENDED_NOTES, _MOVE_NOTES):
+        await connection.execute(statement, {"source": UUID(source), "target": UUID(target)})
+
+
+async def close_left_participations(connection: AsyncConnection, calls: Sequence[str]) -> None:
+    """Parts that an earlier run saw begin, and no run saw end, ended with their call."""
+    await connection.execute(_CLOSE_PARTICIPATIONS, as_json(calls))

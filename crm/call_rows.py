@@ -1,0 +1,211 @@
+"""What becomes of a stored call when it is told again: pure, so that any order of any repeats gives the same row.
+
+A record is the whole call as it stood at one moment of one run of the program. Of two records of one run the later one
+holds everything of the earlier. A restart in mid-call begins a new run that knows less of the past: then times stay as
+they were stored first, and everything else is taken from the later telling where it says something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from crm.journal_entries import CallEntry
+from cti.calls.records import CallRecord, CallState, Direction, Origin
+
+T = TypeVar("T")
+
+_ORIGINS: Final = (Origin.LIVE, Origin.ATTACHED, Origin.BACK_FILLED)
+RUN_CHARACTERS: Final = 36  # a UUIDv7, so that a later run sorts later
+
+
+class CallRow(msgspec.Struct, kw_only=True):
+    """The columns of `call` that the journal writes."""
+
+    id: str
+    connection_id: int
+    external_id: str
+    direction: str
+    state: str
+    origin: str
+    presented_from: str | None
+    presented_to: str | None
+    presented_name: str | None
+    dialled: str | None
+    customer_e164: str | None
+    did_e164: str | None
+    line_id: int | None
+    queue: str | None
+    placed_by: str | None
+    answered_by: str | None
+    final_agent: str | None
+    started_at: datetime
+    queued_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    disposition: str | None
+    hung_up_by: str | None
+    ended_unseen: bool
+    ring_seconds: float | None
+    wait_seconds: float | None
+    talk_seconds: float | None
+    hold_seconds: float | None
+    match_status: str | None
+    number_note_id: int | None
+    recording_file: str | None
+    told: str
+    story: dict[str, list[str]]
+
+
+COLUMNS: Final = CallRow.__struct_fields__
+_FACTS: Final = ("customer_e164", "did_e164", "line_id", "match_status", "number_note_id")
+_TOLD: Final = (
+    "direction", "presented_from", "presented_to", "presented_name", "dialled", "queue", "placed_by", "answered_by",
+    "final_agent", "hung_up_by", "ring_seconds", "wait_seconds", "talk_seconds", "hold_seconds", "recording_file",
+)  # fmt: skip
+
+
+def row_of(entry: CallEntry) -> CallRow:
+    """The row that this entry alone would make."""
+    record, facts = entry.record, entry.facts
+    started_at = earliest([record.started_at, record.answered_at, record.ended_at]) or entry.at
+    is_ended = record.state is CallState.ENDED
+    presented_from, presented_to = _presented(record)
+    return CallRow(
+        id=str(entry.call_id),
+        connection_id=entry.connection_id,
+        external_id=record.key,
+        direction=record.direction,
+        state=record.state,
+        origin=record.origin,
+        presented_from=clean(presented_from),
+        presented_to=clean(presented_to),
+        presented_name=clean(record.customer_name),
+        dialled=clean(record.dialled),
+        customer_e164=facts.customer_e164,
+        did_e164=facts.did_e164,
+        line_id=facts.line_id,
+        queue=clean(record.queue),
+        placed_by=clean(record.placed_by),
+        answered_by=clean(record.answered_by),
+        final_agent=clean(record.final_agent),
+        started_at=started_at,
+        queued_at=record.queued_at,
+        answered_at=record.answered_at,
+        ended_at=max(record.ended_at or entry.at, started_at) if is_ended else None,
+        disposition=record.disposition if is_ended else None,
+        hung_up_by=record.hung_up_by,
+        ended_unseen=record.ended_unseen,
+        ring_seconds=record.ring_seconds,
+        wait_seconds=record.wait_seconds,
+        talk_seconds=record.talk_seconds,
+        hold_seconds=record.hold_seconds,
+        match_status=facts.match_status,
+        number_note_id=facts.number_note_id,
+        recording_file=clean(record.recording_file),
+        told=f"{is_ended:d} {entry.run:<{RUN_CHARACTERS}} {progress(record):06d}",
+        story={entry.run: [clean(line) or "" for line in record.story]} if record.story else {},
+    )
+
+
+def merged(stored: CallRow, new: CallRow) -> CallRow:
+    """The stored row after a further telling. Times move from empty to filled only, and ENDED is final."""
+    later, earlier = (new, stored) if new.told >= stored.told else (stored, new)
+    values: dict[str, Any] = {
+        name: first(getattr(later, name), getattr(earlier, name)) for name in _TOLD + _FACTS
+    }
+    ended = _end(stored, new)
+    started_at = min(stored.started_at, new.started_at)
+    return CallRow(
+        id=stored.id,
+        connection_id=stored.connection_id,
+        external_id=min(stored.external_id, new.external_id, key=_age),
+        state=later.state,
+        origin=min(stored.origin, new.origin, key=lambda origin: _ORIGINS.index(Origin(origin))),
+        started_at=started_at,
+        queued_at=earliest([stored.queued_at, new.queued_at]),
+        answered_at=earliest([stored.answered_at, new.answered_at]),
+        ended_at=ended.ended_at,
+        disposition=first(ended.disposition, later.disposition),
+        ended_unseen=ended.ended_unseen,
+        told=later.told,
+        story=_stories(stored, new),
+        **values,
+    )
+
+
+def adds_nothing(stored: CallRow, new: CallRow) -> bool:
+    """An earlier record of the same run: what is stored was told later, and holds all of it."""
+    return new.told < stored.told and _run(new.told) == _run(stored.told)
+
+
+def is_other_run(stored: CallRow, new: CallRow) -> bool:
+    return _run(new.told) != _run(stored.told)
+
+
+def progress(record: CallRecord) -> int:
+    """A measure that only grows while a call goes on."""
+    times: list[datetime | None] = [record.started_at, record.queued_at, record.answered_at, record.ended_at]
+    for part in record.participations:
+        times += [part.rang_at, part.answered_at, part.left_at]
+    for leg in record.legs:
+        times += [leg.started_at, leg.answered_at, leg.ended_at]
+    known = sum(at is not None for at in times) + len(record.linked_ids) + len(record.transfers)
+    return len(record.story) + known + len(record.participations) + len(record.legs)
+
+
+def first(*values: T | None) -> T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def earliest(times: Iterable[datetime | None]) -> datetime | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def clean(text: str | None) -> str | None:
+    """Text that PostgreSQL can store: no NUL, no half of a surrogate pair."""
+    if text is None or (text.isprintable() and text.isascii()):
+        return text
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+def _presented(record: CallRecord) -> tuple[str | None, str | None]:
+    match record.direction:
+        case Direction.INBOUND:
+            return record.customer_number, record.did
+        case Direction.OUTBOUND:
+            return record.did, record.customer_number
+        case Direction.INTERNAL:
+            return record.placed_by, record.dialled
+
+
+def _end(stored: CallRow, new: CallRow) -> CallRow:
+    """The row whose end counts: one that was seen before one that was not, then the earlier one."""
+    ended = [row for row in (stored, new) if row.ended_at is not None]
+    return min(ended, key=lambda row: (row.ended_unseen, row.ended_at), default=stored)
+
+
+def _stories(stored: CallRow, new: CallRow) -> dict[str, list[str]]:
+    runs = stored.story.keys() | new.story.keys()
+    return {run: max(stored.story.get(run, []), new.story.get(run, []), key=len) for run in sorted(runs)}
+
+
+def told_lines(story: dict[str, list[str]]) -> Sequence[str]:
+    """The story of a call over all runs, in order."""
+    return [line for run in sorted(story) for line in story[run]]
+
+
+def _run(told: str) -> str:
+    return told[2 : 2 + RUN_CHARACTERS]
+
+
+def _age(external_id: str) -> tuple[float, int, str]:
+    """Asterisk's linked ids begin with the second the call began and a counter: the smallest is the oldest."""
+    seconds, _, count = external_id.rpartition("-")[2].partition(".")
+    try:
+        return float(seconds), int(count or 0), external_id
+    except ValueError:
+        return 0.0, 0, external_id

@@ -1,0 +1,346 @@
+"""Calls as rows: what the source told becomes communication, call, keys, participations, legs, transfers.
+
+The same entries, any number of times and in any order, leave the same rows (threats I2, I3). A handful of statements
+serves one call or a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm import call_statements as statements
+from crm.call_joins import close_left_participations, join_calls, move_notes
+from crm.call_rows import COLUMNS, CallRow, adds_nothing, first, is_other_run, merged, row_of
+from crm.call_statements import as_json
+from crm.journal_entries import CallEntry
+from crm.schema.base import uuid7
+from cti.calls.records import Direction, Participation
+
+ACCESS_AFTER_CALL = timedelta(hours=24)
+_DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.INTERNAL: "none"}
+Person = tuple[int | None, int | None]  # user, team
+Moment = tuple[int, str, datetime]  # connection, extension, when
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCall:
+    """Where a call was stored: under `id`, which need not be the `told_id` it was told by."""
+
+    told_id: UUID
+    id: UUID
+    party_id: int | None
+    contact_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One entry on its way: the row as stored before (if any) and as it becomes."""
+
+    entry: CallEntry
+    before: CallRow | None
+    row: CallRow
+
+
+async def store(
+    connection: AsyncConnection, entries: Sequence[CallEntry], *, access: timedelta = ACCESS_AFTER_CALL
+) -> list[StoredCall]:
+    """Store calls; the caller owns the transaction.
+
+    Returns:
+        for each entry that said something new, where its call is.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another program stored one of them at this very moment: roll back, try again.
+    """
+    stored: list[StoredCall] = []
+    for batch in without_overlaps(entries):
+        stored += await _store_batch(connection, batch, access)
+    return stored
+
+
+def without_overlaps(entries: Iterable[CallEntry]) -> Iterable[list[CallEntry]]:
+    """Cut the entries, in order, so that no two of one batch can mean the same call."""
+    batch: list[CallEntry] = []
+    seen: set[tuple[int, str]] = set()
+    for entry in entries:
+        keys = {(entry.connection_id, linked_id) for linked_id in keys_of(entry)}
+        if keys & seen:
+            yield batch
+            batch, seen = [], set()
+        batch.append(entry)
+        seen |= keys
+    if batch:
+        yield batch
+
+
+def keys_of(entry: CallEntry) -> list[str]:
+    return list(dict.fromkeys((entry.record.key, *entry.record.linked_ids)))
+
+
+async def _store_batch(
+    connection: AsyncConnection, batch: list[CallEntry], access: timedelta
+) -> list[StoredCall]:
+    known = await _known_calls(connection, batch)
+    tellings = [
+        telling for entry in batch if (telling := await _telling(connection, entry, known)) is not None
+    ]
+    if not tellings:
+        return []
+    people = await _people(connection, tellings)
+    links = await _store_communications(connection, tellings, people)
+    await connection.execute(statements.UPSERT_CALLS, as_json([telling.row for telling in tellings]))
+    await _run(connection, statements.ADD_KEYS, _key_rows(tellings))
+    parts = _participation_rows(tellings, people)
+    await _run(connection, statements.UPSERT_PARTICIPATIONS, parts)
+    await _run(connection, statements.UPSERT_LEGS, _leg_rows(tellings))
+    await _run(connection, statements.UPSERT_TRANSFERS, _transfer_rows(tellings))
+    await _run(connection, statements.TOUCH_PARTIES, _party_rows(tellings, links))
+    await _run(connection, statements.GRANT, _grant_rows(tellings, parts, links, access))
+    await _run(connection, statements.ADD_OUTBOX, _outbox_rows(tellings, links))
+    restarted = [
+        t.row for t in tellings if t.row.ended_at and t.before is not None and is_other_run(t.before, t.row)
+    ]
+    if restarted:
+        await close_left_participations(connection, [row.id for row in restarted])
+    return [_stored(telling, links) for telling in tellings]
+
+
+async def _run(connection: AsyncConnection, statement: Any, rows: Sequence[Any]) -> None:
+    if rows:
+        await connection.execute(statement, as_json(rows))
+
+
+async def _known_calls(
+    connection: AsyncConnection, batch: Sequence[CallEntry]
+) -> dict[tuple[int, str], CallRow]:
+    """The stored calls behind the linked ids of these entries, locked."""
+    asked = [
+        {"connection_id": entry.connection_id, "linked_id": key} for entry in batch for key in keys_of(entry)
+    ]
+    rows = await connection.execute(statements.KNOWN_CALLS, as_json(asked))
+    known: dict[tuple[int, str], CallRow] = {}
+    for linked_id, *values in rows:
+        row = CallRow(**dict(zip(COLUMNS, values, strict=True)))
+        row.id = str(row.id)
+        known[row.connection_id, linked_id] = row
+    return known
+
+
+async def _telling(
+    connection: AsyncConnection, entry: CallEntry, known: Mapping[tuple[int, str], CallRow]
+) -> Telling | None:
+    """What this entry makes of its call; None if it says nothing new."""
+    found = {
+        row.id: row for key in keys_of(entry) if (row := known.get((entry.connection_id, key))) is not None
+    }
+    new = row_of(entry)
+    if not found:
+        return Telling(entry, None, new)
+    record = entry.record
+    before = min(found.values(), key=lambda row: (row.external_id != record.key, row.started_at, row.id))
+    if before.id != new.id:
+        await move_notes(connection, new.id, before.id)
+    is_part = before.external_id != record.key and before.external_id not in record.linked_ids
+    if is_part and not (is_other_run(before, new) and new.told > before.told):
+        return None  # a call told before it was joined to this one; the joined record holds all of it
+    absorbed = [row for row in found.values() if row.id != before.id]
+    for row in absorbed:
+        await join_calls(connection, row.id, before.id, record.participations)
+        before.story |= {run: lines for run, lines in row.story.items() if run not in before.story}
+    if not absorbed and adds_nothing(before, new):
+        return None
+    after = merged(before, new)
+    return None if after == before and not absorbed else Telling(entry, before, after)
+
+
+async def _people(connection: AsyncConnection, tellings: Sequence[Telling]) -> dict[Moment, Person]:
+    """Who sat at each extension at its moment."""
+    asked = {_moment(telling, part) for telling in tellings for part in telling.entry.record.participations}
+    asked |= {moment for telling in tellings if (moment := _speaker(telling)) is not None}
+    if not asked:
+        return {}
+    rows = [{"connection_id": connection_id, "extension": ext, "at": at} for connection_id, ext, at in asked]
+    found = await connection.execute(statements.PEOPLE, as_json(rows))
+    return {(row.connection_id, row.extension, row.at): (row.user_id, row.team_id) for row in found}
+
+
+def _moment(telling: Telling, part: Participation) -> Moment:
+    at = first(part.rang_at, part.answered_at, telling.row.started_at) or telling.entry.at
+    return telling.entry.connection_id, part.extension, at
+
+
+def _speaker(telling: Telling) -> Moment | None:
+    """Whose call this is in lists: who answered it, or who placed it."""
+    row = telling.row
+    extension = first(row.answered_by, row.placed_by)
+    return (row.connection_id, extension, row.answered_at or row.started_at) if extension else None
+
+
+async def _store_communications(
+    connection: AsyncConnection, tellings: Sequence[Telling], people: Mapping[Moment, Person]
+) -> dict[str, Person]:
+    """Upsert the communications and give (party, contact) of each as it is now linked."""
+    rows = []
+    for telling in tellings:
+        row, facts, speaker = telling.row, telling.entry.facts, _speaker(telling)
+        user_id, team_id = people.get(speaker, (None, None)) if speaker else (None, None)
+        rows.append(
+            {
+                "id": row.id,
+                "direction": _DIRECTIONS[Direction(row.direction)],
+                "started_at": row.started_at,
+                "ended_at": row.ended_at,
+                "user_id": user_id,
+                "team_id": team_id,
+                "party_id": facts.party_id,
+                "contact_id": facts.contact_id,
+                "is_internal": row.direction == Direction.INTERNAL,
+            }
+        )
+    result = await connection.execute(statements.UPSERT_COMMUNICATIONS, as_json(rows))
+    return {str(row.id): (row.party_id, row.contact_id) for row in result}
+
+
+def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+    return [
+        {"connection_id": t.row.connection_id, "linked_id": linked_id, "call_id": t.row.id}
+        for t in tellings
+        for linked_id in keys_of(t.entry)
+    ]
+
+
+def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Person]) -> list[dict[str, Any]]:
+    rows = []
+    for telling in tellings:
+        for part in telling.entry.record.participations:
+            user_id, team_id = people.get(_moment(telling, part), (None, None))
+            rows.append(
+                {
+                    "id": uuid7(),
+                    "call_id": telling.row.id,
+                    "user_id": user_id,
+                    "team_id": team_id,
+                    "extension": part.extension,
+                    "attempt": part.attempt,
+                    "came_by": part.came_by,
+                    "rang_at": part.rang_at,
+                    "answered_at": part.answered_at,
+                    "left_at": part.left_at,
+                    "result": part.result,
+                    "is_first_answer": part.is_first_answer,
+                }
+            )
+    return rows
+
+
+def _leg_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": uuid7(),
+            "call_id": telling.row.id,
+            "channel_id": leg.channel_id,
+            "channel_name": leg.channel_name,
+            "extension": leg.extension,
+            "started_at": leg.started_at,
+            "answered_at": leg.answered_at,
+            "ended_at": leg.ended_at,
+            "hangup_cause": leg.hangup_cause,
+        }
+        for telling in tellings
+        for leg in telling.entry.record.legs
+    ]
+
+
+def _transfer_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": uuid7(),
+            "call_id": telling.row.id,
+            "position": position,
+            "from_extension": transfer.from_extension,
+            "to_target": transfer.to,
+            "kind": transfer.kind,
+            "at": transfer.at,
+            "outcome": transfer.outcome,
+        }
+        for telling in tellings
+        for position, transfer in enumerate(telling.entry.record.transfers)
+    ]
+
+
+def _party_rows(tellings: Sequence[Telling], links: Mapping[str, Person]) -> list[dict[str, Any]]:
+    """When we were last in touch, and last talked; abandoned calls count as touch, too."""
+    return [
+        {"id": party_id, "started_at": telling.row.started_at, "answered_at": telling.row.answered_at}
+        for telling in tellings
+        for party_id in links[telling.row.id]
+        if party_id is not None
+    ]
+
+
+def _grant_rows(
+    tellings: Sequence[Telling],
+    parts: Sequence[Mapping[str, Any]],
+    links: Mapping[str, Person],
+    access: timedelta,
+) -> list[dict[str, Any]]:
+    """Whoever answered goes on reading the caller's cards for a day (crm-model 11)."""
+    until = {t.row.id: (t.row.ended_at or t.row.answered_at or t.entry.at) + access for t in tellings}
+    return [
+        {
+            "user_id": part["user_id"],
+            "party_id": party_id,
+            "call_id": part["call_id"],
+            "until": until[part["call_id"]],
+        }
+        for part in parts
+        if part["answered_at"] is not None and part["user_id"] is not None
+        for party_id in links[part["call_id"]]
+        if party_id is not None
+    ]
+
+
+def _outbox_rows(tellings: Sequence[Telling], links: Mapping[str, Person]) -> list[dict[str, Any]]:
+    """call.started, call.answered, call.ended: each once, when the row first says so."""
+    rows = []
+    for telling in tellings:
+        row, before = telling.row, telling.before
+        happened: dict[str, datetime | None] = {
+            "call.started": row.started_at if before is None else None,
+            "call.answered": row.answered_at if before is None or before.answered_at is None else None,
+            "call.ended": row.ended_at if before is None or before.ended_at is None else None,
+        }
+        after = _outbox_facts(row, links[row.id])
+        rows += [
+            {"type": type_, "record_id": row.id, "after": after, "at": at}
+            for type_, at in happened.items()
+            if at is not None
+        ]
+    return rows
+
+
+def _outbox_facts(row: CallRow, link: Person) -> dict[str, Any]:
+    names = (
+        "direction",
+        "customer_e164",
+        "line_id",
+        "queue",
+        "answered_by",
+        "disposition",
+        "started_at",
+        "ended_at",
+    )
+    return {name: getattr(row, name) for name in names} | {"party_id": link[0], "contact_id": link[1]}
+
+
+def _stored(telling: Telling, links: Mapping[str, Person]) -> StoredCall:
+    party_id, contact_id = links[telling.row.id]
+    return StoredCall(
+        told_id=telling.entry.call_id, id=UUID(telling.row.id), party_id=party_id, contact_id=contact_id
+    )
