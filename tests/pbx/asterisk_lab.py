@@ -48,6 +48,7 @@ class AsteriskLab:
     def __enter__(self) -> Self:
         opt = self.chroot / "opt"
         opt.mkdir(exist_ok=True)
+        _sweep(opt)
         self._base = Path(tempfile.mkdtemp(prefix=f"ringcard-{os.getpid()}-", dir=opt))
         self._write_configuration()
         self.start()
@@ -175,6 +176,13 @@ def _put(text: str, old: str, new: str) -> str:
     if old not in text:
         raise LabError(f"asterisk-config no longer holds {old!r}")
     return text.replace(old, new)
+
+
+def _sweep(opt: Path) -> None:
+    """Remove what runs left here that were killed."""
+    for folder in opt.glob("ringcard-*-*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_net() -> str:
