@@ -44,6 +44,7 @@ from cti.calls.tracker import CallTracker
 
 log = structlog.get_logger(__name__)
 
+TOLERATED_DRIFT_SECONDS = 1.0
 READ_AT_ONCE = 100  # messages told before others of the event loop get their turn
 
 
@@ -52,6 +53,9 @@ class Tracker(Protocol):
 
     def apply(self, event: ChannelEvent) -> Sequence[CallEvent]:
         """Apply one channel event."""
+
+    def present(self) -> Sequence[object]:
+        """The calls that are going on."""
 
 
 class AmiConnection:
@@ -209,12 +213,21 @@ class AmiConnection:
             booted.cancel()
 
     def _deliver(self, inbox: Inbox, messages: Sequence[AmiMessage]) -> bool:
-        self._heard_at = self._moments.now()
+        self._heard_at = self._moment_of(inbox)
         self._counts["messages"] += len(messages)
         if inbox.put(messages, self._heard_at):
             return True
         self._counts["overflows"] += 1
         return False
+
+    def _moment_of(self, inbox: Inbox) -> datetime:
+        """The present moment. When the wall clock was put right, it holds from the next pause between calls on."""
+        now = self._moments.now()
+        is_bent = abs((self._wall() - now).total_seconds()) > TOLERATED_DRIFT_SECONDS
+        if not is_bent or not inbox.is_empty or self._tracker.present():
+            return now
+        self._moments = Moments.anchored_now(self._wall, self._monotonic)
+        return self._moments.now()
 
     async def _read(self, inbox: Inbox) -> None:
         """The one reader: tells everything that arrived, in order, to the end."""

@@ -25,6 +25,11 @@ class Inbox:
         self._is_closed = False
         self._changed = asyncio.Event()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that arrived was taken."""
+        return not self._arrived
+
     def put(self, messages: Sequence[AmiMessage], at: datetime) -> bool:
         """Take these messages, all or none; False when there is no room for them."""
         if len(self._arrived) + len(messages) > self._limit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,7 +46,6 @@ class AmiSettings:
     user: str
     secret: str = field(repr=False)
     port: int = 5038
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
     event_classes: tuple[str, ...] = DEFAULT_EVENT_CLASSES
     accepts_excessive_rights: bool = False  # an administrator said so, and is warned for as long
     patience: Patience = Patience()

@@ -60,7 +60,6 @@ class AmiSession:
         manager = Manager(
             host=settings.host,
             port=settings.port,
-            ssl=settings.tls or False,
             loop=loop,
             log=_silent,
             protocol_factory=lambda: protocol,
@@ -150,7 +149,7 @@ async def version_of(session: AmiSession) -> str:
 async def _connect(manager: Manager, settings: AmiSettings) -> None:
     loop, config = asyncio.get_running_loop(), manager.config
     connecting = loop.create_task(
-        loop.create_connection(config["protocol_factory"], config["host"], config["port"], ssl=config["ssl"])
+        loop.create_connection(config["protocol_factory"], config["host"], config["port"])
     )
     try:
         async with asyncio.timeout(settings.patience.connect) as patience:

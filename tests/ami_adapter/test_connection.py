@@ -58,6 +58,9 @@ class Told:
         self.events.append(event)
         return ()
 
+    def present(self) -> list[str]:
+        return self.channels
+
     @property
     def channels(self) -> list[str]:
         return [event.channel.channel_id for event in self.events if isinstance(event, ChannelCreated)]
@@ -488,6 +491,26 @@ async def test_i17_a_jump_of_the_clock_changes_no_duration() -> None:
     assert first is not None
     assert second is not None
     assert second - first == timedelta(seconds=7)
+
+
+async def test_i17_a_clock_put_right_holds_from_the_next_pause_between_calls_on() -> None:
+    told = Told()
+    wall = [datetime(1970, 1, 1, tzinfo=UTC)]
+    async with ScriptedAmi() as pbx:
+        connection = AmiConnection(
+            pbx.settings(),
+            emit=lambda _events: None,
+            tracker=told,
+            wall=lambda: wall[0],
+            monotonic=lambda: 5.0,
+        )
+        async with running(connection):
+            await eventually(is_up(connection))
+            wall[0] = datetime(2026, 3, 1, 12, tzinfo=UTC)
+            pbx.link.say(new_channel(1))
+            await eventually(lambda: len(told.channels) == 1)
+    (event,) = (event for event in told.events if isinstance(event, ChannelCreated))
+    assert event.at == wall[0]
 
 
 async def test_two_connections_at_once_have_their_own_state() -> None:
