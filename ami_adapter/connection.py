@@ -179,9 +179,9 @@ class AmiConnection:
         """Log in, take the picture, and wait for the link's end, which is returned."""
         try:
             await session.log_in()
-            self._begin_flow()
             self._pbx_version = await version_of(session)
             excessive = await self._check_rights(session)
+            self._begin_flow()
             await self._wait_for_boot(session, self.settings.patience.boot)
             while not session.lost.done():
                 self._booted.clear()

@@ -270,7 +270,10 @@ async def test_t04_an_account_that_may_do_too_much_is_refused_with_the_remedy() 
         await eventually(lambda: connection.state.status is LinkStatus.REFUSED)
         assert connection.state.values["rights"] == "system, command"
         assert "Narrow write=" in connection.state.detail
+        await eventually(lambda: len(pbx.links) == 3)
         assert told.snapshots == 0
+        assert told.gaps == []
+        assert told.codes == ["connecting", "rights_excessive"]
 
 
 async def test_t04_accepted_rights_leave_a_lasting_warning() -> None:
