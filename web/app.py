@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from crm.errors import CrmError
-from web import api, assets, auth, live, notes, pages, pops
+from web import api, assets, auth, live, notes, pages, pops, status
 from web.assets import read_assets
 from web.i18n import read_catalogues, speaking
 from web.keys import (
@@ -40,7 +40,8 @@ _COMPRESSED_TYPES: Final = frozenset({"text/html", "application/json", "applicat
 
 def route_table() -> list[Route]:
     """Every route and socket message with the right it needs: what `ringcard routes` prints."""
-    tables = (assets.routes, auth.routes, live.routes, pops.routes, notes.routes, *pages.ROUTES, *api.ROUTES)
+    own = (assets.routes, auth.routes, live.routes, pops.routes, notes.routes, status.routes)
+    tables = (*own, *pages.ROUTES, *api.ROUTES)
     return [line for table in tables for line in table]
 
 

@@ -1,0 +1,1 @@
+"""The sub-commands of `ringcard`, a module per subject."""

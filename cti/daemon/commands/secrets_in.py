@@ -1,0 +1,27 @@
+"""Secrets come by standard input or a prompt, never as an argument: arguments are seen by every process."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+from cti.daemon.failures import CommandFailed
+
+
+def read_secret(what: str, *, from_stdin: bool) -> str:
+    """One line of standard input without its end, or a prompt on a terminal.
+
+    Raises:
+        CommandFailed: nothing came, or there is no terminal to ask at.
+    """
+    if from_stdin:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        secret = getpass.getpass(f"{what}: ")
+    else:
+        raise CommandFailed(
+            f"No {what.lower()}: run this at a terminal, or give it with --{what.lower()}-stdin."
+        )
+    if not secret:
+        raise CommandFailed(f"The {what.lower()} is empty.")
+    return secret

@@ -1,0 +1,117 @@
+"""`ringcard serve` and `ringcard routes`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable
+
+from cti.daemon.failures import CommandFailed
+from cti.daemon.logs import set_up_logs
+from cti.daemon.settings import Settings, described, load_settings
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="run the server")
+    parser.add_argument(
+        "--check", action="store_true", help="validate the configuration and the database, then stop"
+    )
+    parser.set_defaults(run=serve)
+    routes = commands.add_parser("routes", help="every route and socket message with the right it needs")
+    routes.add_argument("--json", action="store_true")
+    routes.set_defaults(run=show_routes)
+
+
+def serve(options: argparse.Namespace) -> int:
+    settings = load_settings()
+    if options.check:
+        asyncio.run(_check(settings))
+        return 0
+    set_up_logs(settings.log_level)
+    asyncio.run(
+        run_server(settings, lambda: print(f"ringcard: {settings.address}", file=sys.stderr, flush=True))
+    )
+    return 0
+
+
+async def run_server(settings: Settings, started: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `started` is called once the address answers."""
+    from cti.daemon.program import Program
+    from cti.daemon.storage import open_storage
+
+    stop = _stop_event()
+    async with open_storage(settings) as database:
+        program = Program(settings, database)
+        is_started = asyncio.Event()
+        running = asyncio.create_task(program.run(is_started))
+        telling = asyncio.create_task(_tell_started(is_started, started))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, telling, stopping):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _tell_started(is_started: asyncio.Event, started: Callable[[], None]) -> None:
+    await is_started.wait()
+    started()
+
+
+async def _check(settings: Settings) -> None:
+    from crm.sealing import open_seal
+    from cti.daemon.storage import open_storage
+
+    async with open_storage(settings, pool_size=1):
+        open_seal(settings.key_file)
+    with contextlib.closing(_bound(settings)):
+        pass
+    for name, value in described(settings).items():
+        print(f"{name} = {value}")
+
+
+def _bound(settings: Settings) -> contextlib.ExitStack:
+    """Proof that the address is free.
+
+    Raises:
+        CommandFailed: it is taken, or not ours.
+    """
+    import socket
+
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    stack = contextlib.ExitStack()
+    stack.callback(probe.close)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((settings.host, settings.port))
+    except OSError as error:
+        stack.close()
+        raise CommandFailed(
+            f"Cannot listen on {settings.listen}: {error.strerror}. Change RINGCARD_LISTEN."
+        ) from error
+    return stack
+
+
+def show_routes(options: argparse.Namespace) -> int:
+    from web.app import route_table
+
+    lines = [line.as_json() for line in route_table()]
+    if options.json:
+        print(json.dumps(lines, ensure_ascii=False, indent=1))
+    else:
+        for line in lines:
+            print(f"{line['method']:7}{line['path']:45}{line['right']:20}{line['kind']}")
+    return 0

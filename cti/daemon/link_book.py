@@ -1,0 +1,104 @@
+"""How the links stand, written down: their state for the pages, and every second without events as a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami_adapter.link import LinkState, LinkStatus
+from crm.gaps import begin_gap, end_gap
+from crm.journal import is_away
+from crm.schema.telephony import PbxConnection
+from crm.telephony import set_connection_state
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 1_000  # facts; more: the oldest state is dropped, a newer one says more
+HEARD_SECONDS = 5.0  # how exactly a gap begins after kill -9
+RETRY_SECONDS = 1.0
+Fact = Callable[[AsyncSession], Awaitable[None]]
+
+
+class LinkBook:
+    """One writer, in order; it waits for the database as long as it must."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._waiting: deque[Fact] = deque(maxlen=MOST_WAITING)
+        self._wake = asyncio.Event()
+        self._up: dict[int, bool] = {}
+
+    def note_state(self, connection_id: int, state: LinkState, at: datetime) -> None:
+        """A link came up, was lost, or was refused."""
+        is_up = state.status is LinkStatus.UP
+        was_up, self._up[connection_id] = self._up.get(connection_id, False), is_up
+        if was_up and not is_up:
+            self._put(
+                lambda session: begin_gap(session, connection_id, state.last_event_at or at, state.code)
+            )
+        elif is_up and not was_up:
+            self._put(lambda session: end_gap(session, connection_id, at))
+        self._put(
+            lambda session: set_connection_state(
+                session, connection_id, state.status.value, state.since, state.detail
+            )
+        )
+
+    def note_heard(self, connection_id: int, at: datetime) -> None:
+        """Events flow until now; after a crash the gap begins here."""
+        heard = update(PbxConnection).where(PbxConnection.id == connection_id)
+
+        async def write(session: AsyncSession) -> None:
+            await session.execute(heard.values(last_event_at=at, updated_at=PbxConnection.updated_at))
+
+        self._put(write)
+
+    async def begin(self, at: datetime) -> None:
+        """At start: whatever an earlier run heard last is where a gap began that goes on until the link is up."""
+        async with self._sessions.begin() as session:
+            rows = await session.execute(
+                select(PbxConnection.id, PbxConnection.last_event_at).where(
+                    PbxConnection.deleted_at.is_(None), PbxConnection.last_event_at.is_not(None)
+                )
+            )
+            for connection_id, heard_at in rows.all():
+                if heard_at is not None:
+                    await begin_gap(session, connection_id, min(heard_at, at), "ringcard_stopped")
+
+    async def run(self) -> None:
+        """Write for ever; cancel to stop."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                if not await self._write_oldest():
+                    await asyncio.sleep(RETRY_SECONDS)
+
+    async def flush(self) -> None:
+        """What still waits, once; for the orderly stop."""
+        while self._waiting and await self._write_oldest():
+            pass
+
+    def _put(self, fact: Fact) -> None:
+        self._waiting.append(fact)
+        self._wake.set()
+
+    async def _write_oldest(self) -> bool:
+        """False while the database is away; a fact that cannot be stored at all is told and left out."""
+        fact = self._waiting[0]
+        try:
+            async with self._sessions.begin() as session:
+                await fact(session)
+        except Exception as error:
+            log.warning("link_state_not_written", error=type(error).__name__)
+            if is_away(error):
+                return False
+        if self._waiting and self._waiting[0] is fact:  # a full queue may have dropped it meanwhile
+            self._waiting.popleft()
+        return True

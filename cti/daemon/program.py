@@ -1,0 +1,229 @@
+"""One running ringcard: everything wired together, started in order, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import structlog
+from aiohttp import web
+from sqlalchemy import text
+from web.crm_gate import CrmGate
+from web.crm_notes import CrmNotes
+
+from ami_adapter.link import LinkState, LinkStatus
+from ami_adapter.moments import Moments, wall_clock
+from crm.call_store import StoredCall
+from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
+from crm.database import Database
+from crm.directory import Directory, directory
+from crm.errors import SecretUnreadable
+from crm.journal import Journal
+from crm.open_calls import open_calls
+from crm.rights import command_access
+from crm.schema.base import uuid7
+from crm.sealing import Seal, open_seal
+from crm.spool import Spool
+from crm.telephony import connection_secret, list_connections
+from cti.calls.call_events import CallEvent
+from cti.daemon.call_ids import CallIds
+from cti.daemon.figures import publish_figures
+from cti.daemon.link_book import HEARD_SECONDS, LinkBook
+from cti.daemon.links import Links, Wiring, ami_settings, wiring
+from cti.daemon.listening import Listener, Renewal
+from cti.daemon.recognition import Recognition
+from cti.daemon.settings import Settings
+from cti.daemon.switchboard import Switchboard
+from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
+from web.app import create_app
+from web.keys import LIVE, Services
+from web.live import LiveHub
+from web.status import FIND_TROUBLES, Trouble
+
+log = structlog.get_logger(__name__)
+
+DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
+FLUSH_SECONDS = 3.0
+
+
+class Program:
+    """The parts of a running server; `run` holds them together until it is cancelled."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self._seal: Seal = open_seal(settings.key_file)
+        self._clock = Moments.anchored_now()
+        self._ids = CallIds()
+        self.desk = Desk(EmptyDirectory(), epoch=uuid7().hex)
+        self.journal = Journal(database, Spool(settings.data / "spool"), on_stored=self._stored)
+        self.app = self._make_app()
+        self._hub: LiveHub = self.app[LIVE]
+        self.recognition = Recognition(
+            database.sessions, lambda asked, result: self.switchboard.recognised(asked, result)
+        )
+        self.switchboard = Switchboard(
+            desk=self.desk,
+            journal=self.journal,
+            ask=self.recognition.ask,
+            deliver=self._deliver,
+            now=self._clock.now,
+            ids=self._ids,
+        )
+        self._book = LinkBook(database.sessions)
+        self._links = Links(emit=self._receive, on_state=self._link_changed, on_gap=lambda *_gap: None)
+        self._directory = Directory()
+        self._names: dict[int, str] = {}
+        self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
+
+    async def run(self, started: asyncio.Event) -> None:
+        """Serve until cancelled; `started` is set once the address answers."""
+        await self._go_on_with_open_calls()
+        await self._book.begin(wall_clock())
+        await self.renew()
+        try:
+            async with self._serving(), asyncio.TaskGroup() as tasks:
+                for work in (
+                    self.journal.run,
+                    self.recognition.run,
+                    self._book.run,
+                    self._renewal.run,
+                    self._listener().run,
+                ):
+                    tasks.create_task(work())
+                tasks.create_task(self._note_heard())
+                started.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:  # no more events; what was told is stored
+                    await self._links.close()
+                    await self._flush()
+        finally:
+            await self._book.flush()
+
+    async def renew(self) -> None:
+        """Take up what the administrator changed: lines, extensions, connections."""
+        async with self.database.sessions() as session:
+            found = await directory(session, wall_clock())
+            wanted = await self._wanted(found)
+        if found != self._directory:
+            self._directory = found
+            self.switchboard.set_directory(found)
+        self._names = {one.id: one.name for one in found.connections.values()}
+        for gone in await self._links.equal(wanted):
+            self._deliver(self.desk.forget_connection(gone, self._clock.now()))
+
+    async def find_troubles(self) -> Sequence[Trouble]:
+        """What is not as it should be at this moment."""
+        troubles = await self._database_troubles()
+        if self.journal.is_losing:
+            detail = "The spool on disk is full; calls wait in memory only. Bring the database back, free disk space."
+            troubles.append(Trouble(what="journal", detail=detail, is_fatal=True))
+        for connection_id, state in self._links.states().items():
+            if state.status is not LinkStatus.UP:
+                detail = f"{self._names.get(connection_id, connection_id)}: {state.detail}"
+                troubles.append(Trouble(what="connection", detail=detail, is_fatal=False))
+        return troubles
+
+    def _make_app(self) -> web.Application:
+        settings = self.settings
+        app = create_app(
+            Services(
+                sessions=self.database.sessions,
+                gate=CrmGate(self.database.sessions),
+                notes=CrmNotes(),
+                desk=self.desk,
+                now=self._clock.now,
+                secure_cookies=any(origin.startswith("https:") for origin in settings.public_origins),
+                public_origins=frozenset(settings.public_origins),
+                time_zone=settings.time_zone,
+                seal=self._seal,
+            )
+        )
+        app[FIND_TROUBLES] = self.find_troubles
+        return app
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        runner = web.AppRunner(self.app, handle_signals=False, access_log=None, shutdown_timeout=5.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.settings.host, self.settings.port, backlog=1024).start()
+            publish_figures(self.journal, self._hub, self._links)
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _go_on_with_open_calls(self) -> None:
+        """A call that was going on when an earlier run ended keeps its id."""
+        async with self.database.sessions() as session:
+            for call in await open_calls(session):
+                self._ids.learn(call.connection_id, call.id, call.linked_ids)
+
+    async def _wanted(self, found: Directory) -> dict[int, Wiring]:
+        async with self.database.sessions() as session:
+            stored = await list_connections(session, command_access())
+            wanted: dict[int, Wiring] = {}
+            for one in stored:
+                connection = found.connections.get(one.id)
+                if connection is None or not one.is_enabled:
+                    continue
+                try:
+                    secret = await connection_secret(session, one.id, self._seal)
+                except SecretUnreadable as error:
+                    log.error("connection_secret_unreadable", connection=one.name, why=str(error))
+                    continue
+                wanted[one.id] = wiring(connection, ami_settings(one.settings, secret))
+        return wanted
+
+    def _listener(self) -> Listener:
+        return Listener(
+            self.database,
+            {
+                DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
+                ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+            },
+            catch_up=self._renewal.ask,
+        )
+
+    def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
+        self.switchboard.receive(connection_id, events)
+
+    def _deliver(self, messages: Iterable[Message]) -> None:
+        self._hub.deliver(messages)
+
+    def _stored(self, stored: StoredCall) -> None:
+        self.switchboard.stored_as(stored.told_id, stored.id)
+
+    def _link_changed(self, connection_id: int, state: LinkState) -> None:
+        at = self._clock.now()
+        self._book.note_state(connection_id, state, at)
+        name = self._names.get(connection_id, str(connection_id))
+        view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
+        self._deliver(self.desk.set_connection(view, at))
+
+    async def _note_heard(self) -> None:
+        while True:
+            await asyncio.sleep(HEARD_SECONDS)
+            at: datetime = self._clock.now()
+            for connection_id, state in self._links.states().items():
+                if state.status is LinkStatus.UP:
+                    self._book.note_heard(connection_id, at)
+
+    async def _database_troubles(self) -> list[Trouble]:
+        try:
+            async with asyncio.timeout(2.5), self.database.engine.connect() as connection:
+                await connection.execute(text("select 1"))
+        except Exception as error:
+            detail = f"The database does not answer ({type(error).__name__}); calls go to the spool. Check the server."
+            return [Trouble(what="database", detail=detail, is_fatal=True)]
+        return []
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self.journal.idle()
+        except TimeoutError:
+            log.warning("journal_not_stored_at_stop", waiting=self.journal.waiting)

@@ -1,0 +1,104 @@
+"""Who calls, asked beside the first picture and never before it: bounded workers, a bounded memory for bad days."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from crm.matching import MatchResult, find_by_number
+from cti.desk import Match, MatchParty
+from cti.numbers import Number
+
+log = structlog.get_logger(__name__)
+
+WORKERS = 4
+MOST_WAITING = 2_000  # more: the oldest question is dropped, its window keeps the number alone
+MOST_REMEMBERED = 5_000  # answers, for when the database is away
+DROPPED = Counter("ringcard_matches_dropped", "Questions who calls that were dropped because too many waited")
+FAILED = Counter("ringcard_matches_failed", "Questions who calls that the database did not answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who answers to this number, for that call?"""
+
+    connection_id: int
+    call_id: UUID
+    number: Number
+    line_id: int | None
+
+
+class Recognition:
+    """Answers questions in order of arrival; `tell` gets every answer on the event loop."""
+
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], tell: Callable[[Question, MatchResult], None]
+    ) -> None:
+        self._sessions = sessions
+        self._tell = tell
+        self._waiting: asyncio.Queue[Question] = asyncio.Queue(MOST_WAITING)
+        self._remembered: OrderedDict[tuple[int, str], MatchResult] = OrderedDict()
+
+    def ask(self, question: Question) -> None:
+        """Never waits."""
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            DROPPED.inc()
+        self._waiting.put_nowait(question)
+
+    async def run(self) -> None:
+        """Answer for ever; cancel to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WORKERS):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            question = await self._waiting.get()
+            result = await self._answer(question)
+            if result is not None:
+                self._tell(question, result)
+
+    async def _answer(self, question: Question) -> MatchResult | None:
+        key = (question.connection_id, question.number.e164 or question.number.digits or "")
+        try:
+            async with self._sessions() as session:
+                result = await find_by_number(
+                    session, question.number, line_id=question.line_id, connection_id=question.connection_id
+                )
+        except Exception as error:  # the database is away: what we knew of this number is better than nothing
+            FAILED.inc()
+            log.warning("match_failed", call_id=str(question.call_id), error=type(error).__name__)
+            return self._remembered.get(key)
+        self._remembered[key] = result
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return result
+
+
+def for_desk(result: MatchResult) -> Match:
+    """What the first picture of a window needs of an answer."""
+    return Match(
+        outcome=result.outcome.value,
+        reasons=tuple(reason.code for reason in result.reasons),
+        parties=tuple(
+            MatchParty(
+                id=party.id,
+                name=party.name,
+                kinds=party.kinds,
+                contact_id=party.contact_id,
+                contact_name=party.contact_name,
+                position=party.position,
+                is_primary=party.is_primary,
+            )
+            for party in result.parties
+        ),
+    )

@@ -1,0 +1,207 @@
+"""The straight line from a call event to everybody concerned: desk and sockets first, then the journal, then who calls.
+
+Called in order by the one reader of each connection; it never waits. What takes time (the match, the database) is handed
+to bounded queues and comes back as a call of its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from crm.directory import ConnectionDirectory, Directory
+from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry
+from crm.matching import MatchResult
+from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
+from cti.calls.records import CallRecord, CallState, Direction
+from cti.daemon.call_ids import CallIds
+from cti.daemon.recognition import Question, for_desk
+from cti.daemon.seating import Seating
+from cti.desk import Desk, Message
+from cti.numbers import DEFAULT_PROFILE, Number, to_e164
+
+MOST_FACTS = 20_000  # calls whose match is remembered; the oldest go first
+EVENTS = Counter("ringcard_call_events", "Call events, by kind", ["kind"])
+
+
+class Journal(Protocol):
+    """Takes entries in order and never waits."""
+
+    def put(self, entry: Entry) -> None: ...
+
+
+@dataclass(slots=True)
+class KnownCall:
+    """What we found out about a call beside its record."""
+
+    connection_id: int
+    number: Number | None = None
+    asked: str | None = None  # the number we asked about
+    facts: CallFacts = field(default_factory=CallFacts)
+    record: CallRecord | None = None
+
+
+class Switchboard:
+    """One for all connections.
+
+    Args:
+        ask: hands a question to `Recognition`, which answers by `recognised`.
+        deliver: passes messages on to sockets.
+        now: moments for events that bring none.
+    """
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        journal: Journal,
+        ask: Callable[[Question], None],
+        deliver: Callable[[Iterable[Message]], None],
+        now: Callable[[], datetime],
+        ids: CallIds,
+    ) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._ask = ask
+        self._deliver = deliver
+        self._now = now
+        self._ids = ids
+        self._directory = Directory()
+        self._known: OrderedDict[UUID, KnownCall] = OrderedDict()
+
+    def set_directory(self, directory: Directory) -> None:
+        """Lines, extensions and profiles as they are from now on."""
+        self._directory = directory
+        self._deliver(self._desk.set_directory(Seating(directory)))
+
+    def receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
+        """What one connection tells, in order."""
+        for event in events:
+            EVENTS.labels(kind=type(event).__name__).inc()
+            if isinstance(event, SnapshotApplied):
+                self._picture_taken(connection_id, event)
+            else:
+                self._happened(connection_id, event)
+
+    def recognised(self, question: Question, result: MatchResult) -> None:
+        """Who calls is known: windows first, then the journal."""
+        known = self._known.get(question.call_id)
+        at = self._now()
+        self._deliver(self._desk.set_match(question.call_id, for_desk(result), at))
+        if known is None or known.record is None:
+            return
+        number, facts = question.number, known.facts
+        known.facts = CallFacts.of(
+            result, customer_e164=number.e164, did_e164=facts.did_e164, line_id=facts.line_id
+        )
+        self._journal.put(
+            CallEntry(
+                connection_id=question.connection_id,
+                call_id=question.call_id,
+                record=known.record,
+                facts=known.facts,
+                at=at,
+            )
+        )
+
+    def stored_as(self, told_id: UUID, stored_id: UUID) -> None:
+        """The journal found the call under an earlier id: everyone follows it."""
+        known = self._known.get(told_id)
+        if told_id == stored_id or known is None:
+            return
+        if known.record is not None:
+            self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
+        self._known[stored_id] = self._known.pop(told_id)
+        self._deliver(self._desk.rename(told_id, stored_id))
+
+    def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
+        self._deliver(self._desk.apply(connection_id, None, event))
+        keys = tuple(linked_id for call in event.present for linked_id in call.linked_ids)
+        self._journal.put(
+            SnapshotEntry(connection_id=connection_id, present=keys, at=event.at or self._now())
+        )
+        for call in event.present:
+            self._tell_again(connection_id, call, event.at)
+
+    def _tell_again(self, connection_id: int, call: CallRecord, at: datetime | None) -> None:
+        """A call that was going on before we listened: its number is asked as for any other."""
+        call_id = self._ids.of(connection_id, call)
+        self._ask_who_calls(connection_id, call_id, self._know(connection_id, call_id, call), call)
+
+    def _happened(self, connection_id: int, event: CallEvent) -> None:
+        assert not isinstance(event, SnapshotApplied)
+        call = event.call
+        call_id = self._ids.of(connection_id, call)
+        if isinstance(event, CallsJoined):
+            self._ids.join(connection_id, event.absorbed_key, call_id)
+        known = self._know(connection_id, call_id, call)
+        self._deliver(self._desk.apply(connection_id, call_id, event, known.number))
+        self._journal.put(
+            CallEntry(
+                connection_id=connection_id,
+                call_id=call_id,
+                record=call,
+                facts=known.facts,
+                at=event.at or self._now(),
+            )
+        )
+        if not isinstance(event, CallEnded) or known.asked is None:
+            self._ask_who_calls(connection_id, call_id, known, call)
+
+    def _know(self, connection_id: int, call_id: UUID, call: CallRecord) -> KnownCall:
+        known = self._known.get(call_id)
+        if known is None:
+            known = self._known[call_id] = KnownCall(connection_id)
+            if len(self._known) > MOST_FACTS:
+                self._known.popitem(last=False)
+        before, known.record = known.record, call
+        if before is None or before.customer_number != call.customer_number or before.did != call.did:
+            self._read_numbers(connection_id, known, call)
+        return known
+
+    def _read_numbers(self, connection_id: int, known: KnownCall, call: CallRecord) -> None:
+        connection = self._directory.connections.get(connection_id)
+        known.number = _customer(call, connection)
+        line = connection.line(call.did) if connection else None
+        did = (
+            to_e164(call.did, connection.profile if connection else DEFAULT_PROFILE).e164
+            if call.did
+            else None
+        )
+        known.facts = CallFacts(
+            customer_e164=known.number.e164 if known.number else None,
+            did_e164=line.e164 if line else did,
+            line_id=line.id if line else None,
+            match_status="internal" if call.direction is Direction.INTERNAL else known.facts.match_status,
+            party_id=known.facts.party_id,
+            contact_id=known.facts.contact_id,
+            number_note_id=known.facts.number_note_id,
+        )
+
+    def _ask_who_calls(self, connection_id: int, call_id: UUID, known: KnownCall, call: CallRecord) -> None:
+        """Once per call and number; a call between colleagues asks about the colleague."""
+        if known.number is None or (call.state is CallState.ENDED and known.asked is not None):
+            return
+        asked = known.number.e164 or known.number.digits or known.number.presented
+        if asked == known.asked:
+            return
+        known.asked = asked
+        self._ask(
+            Question(
+                connection_id=connection_id, call_id=call_id, number=known.number, line_id=known.facts.line_id
+            )
+        )
+
+
+def _customer(call: CallRecord, connection: ConnectionDirectory | None) -> Number | None:
+    """The number of the other side as it is read on this connection; None for a call between colleagues."""
+    if call.direction is Direction.INTERNAL:
+        return None
+    profile = connection.profile if connection else DEFAULT_PROFILE
+    return to_e164(call.customer_number or "", profile)
