@@ -139,7 +139,8 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
 
 def adds_nothing(stored: CallRow, new: CallRow) -> bool:
     """An earlier record of the same run: what is stored was told later, and holds all of it."""
-    return new.told < stored.told and _run(new.told) == _run(stored.told)
+    knows_caller = new.match_status is not None and stored.match_status is None
+    return new.told < stored.told and _run(new.told) == _run(stored.told) and not knows_caller
 
 
 def is_other_run(stored: CallRow, new: CallRow) -> bool:

@@ -91,6 +91,8 @@ class EmbeddedCluster:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder.with_name("postgres.starting")):
             self._binaries = find_binaries(self.folder)
+            if self._in_use is not None:
+                self._in_use.close()  # started before: the server has died meanwhile
             self._in_use = self.folder.with_name("postgres.in-use").open("wb")
             fcntl.flock(self._in_use, fcntl.LOCK_SH)
             let_in(self._binaries.account, self.folder.parent)

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,76 +24,13 @@ from crm.schema.communications import Call, CallKey, CallNote, Communication, Le
 from crm.schema.journals import OutboxEvent
 from crm.schema.parties import Party
 from cti.calls import records
-from cti.calls.records import CallRecord, CallState, CameBy, Direction, Disposition, ParticipationResult
+from cti.calls.records import CallRecord, CallState, CameBy, Direction, Disposition
 from tests.crm import planting
 from tests.crm.planting import NOON
+from tests.crm.telling import after, is_answered, life, rings
 
 RUN, NEXT_RUN = str(uuid7(1_700_000_000_000)), str(uuid7(1_800_000_000_000))
 CALLER = "+79000000001"
-
-
-def after(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
-
-
-def rings(key: str = "100.1") -> CallRecord:
-    return CallRecord(
-        key=key,
-        linked_ids=(key,),
-        direction=Direction.INBOUND,
-        state=CallState.RINGING,
-        customer_number="89000000001",
-        did="84950000001",
-        ringing=("101",),
-        started_at=NOON,
-        participations=(
-            records.Participation(extension="101", attempt=1, came_by=CameBy.RING, rang_at=after(1)),
-        ),
-        legs=(
-            records.Leg(channel_id=key, channel_name="PJSIP/trunk-1", extension=None, started_at=NOON),
-            records.Leg(
-                channel_id=f"{key}9", channel_name="PJSIP/101-2", extension="101", started_at=after(1)
-            ),
-        ),
-        story=("a call comes in", "101 rings"),
-    )
-
-
-def is_answered(ringing: CallRecord) -> CallRecord:
-    part = replace(ringing.participations[0], answered_at=after(6), is_first_answer=True)
-    return replace(
-        ringing,
-        state=CallState.TALKING,
-        answered_by="101",
-        final_agent="101",
-        ringing=(),
-        talking=("101",),
-        answered_at=after(6),
-        ring_seconds=5.0,
-        participations=(part,),
-        story=(*ringing.story, "101 answers"),
-    )
-
-
-def has_ended(talking: CallRecord) -> CallRecord:
-    part = replace(talking.participations[0], left_at=after(66), result=ParticipationResult.ANSWERED)
-    return replace(
-        talking,
-        state=CallState.ENDED,
-        talking=(),
-        disposition=Disposition.ANSWERED,
-        hung_up_by="customer",
-        ended_at=after(66),
-        talk_seconds=60.0,
-        participations=(part,),
-        legs=tuple(replace(leg, ended_at=after(66), hangup_cause=16) for leg in talking.legs),
-        story=(*talking.story, "the customer hangs up"),
-    )
-
-
-def life(key: str = "100.1") -> list[CallRecord]:
-    ringing = rings(key)
-    return [ringing, is_answered(ringing), has_ended(is_answered(ringing))]
 
 
 class Office:
