@@ -10,6 +10,8 @@ END_OF_LINE = b"\r\n"
 END_OF_MESSAGE = b"\r\n\r\n"
 GREETING = b"Asterisk Call Manager/"
 EVENT = b"Event: "
+AFTER_EVENT = len(EVENT)
+STRAY = b"\r\n"
 
 
 class AmiMessage(Mapping[str, str]):
@@ -23,9 +25,13 @@ class AmiMessage(Mapping[str, str]):
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self.event = event_name(raw)
         self._headers: dict[str, str] | None = None
         self._repeated = 0
+        if raw.startswith(EVENT):  # nearly every message: the shortest way to the name
+            end = raw.find(END_OF_LINE, AFTER_EVENT)
+            self.event = raw[AFTER_EVENT:] if end < 0 else raw[AFTER_EVENT:end]
+        else:
+            self.event = later_event_name(raw)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,20 +64,10 @@ class AmiMessage(Mapping[str, str]):
         return f"AmiMessage({self.headers!r})"
 
 
-def event_name(raw: bytes) -> bytes:
-    """The value of the Event header, b"" when the message has none."""
-    if raw.startswith(EVENT):
-        return raw[len(EVENT) : _line_end(raw, len(EVENT))]
+def later_event_name(raw: bytes) -> bytes:
+    """The value of an Event header that is not the first one, b"" when the message has none."""
     start = raw.find(END_OF_LINE + EVENT)
-    if start < 0:
-        return b""
-    start += len(END_OF_LINE) + len(EVENT)
-    return raw[start : _line_end(raw, start)]
-
-
-def _line_end(raw: bytes, start: int) -> int:
-    end = raw.find(END_OF_LINE, start)
-    return len(raw) if end < 0 else end
+    return raw[start + 2 + AFTER_EVENT :].partition(END_OF_LINE)[0] if start >= 0 else b""
 
 
 def parse_headers(text: str) -> tuple[dict[str, str], int]:
@@ -80,9 +76,19 @@ def parse_headers(text: str) -> tuple[dict[str, str], int]:
     Only the first ": " separates: values hold quotes, colons, whole dial strings. An empty value comes as "Name: "
     or, from some modules, as "Name:".
     """
+    lines = text.split("\r\n")
+    try:
+        plain = dict([line.split(": ", 1) for line in lines])
+    except ValueError:  # a line without ": "
+        return parse_odd_headers(lines)
+    return (plain, 0) if len(plain) == len(lines) else parse_odd_headers(lines)
+
+
+def parse_odd_headers(lines: list[str]) -> tuple[dict[str, str], int]:
+    """The slow way, for messages with repeats, empty values without a blank, or lines that are no headers."""
     headers: dict[str, str] = {}
     repeated = 0
-    for line in text.split("\r\n"):
+    for line in lines:
         name, separator, value = line.partition(":")
         if not separator:
             continue
@@ -109,15 +115,12 @@ class AmiFrames:
         """
         buffer = self._without_banner(self._pending + data) if self.banner is None else self._pending + data
         *complete, self._pending = buffer.split(END_OF_MESSAGE)
-        if len(self._pending) > self._max_bytes:
-            raise AmiMessageTooLong(len(self._pending), self._max_bytes)
-        return [AmiMessage(block) for block in map(self._checked, complete) if block]
-
-    def _checked(self, block: bytes) -> bytes:
-        if len(block) > self._max_bytes:
-            raise AmiMessageTooLong(len(block), self._max_bytes)
+        longest = max(map(len, complete), default=0)
+        if longest > self._max_bytes or len(self._pending) > self._max_bytes:
+            raise AmiMessageTooLong(max(longest, len(self._pending)), self._max_bytes)
         # Some builds send one empty line too many between messages.
-        return block.strip(END_OF_LINE) if block[:1] in b"\r\n" else block
+        whole = [block.strip(END_OF_LINE) if block[:1] in STRAY else block for block in complete]
+        return [AmiMessage(block) for block in whole if block]
 
     def _without_banner(self, buffer: bytes) -> bytes:
         """The banner is the only line that no empty line follows."""

@@ -84,12 +84,16 @@ HELPER_KINDS = frozenset(
 ) | {
     *("Snoop", "UnicastRTP", "MulticastRTP", "Bridge", "Null"),
 }
-DID_VARIABLES = frozenset({b"FROM_DID", b"__FROM_DID"})
-RECORDING_VARIABLE = b"MIXMONITOR_FILENAME"
-VARIABLES = DID_VARIABLES | {RECORDING_VARIABLE}
-MENU_APPLICATIONS = frozenset({b"BackGround", b"WaitExten", b"Read"})
-MAILBOX_APPLICATION = b"VoiceMail"
-APPLICATIONS = MENU_APPLICATIONS | {MAILBOX_APPLICATION}
+FLOOD = {b"VarSet": b"\r\nVariable: ", b"Newexten": b"\r\nApplication: "}
+# Of the two flooding events only a handful of variables and applications are worth decoding.
+WANTED = frozenset(
+    {b"FROM_DID", b"__FROM_DID", b"MIXMONITOR_FILENAME", b"BackGround", b"WaitExten", b"Read", b"VoiceMail"}
+)
+REPEATED = {
+    b"ExtensionStatus": (b"\r\nExten: ", b"\r\nHint: "),
+    b"QueueMemberStatus": (b"\r\nInterface: ", b"\r\nStateInterface: "),
+}
+MAX_KNOWN = 10_000
 
 
 class Translator:
@@ -99,7 +103,7 @@ class Translator:
         self._seen: list[SeenChannel] | None = None  # the snapshot being collected
         self._held_back: list[tuple[AmiMessage, datetime | None]] = []
         self._waiting_rooms: set[str] = set()
-        self._known: set[tuple[str, str]] = set()
+        self._known: set[tuple[bytes, bytes]] = set()
 
     def translate(self, message: AmiMessage, at: datetime | None) -> list[ChannelEvent]:
         """The channel events of one message, mostly none; while a snapshot is collected all others wait for its end.
@@ -107,30 +111,31 @@ class Translator:
         A moment of None stays None: times come from the caller.
         """
         event = message.event
-        if event in SNAPSHOT_EVENTS:
-            return self._collect(message, at)
+        if event in FLOOD and _value(message.raw, FLOOD[event]) not in WANTED:
+            return []
         handler = HANDLERS.get(event)
-        if handler is None or not _matters(event, message.raw):
-            return self._begin_snapshot(message) if not event else []
+        if handler is None:
+            return self._answer(message, at) if not event or event in SNAPSHOT_EVENTS else []
         if self._seen is not None:
             return self._hold_back(message, at)
-        return self._events(handler, message, at)
-
-    def _events(self, handler: Handler, message: AmiMessage, at: datetime | None) -> list[ChannelEvent]:
-        event = handler(message.headers, at)
-        if event is None or (isinstance(event, ExtensionKnown) and not self._is_news(event)):
+        if event in REPEATED and self._is_known(event, message.raw):
             return []
-        return [event]
+        translated = handler(message.headers, at)
+        return [] if translated is None else [translated]
 
-    def _is_news(self, event: ExtensionKnown) -> bool:
-        """A hint is repeated at every change of state; once is enough."""
-        known = (event.endpoint, event.extension)
-        if known in self._known:
-            return False
-        if len(self._known) > 10_000:
+    def _is_known(self, event: bytes, raw: bytes) -> bool:
+        """Whose telephone an extension is, is repeated at every change of its state; once is enough."""
+        named, device = REPEATED[event]
+        key = (_value(raw, named), _value(raw, device))
+        if key in self._known:
+            return True
+        if len(self._known) >= MAX_KNOWN:
             self._known.clear()
-        self._known.add(known)
-        return True
+        self._known.add(key)
+        return False
+
+    def _answer(self, message: AmiMessage, at: datetime | None) -> list[ChannelEvent]:
+        return self._collect(message, at) if message.event else self._begin_snapshot(message)
 
     def _begin_snapshot(self, message: AmiMessage) -> list[ChannelEvent]:
         if b"Message: Channels will follow" in message.raw:
@@ -166,15 +171,6 @@ class Translator:
     def _note_waiting_room(self, headers: Headers) -> None:
         if len(self._waiting_rooms) < 1000 and _is_waiting_room(headers):
             self._waiting_rooms.add(headers.get("BridgeUniqueid", ""))
-
-
-def _matters(event: bytes, raw: bytes) -> bool:
-    """Of the two flooding events only a handful of variables and applications are worth decoding."""
-    if event == b"VarSet":
-        return _value(raw, b"\r\nVariable: ") in VARIABLES
-    if event == b"Newexten":
-        return _value(raw, b"\r\nApplication: ") in APPLICATIONS
-    return True
 
 
 def _value(raw: bytes, header: bytes) -> bytes:
@@ -524,7 +520,6 @@ HANDLERS: dict[bytes, Handler] = {
     b"Newchannel": _created,
     b"Newstate": _new_state,
     b"NewCallerid": _changed,
-    b"NewConnectedLine": _changed,
     b"DialBegin": _dial_begin,
     b"DialState": _dial_state,
     b"DialEnd": _dial_end,

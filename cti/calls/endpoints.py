@@ -101,6 +101,7 @@ class Endpoints:
         """
         self._endpoints: dict[str, Endpoint] = {}
         self._contexts: dict[str, int] = {}
+        self._judged: dict[str, tuple[Role, str]] = {}  # until something new is seen of the endpoint
         self._extensions = frozenset(extensions)
         self._lines = frozenset(lines)
         self._internal = re.compile(internal_pattern) if internal_pattern else None
@@ -170,9 +171,22 @@ class Endpoints:
 
     def role_of(self, endpoint: str) -> Role:
         """Telephone or line, as far as is known by now."""
-        known = self._endpoints.get(endpoint)
-        if known is None:
-            return Role.UNKNOWN
+        return self._judgement(endpoint)[0]
+
+    def extension_of(self, endpoint: str) -> str:
+        """The extension of a telephone: as told, as configured on it, its name, or as it presents itself."""
+        return self._judgement(endpoint)[1]
+
+    def _judgement(self, endpoint: str) -> tuple[Role, str]:
+        judged = self._judged.get(endpoint)
+        if judged is None:
+            known = self._endpoints.get(endpoint)
+            if known is None:
+                return Role.UNKNOWN, endpoint.partition("/")[2]
+            judged = self._judged[endpoint] = self._role(known), self._extension(known)
+        return judged
+
+    def _role(self, known: Endpoint) -> Role:
         if self._internal is not None:
             return Role.PHONE if any(map(self._internal.fullmatch, self._numbers(known))) else Role.LINE
         score = self._told(known) or known.score + self._by_neighbours(known)
@@ -180,11 +194,7 @@ class Endpoints:
             return Role.UNKNOWN
         return Role.LINE if score > 0 else Role.PHONE
 
-    def extension_of(self, endpoint: str) -> str:
-        """The extension of a telephone: as told, as configured on it, its name, or as it presents itself."""
-        known = self._endpoints.get(endpoint)
-        if known is None:
-            return endpoint.partition("/")[2]
+    def _extension(self, known: Endpoint) -> str:
         numbers = self._numbers(known)
         if self._internal is not None:
             numbers = [number for number in numbers if self._internal.fullmatch(number)] or numbers
@@ -216,13 +226,17 @@ class Endpoints:
         ):
             known.is_counted = True
             sign = 1 if known.score > 0 else -1
+            self._judged.clear()
             self._contexts[known.context] = self._contexts.get(known.context, 0) + sign
 
     def _named(self, endpoint: str) -> Endpoint:
+        self._judged.pop(endpoint, None)
         known = self._endpoints.get(endpoint)
         if known is None:
             if len(self._endpoints) >= MAX_ENDPOINTS:
-                del self._endpoints[next(iter(self._endpoints))]
+                oldest = next(iter(self._endpoints))
+                del self._endpoints[oldest]
+                self._judged.pop(oldest, None)
             known = self._endpoints[endpoint] = Endpoint(endpoint)
             if is_short_number(known.resource):
                 known.note("is named like an extension", -20)

@@ -89,6 +89,7 @@ class LiveCall:
     customer: LiveLeg | None = None
     placed_by: str | None = None
     is_originated: bool = False  # a program asked for it: the first channel was called, nobody called on it
+    told_number: str | None = None  # the customer's, as last told
     requested_number: str = ""  # where an originated call was to go
     learned_did: str = ""  # from the dialplan; a copy of it reaches every leg
     queue: str = ""

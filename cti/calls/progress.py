@@ -61,12 +61,20 @@ class Progress:
         self._hear_rings(call, news)
         if call.open_legs == 0:
             self._end(call, news)
+        self._note_number(call, news)
         if call.direction is None or not self._is_worth_telling(call, news):
             return []
         if not call.is_told:
             call.is_told = True
             news.told.insert(0, (CallArrived, {}))
         return news.events(self.record(call, news.at)) if news.told else []
+
+    def _note_number(self, call: LiveCall, news: News) -> None:
+        """A number that the source learns late, say on an analogue line after the first ring, is told late."""
+        number = call.customer_number()
+        if call.is_told and number != call.told_number:
+            news.add(CallUpdated, what="number")
+        call.told_number = number
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
         """The call as everyone outside sees it."""
@@ -78,6 +86,8 @@ class Progress:
     def _listen(self, call: LiveCall, news: News) -> None:
         """Who hears the customer now (or, inside, whom): that and nothing else is an answer."""
         heard = self._heard(call)
+        if not heard and not call.is_answered:
+            return  # nobody talks, nobody did
         phones = [
             leg for leg in heard if leg.is_real and leg is not call.customer and self._parties.is_phone(leg)
         ]
@@ -295,7 +305,7 @@ class Progress:
         caller = call.customer if call.direction is Direction.INBOUND else self._parties.origin(call)
         return caller is not None and (caller.has_ended or call.hung_up_first is caller)
 
-    def note_unrung(self, call: LiveCall, leg: LiveLeg, news: News) -> None:
+    def note_unrung(self, call: LiveCall, leg: LiveLeg, at: datetime | None) -> None:
         """A telephone refused or could not be reached without ever ringing: it had a part, though it was silent."""
         if (
             not leg.was_called
@@ -311,8 +321,8 @@ class Progress:
         if result in silent or call.open_participation(extension) is not None:
             return
         index = call.participate(extension, self._came_by(call, extension))
-        call.amend(index, result=result, left_at=news.at)
-        call.tell(news.at, story.stopped(extension, dispositions.REASONS[result], None))
+        call.amend(index, result=result, left_at=at)
+        call.tell(at, story.stopped(extension, dispositions.REASONS[result], None))
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -100,25 +100,39 @@ class CallTracker:
 
     # -- channels ------------------------------------------------------------------------------------------------
 
-    def _seen(self, event: ChannelCreated | ChannelChanged) -> LiveCall | None:
+    def _created(self, event: ChannelCreated) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
-        return self._registry.call_of(leg) if leg else None
+        return self._unless_told(leg) if leg else None
+
+    def _changed(self, event: ChannelChanged) -> LiveCall | None:
+        leg = self._registry.leg(event.channel, event.at)
+        if leg is None:
+            return None
+        call = self._registry.call_of(leg)
+        return call if leg is call.customer or call.is_originated else self._unless_told(leg)
+
+    def _unless_told(self, leg: LiveLeg) -> LiveCall | None:
+        """What is seen of this leg cannot change the picture of a call that is told already."""
+        call = self._registry.call_of(leg)
+        return call if not call.is_told or self._registry.joined else None
 
     def _ringing(self, event: ChannelRinging) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
         if leg is None:
             return None
-        if leg.was_called and not leg.has_rung and not leg.is_up:
-            leg.has_rung, leg.rang_at = True, event.at
-        return self._registry.call_of(leg)
+        if not leg.was_called or leg.has_rung or leg.is_up:
+            return self._unless_told(leg)
+        leg.has_rung, leg.rang_at = True, event.at
+        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
     def _answered(self, event: ChannelAnswered) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
         if leg is None:
             return None
-        if not leg.is_up:
-            leg.is_up, leg.up_at = True, event.at
-        return self._registry.call_of(leg)
+        if leg.is_up:
+            return self._unless_told(leg)
+        leg.is_up, leg.up_at = True, event.at
+        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
     def _hung_up(self, event: ChannelHungUp) -> LiveCall | None:
         if event.channel.channel_id not in self._registry.legs:
@@ -130,19 +144,15 @@ class CallTracker:
         if leg is None:
             return None
         leg.cause, leg.sip_code = event.cause, event.sip_code
+        was_heard = bool(leg.bridge_id)
         call = self._registry.end_leg(leg, event.at)
-        news = News(event.at)
-        self._registry.progress.note_unrung(call, leg, news)
-        return call
+        self._registry.progress.note_unrung(call, leg, event.at)
+        return call if leg.is_real or was_heard or call.open_legs == 0 else None
 
-    def _hangup_requested(self, event: HangupRequested) -> LiveCall | None:
+    def _hangup_requested(self, event: HangupRequested) -> None:
         leg = self._registry.legs.get(event.channel.channel_id)
-        if leg is None:
-            return None
-        call = self._registry.call_of(leg)
-        if leg.is_real and (leg.is_up or not leg.was_called):
-            call.hung_up_first = leg
-        return call
+        if leg is not None and leg.is_real and (leg.is_up or not leg.was_called):
+            self._registry.call_of(leg).hung_up_first = leg  # it only explains what follows
 
     # -- dialling ------------------------------------------------------------------------------------------------
 
@@ -157,8 +167,8 @@ class CallTracker:
             leg.number_sent = leg.number_sent or event.number
             self._note_going_out(call, event.number)
         if event.caller is not None:
-            self._registry.leg(event.caller, event.at, was_called=None)
-        return self._registry.call_of(leg)
+            self._registry.leg(event.caller, event.at)
+        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
     def _note_going_out(self, call: LiveCall, number: str) -> None:
         """What was dialled on the first channel is handed to a line: a telephone calls out there."""
@@ -173,7 +183,7 @@ class CallTracker:
         leg.see(event.called)
         leg.dial_status = leg.dial_status or event.status
         leg.forwarded_to = leg.forwarded_to or event.forwarded_to
-        return self._registry.call_of(leg)
+        return self._unless_told(leg)
 
     def _originated(self, event: OriginateAnswered) -> LiveCall | None:
         leg = self._registry.legs.get(event.channel_id)
@@ -286,7 +296,7 @@ class CallTracker:
             return None
         call = self._registry.call_of(leg)
         call.learned_did = call.learned_did or event.did
-        return call
+        return self._unless_told(leg)
 
     def _recording_started(self, event: RecordingStarted) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
@@ -295,7 +305,7 @@ class CallTracker:
         call, file = self._registry.call_of(leg), event.file.rpartition("/")[2]
         if file and all(recording.file != file for recording in call.recordings):
             call.recordings.append(Recording(leg, file))
-        return call
+        return call if call.is_connected else self._unless_told(leg)
 
     def _extension_known(self, event: ExtensionKnown) -> None:
         self._endpoints.note_known(event.endpoint, event.extension)
@@ -303,8 +313,8 @@ class CallTracker:
     def _all_handlers(self) -> dict[type, Callable[[Any], Handled]]:
         passing_on = PassingOn(self._registry)
         return {
-            ChannelCreated: self._seen,
-            ChannelChanged: self._seen,
+            ChannelCreated: self._created,
+            ChannelChanged: self._changed,
             ChannelRinging: self._ringing,
             ChannelAnswered: self._answered,
             ChannelHungUp: self._hung_up,
