@@ -24,14 +24,14 @@ def call_time_parties(user_id: int) -> CompoundSelect[int | None]:
     granted = select(AccessGrant.party_id).where(
         AccessGrant.user_id == user_id, AccessGrant.until > func.statement_timestamp()
     )
-    calls = _present_calls(user_id).cte("present_calls")
+    calls = _present_calls(user_id).cte()
     linked = select(Communication).join(calls, calls.c.id == Communication.id).subquery()
     callers = (
         select(PartyPhone.party_id)
         .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
         .join(calls, calls.c.customer_e164 == PhoneNumber.e164)
         .where(PartyPhone.ended_at.is_(None))
-        .cte("callers")
+        .cte()
     )
     firms = (
         select(Affiliation.organisation_id)

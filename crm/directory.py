@@ -205,4 +205,5 @@ async def _extensions(session: AsyncSession, at: datetime) -> list[DirectoryExte
 
 
 async def _noted_as_own(session: AsyncSession) -> set[str]:
-    return set(await session.scalars(select(NumberNote.e164).where(NumberNote.kind == "own")))
+    own = select(NumberNote.e164).where(NumberNote.kind == "own", NumberNote.e164.is_not(None))
+    return {e164 for e164 in await session.scalars(own) if e164}

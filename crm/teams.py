@@ -61,7 +61,7 @@ async def put_in_team(
         .where(TeamMembership.user_id == user_id, TeamMembership.valid_to.is_(None))
         .values(valid_to=func.greatest(now, TeamMembership.valid_from))
     )
-    row = {"user_id": user_id, "team_id": team_id, "is_head": is_head, "valid_from": now}
+    row = {"user_id": user_id, "team_id": team_id, "is_head": is_head, "is_primary": True, "valid_from": now}
     await session.execute(insert(TeamMembership).values(row))
     await session.execute(update(User).where(User.id == user_id).values(team_id=team_id))
     await notify(session, ACCESS_CHANNEL, user_id)

@@ -1,0 +1,371 @@
+"""Parties: people and organisations. Creating and changing them; reading a card is `crm.party_cards`.
+
+Every write checks the right first, takes its locks in one order (numbers, addresses and INN by their text, then the
+party), and leaves its rows in the change log and the outbox in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.affiliations import (
+    ContactValues,
+    add_contact,
+    affiliate,
+    edit_contact,
+    end_contact,
+    make_primary_contact,
+)
+from crm.changes import as_json, record_change
+from crm.emails import attach_email, email_key, tie_email
+from crm.errors import AlreadyExists, Conflict, Invalid, NotFound
+from crm.numbers import NumberValues, lock_key, owner_of, read_number, tie
+from crm.party_access import constraint_of, editable_party, lock_keys
+from crm.party_kinds import add_kinds, put_kinds
+from crm.party_values import (
+    ORGANISATION,
+    PERSON,
+    PartyColumns,
+    PartyValues,
+    columns_of,
+    organisation_values,
+    person_values,
+)
+from crm.rights import Access
+from crm.schema.access import NumberCounter, User
+from crm.schema.journals import ChangeLog
+from crm.schema.parties import Organisation, Party, Person
+from cti.numbers import DEFAULT_PROFILE, Number, NumberingProfile
+
+__all__ = [
+    "ContactValues",
+    "PartyValues",
+    "QuickCreated",
+    "add_contact",
+    "affiliate",
+    "archive_party",
+    "attach_email",
+    "change_owner",
+    "create_party",
+    "edit_contact",
+    "edit_party",
+    "end_contact",
+    "make_primary_contact",
+    "organisation_values",
+    "person_values",
+    "quick_create",
+    "set_kinds",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuickCreated:
+    """What the quick form made; None where its field was empty."""
+
+    organisation_id: int | None
+    person_id: int | None
+
+    @property
+    def party_id(self) -> int:
+        """The card to open."""
+        party_id = self.organisation_id or self.person_id
+        assert party_id is not None, "the quick form makes at least one of the two"
+        return party_id
+
+
+async def create_party(
+    session: AsyncSession,
+    access: Access,
+    values: PartyValues,
+    *,
+    kinds: Collection[str] = (),
+    numbers: Sequence[NumberValues] = (),
+    emails: Sequence[str] = (),
+    owner_id: int | None = None,
+    profile: NumberingProfile = DEFAULT_PROFILE,
+    via: str = "form",
+) -> int:
+    """A new person or organisation with its numbers and addresses, all or nothing.
+
+    Args:
+        kinds: codes; an organisation has at least one.
+        owner_id: the responsible user; whoever creates it, unless another one is named.
+
+    Raises:
+        NotAllowed, Invalid, AlreadyExists (a direct number, address or INN is somebody's already).
+    """
+    access.require("party.create")
+    columns = columns_of(values)
+    if values.type == ORGANISATION and not kinds:
+        raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
+    read = [(read_number(each.presented, profile), each) for each in numbers]
+    await _lock_and_look(session, columns, [number for number, _ in read], emails)
+    try:
+        async with session.begin_nested():
+            party_id = await _insert(session, access, columns, owner_id)
+            await add_kinds(session, access, party_id, kinds)
+            after = {**columns.all, "kinds": sorted(kinds), "owner_id": owner_id or access.actor_id}
+            known = {name: value for name, value in after.items() if value not in (None, "", False, [])}
+            await record_change(session, access, "party", party_id, after=known, via=via)
+            for number, each in read:
+                await tie(session, access, party_id, number, each, via=via)
+            for address in emails:
+                await tie_email(session, access, party_id, address, via=via)
+    except IntegrityError as error:
+        raise await _meaning_of(session, error, columns) from error
+    return party_id
+
+
+async def quick_create(
+    session: AsyncSession,
+    access: Access,
+    *,
+    organisation: str,
+    person: str,
+    number: str,
+    position: str = "",
+    kind: str = "prospect",
+    is_shared: bool = False,
+    profile: NumberingProfile = DEFAULT_PROFILE,
+    via: str = "form",
+) -> QuickCreated:
+    """The quick form «Название, Имя, Телефон»: organisation, contact, tie and number in one transaction.
+
+    The number goes to the person, unless there is none or it is ticked as the organisation's («общий номер»).
+
+    Raises:
+        NotAllowed, Invalid (no name, no number), AlreadyExists (the number is somebody's: their card, what was typed stays).
+    """
+    access.require("party.create")
+    if not organisation.strip() and not person.strip():
+        raise Invalid("organisation", "", "Enter the name of the organisation or of the person.")
+    numbers = [NumberValues(presented=number, is_shared=is_shared)] if number.strip() else []
+    is_of_organisation = bool(organisation.strip()) and (is_shared or not person.strip())
+    if numbers:
+        await lock_keys(session, [lock_key(read_number(number, profile))])
+    more: dict[str, Any] = {"profile": profile, "via": via}
+    organisation_id = person_id = None
+    if organisation.strip():
+        of_organisation = numbers if is_of_organisation else []
+        values = organisation_values(organisation)
+        organisation_id = await create_party(
+            session, access, values, kinds=[kind], numbers=of_organisation, **more
+        )
+    if person.strip():
+        of_person = [] if is_of_organisation else numbers
+        kinds = [] if organisation_id else [kind]
+        person_id = await create_party(
+            session, access, person_values(person), kinds=kinds, numbers=of_person, **more
+        )
+    if organisation_id and person_id:
+        await affiliate(
+            session, access, person_id, organisation_id, ContactValues(position=position), via=via
+        )
+    return QuickCreated(organisation_id=organisation_id, person_id=person_id)
+
+
+async def edit_party(
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    values: PartyValues,
+    *,
+    version: int,
+    kinds: Collection[str] | None = None,
+    via: str = "form",
+) -> int:
+    """Everything a form says about a party; `kinds=None` leaves them. Returns the new version.
+
+    Raises:
+        NotAllowed, NotFound, Invalid, AlreadyExists (the INN is somebody else's),
+        Conflict (saved by somebody meanwhile, in fields that would be overwritten).
+    """
+    access.require("party.edit")
+    columns = columns_of(values)
+    await _lock_inn(session, columns)
+    party = await editable_party(session, access, party_id)
+    if party.type != values.type:
+        raise Invalid("type", values.type, "A person stays a person, an organisation stays an organisation.")
+    before = await _stored(session, party, columns)
+    if party.version != version and before != columns.all:
+        raise await _conflict(session, party, before, columns.all)
+    before.pop("sort_name")
+    after = {name: value for name, value in columns.all.items() if name != "sort_name"}
+    if await record_change(session, access, "party", party.id, before=before, after=after, via=via):
+        await _update(session, party, columns)
+    if kinds is not None:
+        await put_kinds(session, access, party, kinds, via=via)
+    return (await session.execute(select(Party.version).where(Party.id == party.id))).scalar_one()
+
+
+async def set_kinds(
+    session: AsyncSession, access: Access, party_id: int, kinds: Collection[str], *, via: str = "form"
+) -> None:
+    """Make these the active kinds of a party, and end the others.
+
+    Raises:
+        NotAllowed, NotFound, Invalid.
+    """
+    party = await editable_party(session, access, party_id)
+    await put_kinds(session, access, party, kinds, via=via)
+
+
+async def change_owner(
+    session: AsyncSession, access: Access, party_id: int, owner_id: int | None, *, via: str = "form"
+) -> None:
+    """Another responsible user, and with them their team; None: nobody.
+
+    Raises:
+        NotAllowed, NotFound (the party, or no such active user).
+    """
+    party = await editable_party(session, access, party_id, right="party.change_owner")
+    team_id = None
+    if owner_id is not None:
+        user = await session.scalar(select(User).where(User.id == owner_id, User.status == "active"))
+        if user is None:
+            raise NotFound("user", owner_id)
+        team_id = user.team_id
+    before = {"owner_id": party.owner_id, "team_id": party.team_id}
+    after = {"owner_id": owner_id, "team_id": team_id}
+    if await record_change(session, access, "party", party.id, before=before, after=after, via=via):
+        await session.execute(
+            update(Party).where(Party.id == party.id).values(**after, version=Party.version + 1)
+        )
+
+
+async def archive_party(session: AsyncSession, access: Access, party_id: int, *, via: str = "form") -> None:
+    """Out of the lists; a call from its number still knows it, with a mark.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    party = await editable_party(session, access, party_id)
+    before, after = {"lifecycle": party.lifecycle}, {"lifecycle": "archived"}
+    if await record_change(session, access, "party", party.id, before=before, after=after, via=via):
+        archived = {"lifecycle": "archived", "version": party.version + 1}
+        await session.execute(update(Party).where(Party.id == party.id).values(archived))
+
+
+async def _lock_and_look(
+    session: AsyncSession, columns: PartyColumns, numbers: Sequence[Number], emails: Sequence[str]
+) -> None:
+    keys = [lock_key(number) for number in numbers]
+    keys += [email_key(address) for address in emails]
+    await lock_keys(session, keys + _inn_keys(columns))
+    for number in numbers:
+        if taken := await owner_of(session, number):
+            raise taken
+
+
+async def _lock_inn(session: AsyncSession, columns: PartyColumns) -> None:
+    await lock_keys(session, _inn_keys(columns))
+
+
+def _inn_keys(columns: PartyColumns) -> list[str]:
+    inn = columns.detail["inn"]
+    return [f"inn:{inn}/{columns.detail.get('kpp') or ''}"] if inn else []
+
+
+async def _insert(session: AsyncSession, access: Access, columns: PartyColumns, owner_id: int | None) -> int:
+    responsible = owner_id or access.actor_id
+    team_id = access.team_id
+    if responsible is not None and responsible != access.actor_id:
+        team_id = await session.scalar(select(User.team_id).where(User.id == responsible))
+    row = {
+        **columns.party,
+        "number": await _next_number(session),
+        "owner_id": responsible,
+        "team_id": team_id,
+        "created_by": access.actor_id,
+    }
+    party_id = (await session.execute(insert(Party).values(row).returning(Party.id))).scalar_one()
+    detail = Person if columns.party["type"] == PERSON else Organisation
+    await session.execute(insert(detail).values(party_id=party_id, **columns.detail))
+    return party_id
+
+
+async def _next_number(session: AsyncSession) -> int:
+    new = upsert(NumberCounter).values(kind="party", value=1)
+    counted = new.on_conflict_do_update(
+        index_elements=["kind"], set_={"value": NumberCounter.value + NumberCounter.step}
+    )
+    return (await session.execute(counted.returning(NumberCounter.value))).scalar_one()
+
+
+async def _update(session: AsyncSession, party: Party, columns: PartyColumns) -> None:
+    detail = Person if party.type == PERSON else Organisation
+    try:
+        async with session.begin_nested():
+            await session.execute(
+                update(Party)
+                .where(Party.id == party.id)
+                .values(**columns.party, version=Party.version + 1, updated_at=func.now())
+            )
+            await session.execute(update(detail).where(detail.party_id == party.id).values(**columns.detail))
+    except IntegrityError as error:
+        raise await _meaning_of(session, error, columns) from error
+
+
+async def _stored(session: AsyncSession, party: Party, columns: PartyColumns) -> dict[str, Any]:
+    detail: Any = Person if party.type == PERSON else Organisation
+    row = await session.scalar(
+        select(detail).where(detail.party_id == party.id).execution_options(populate_existing=True)
+    )
+    common = {name: getattr(party, name) for name in columns.party}
+    return common | {name: getattr(row, name) for name in columns.detail}
+
+
+async def _conflict(
+    session: AsyncSession, party: Party, stored: dict[str, Any], sent: dict[str, Any]
+) -> Conflict:
+    hidden = {"sort_name", "display_name"}
+    fields = {
+        name: (as_json(stored[name]), as_json(sent[name]))
+        for name in stored
+        if stored[name] != sent[name] and name not in hidden
+    }
+    by = await session.scalar(
+        select(User.name)
+        .join(ChangeLog, ChangeLog.actor_id == User.id)
+        .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
+        .order_by(ChangeLog.id.desc())
+        .limit(1)
+    )
+    return Conflict(fields, party.version, by or "—")
+
+
+async def _meaning_of(session: AsyncSession, error: IntegrityError, columns: PartyColumns) -> Exception:
+    inn, kpp = columns.detail["inn"], columns.detail.get("kpp")
+    detail: Any = {"uq_person_inn": Person, "uq_organisation_inn_kpp": Organisation}.get(constraint_of(error))
+    if detail is None or inn is None:
+        return error
+    author, responsible = User.__table__.alias("author"), User.__table__.alias("responsible")
+    query = (
+        select(
+            Party.id, Party.display_name, Party.created_at, author.c.name, responsible.c.name, Party.version
+        )
+        .join(detail, detail.party_id == Party.id)
+        .outerjoin(author, author.c.id == Party.created_by)
+        .outerjoin(responsible, responsible.c.id == Party.owner_id)
+        .where(detail.inn == inn)
+    )
+    if detail is Organisation:
+        query = query.where(func.coalesce(Organisation.kpp, "") == (kpp or ""))
+    party_id, name, created_at, created_by, owner, version = (await session.execute(query)).one()
+    return AlreadyExists(
+        "inn",
+        inn,
+        party_id=party_id,
+        name=name,
+        created_by=created_by or "",
+        created_at=created_at,
+        owner=owner or "",
+        version=version,
+    )

@@ -1,0 +1,93 @@
+"""A party for reading or changing: found within one's rights, followed to where it was merged, locked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from crm.errors import NotFound
+from crm.rights import Access, Scope, condition
+from crm.schema.parties import Affiliation, Party
+
+
+async def readable_party(session: AsyncSession, access: Access, party_id: int) -> Party:
+    """The party, or the one it was merged into.
+
+    Raises:
+        NotFound: unknown, in the bin, or outside this user's rights.
+    """
+    return await _found(session, access, party_id, readable(access))
+
+
+async def editable_party(
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    *,
+    right: str = "party.edit",
+    is_shared: bool = False,
+) -> Party:
+    """The party, locked until the transaction ends: against every change, or (`is_shared`) against a merge only.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require(right)
+    return await _found(
+        session, access, party_id, condition(access, right, Party), lock="share" if is_shared else "change"
+    )
+
+
+async def _found(
+    session: AsyncSession, access: Access, party_id: int, allowed: ColumnElement[bool], lock: str = ""
+) -> Party:
+    query = select(Party).where(Party.deleted_at.is_(None)).execution_options(populate_existing=True)
+    if lock:
+        query = query.with_for_update(of=Party, read=lock == "share", key_share=lock == "change")
+    for wanted in (party_id, None):  # a chain has one link: a merge re-points earlier ones
+        row = await session.scalar(query.where(Party.id == (wanted or party_id), allowed))
+        if row is None:
+            break
+        if row.merged_into_id is None:
+            return row
+        party_id = row.merged_into_id
+    raise NotFound("party", party_id)
+
+
+def readable(access: Access) -> ColumnElement[bool]:
+    """What a card may show: one's parties, and the contacts of organisations among them (crm-model 11).
+
+    Lists use `narrow` alone: they show records by responsibility, and a contact comes with its organisation's card.
+    """
+    own = condition(access, "party.read", Party)
+    if access.scope("party.read") in {Scope.NONE, Scope.ALL}:
+        return own
+    firm = aliased(Party)
+    is_contact = (
+        select(Affiliation.id)
+        .join(firm, firm.id == Affiliation.organisation_id)
+        .where(
+            Affiliation.person_id == Party.id,
+            Affiliation.ended_at.is_(None),
+            firm.deleted_at.is_(None),
+            condition(access, "party.read", firm),
+        )
+        .exists()
+    )
+    return or_(own, is_contact)
+
+
+async def lock_keys(session: AsyncSession, keys: Iterable[str]) -> None:
+    """Wait for whoever writes the same number, address or INN; held until the transaction ends. Sorted: no deadlock."""
+    for key in sorted(set(keys)):
+        await session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+
+
+def constraint_of(error: Any) -> str:
+    """The name of the constraint that an IntegrityError speaks of, "" if the driver does not tell."""
+    cause = getattr(error.orig, "__cause__", None)
+    return str(getattr(cause, "constraint_name", "") or "")

@@ -1,0 +1,122 @@
+"""Kinds of a party: prospect, client, supplier … with dates, so that former clients are known as such."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import record_change
+from crm.errors import Invalid
+from crm.rights import Access
+from crm.schema.parties import Party, PartyKind, PartyKindAssignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindInfo:
+    """A kind, as it stands on a party. `name` is a message id for the system's own kinds."""
+
+    code: str
+    name: str
+    colour: str | None
+    is_system: bool
+    since: datetime | None = None
+    until: datetime | None = None  # when it ended: a former client
+
+
+async def list_kinds(session: AsyncSession) -> list[KindInfo]:
+    """All kinds, in the company's order."""
+    rows = await session.scalars(select(PartyKind).order_by(PartyKind.position, PartyKind.id))
+    return [_info(row) for row in rows]
+
+
+async def kinds_of(session: AsyncSession, party_ids: Iterable[int]) -> dict[int, tuple[KindInfo, ...]]:
+    """The kinds of many parties at once, the active ones first, then the ended."""
+    rows = await session.execute(
+        select(PartyKindAssignment.party_id, PartyKind, PartyKindAssignment.since, PartyKindAssignment.until)
+        .join(PartyKind, PartyKind.id == PartyKindAssignment.kind_id)
+        .where(PartyKindAssignment.party_id.in_(list(party_ids)))
+        .order_by(PartyKindAssignment.until.is_not(None), PartyKind.position, PartyKindAssignment.id)
+    )
+    kinds: dict[int, tuple[KindInfo, ...]] = {}
+    for party_id, kind, since, until in rows:
+        kinds[party_id] = (*kinds.get(party_id, ()), _info(kind, since, until))
+    return kinds
+
+
+async def put_kinds(
+    session: AsyncSession, access: Access, party: Party, codes: Collection[str], *, via: str
+) -> None:
+    """Make these the active kinds of a party, and end the others. The caller has checked the right.
+
+    Raises:
+        Invalid: an unknown kind, or an organisation would be left without any.
+    """
+    ids = await kind_ids(session, codes)
+    if not ids and party.type == "organisation":
+        raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
+    present = await _active(session, party.id)
+    if set(present) == set(ids):
+        return
+    now = datetime.now(UTC)
+    ending = [present[code] for code in present if code not in ids]
+    await session.execute(
+        update(PartyKindAssignment)
+        .where(
+            PartyKindAssignment.party_id == party.id,
+            PartyKindAssignment.kind_id.in_(ending),
+            PartyKindAssignment.status != "ended",
+        )
+        .values(status="ended", until=now, end_reason="by hand")
+    )
+    await _add(session, access, party.id, [ids[code] for code in ids if code not in present], now)
+    before, after = {"kinds": sorted(present)}, {"kinds": sorted(ids)}
+    await record_change(session, access, "party", party.id, before=before, after=after, via=via)
+
+
+async def add_kinds(session: AsyncSession, access: Access, party_id: int, codes: Collection[str]) -> None:
+    """The kinds of a new party."""
+    ids = await kind_ids(session, codes)
+    await _add(session, access, party_id, list(ids.values()), datetime.now(UTC))
+
+
+async def _add(
+    session: AsyncSession, access: Access, party_id: int, kinds: Collection[int], now: datetime
+) -> None:
+    if not kinds:
+        return
+    common = {"party_id": party_id, "since": now, "assigned_by": "person", "assigned_by_id": access.actor_id}
+    await session.execute(insert(PartyKindAssignment), [{**common, "kind_id": kind_id} for kind_id in kinds])
+
+
+async def kind_ids(session: AsyncSession, codes: Collection[str]) -> dict[str, int]:
+    """The ids of kinds by their codes. Raises Invalid for an unknown one."""
+    rows = await session.execute(select(PartyKind.code, PartyKind.id).where(PartyKind.code.in_(codes)))
+    known: dict[str, int] = dict(rows.all())
+    for code in codes:
+        if code not in known:
+            raise Invalid("kinds", code, "There is no kind “%(kind)s”.", kind=code)
+    return known
+
+
+async def _active(session: AsyncSession, party_id: int) -> dict[str, int]:
+    rows = await session.execute(
+        select(PartyKind.code, PartyKind.id)
+        .join(PartyKindAssignment, PartyKindAssignment.kind_id == PartyKind.id)
+        .where(PartyKindAssignment.party_id == party_id, PartyKindAssignment.status != "ended")
+    )
+    return dict(rows.all())
+
+
+def _info(kind: PartyKind, since: datetime | None = None, until: datetime | None = None) -> KindInfo:
+    return KindInfo(
+        code=kind.code,
+        name=kind.name,
+        colour=kind.colour,
+        is_system=kind.is_system,
+        since=since,
+        until=until,
+    )

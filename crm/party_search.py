@@ -1,0 +1,225 @@
+"""Search: name, any part of a number, INN; from three characters, within one's rights, archived ones too.
+
+At most 500 hits of each way are looked at, before anything is sorted: a common syllable must not sort half the database, and the
+answer says that it was cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, text, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.names import normal_name, organisation_key
+from crm.party_access import readable
+from crm.party_lists import PartyRow, rows_of
+from crm.rights import Access
+from crm.schema.access import User
+from crm.schema.parties import Organisation, Party, PartyPhone, Person, PhoneNumber
+from cti.numbers import DEFAULT_PROFILE, NumberingProfile, NumberKind, to_e164
+
+FEWEST_CHARACTERS: Final = 3
+MOST_CHARACTERS: Final = 100
+MOST_HITS: Final = 500
+SHOWN: Final = 50
+SIMILAR: Final = 0.6  # of normalised names: a warning while typing
+MOST_SIMILAR: Final = 5
+
+
+class FoundBy(StrEnum):
+    """What of a party matched, the strongest reason first."""
+
+    NUMBER = "number"
+    INN = "inn"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """A found party. `shown` is the number or INN that matched, "" for a name."""
+
+    party: PartyRow
+    found_by: FoundBy
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """What was found. `is_cut`: more than 500 hits, and the best of the rest may be missing."""
+
+    hits: tuple[SearchHit, ...]
+    is_cut: bool = False
+    is_too_short: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similar:
+    """A party that may be the same; who is responsible is told to everybody, nothing more (crm-model 7)."""
+
+    party_id: int
+    name: str
+    owner_name: str | None
+    reason: str  # name, inn (another KPP)
+    similarity: float  # 0 to 1
+
+
+async def search_parties(
+    session: AsyncSession,
+    access: Access,
+    typed: str,
+    *,
+    condition: ColumnElement[bool] | None = None,
+    profile: NumberingProfile = DEFAULT_PROFILE,
+    limit: int = SHOWN,
+) -> SearchResult:
+    """Find parties by what somebody types.
+
+    Args:
+        condition: of `Party`, to search within a list.
+
+    Raises:
+        NotAllowed.
+    """
+    access.require("party.read")
+    ways = _ways(typed[:MOST_CHARACTERS], profile)
+    if not ways:
+        return SearchResult(hits=(), is_too_short=True)
+    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    allowed = and_(Party.deleted_at.is_(None), Party.merged_into_id.is_(None), readable(access))
+    if condition is not None:
+        allowed = and_(allowed, condition)
+    found = [each.where(allowed).limit(MOST_HITS + 1).subquery() for each in ways]
+    hits = union_all(*[select(each) for each in found]).subquery()
+    rows = (await session.execute(_best_first(hits))).all()
+    most_of_one_way = max(Counter(row[1] for row in rows).values(), default=0)
+    best: dict[int, tuple[FoundBy, str]] = {}
+    for party_id, found_by, shown in rows:
+        best.setdefault(party_id, (FoundBy(found_by), shown))
+    wanted = list(best)[:limit]
+    items = await rows_of(session, wanted)
+    return SearchResult(
+        hits=tuple(SearchHit(party=row, found_by=best[row.id][0], shown=best[row.id][1]) for row in items),
+        is_cut=most_of_one_way > MOST_HITS or len(best) > limit,
+    )
+
+
+def _best_first(hits: Any) -> Select[Any]:
+    """Numbers and INN before names; active before archived; then by name."""
+    return (
+        select(hits.c.id, hits.c.found_by, hits.c.shown)
+        .join(Party, Party.id == hits.c.id)
+        .order_by(
+            hits.c.rank, Party.lifecycle != "active", func.length(Party.sort_name), Party.sort_name, Party.id
+        )
+    )
+
+
+def _ways(typed: str, profile: NumberingProfile) -> list[Select[Any]]:
+    """Every way in which the text may be meant: one query each, of id, found_by, shown, rank."""
+    digits = re.sub(r"\D", "", typed)
+    is_number_like = bool(re.fullmatch(r"[\d\s()+.\-–—/]+", typed.strip()))
+    ways = []
+    if is_number_like and len(digits) >= FEWEST_CHARACTERS:
+        ways.append(_by_number(typed, digits, profile))
+        ways.append(_by_inn(digits, Organisation))
+        ways.append(_by_inn(digits, Person))
+    words = [word for word in organisation_key(typed).split() if word]
+    if len("".join(words)) >= FEWEST_CHARACTERS:
+        ways.append(_by_name(words))
+    return ways
+
+
+def _by_number(typed: str, digits: str, profile: NumberingProfile) -> Select[Any]:
+    parts = {digits, digits.lstrip("0") or digits}
+    number = to_e164(typed, profile)
+    if number.kind is NumberKind.E164 and number.e164:
+        parts = {number.e164}  # a whole number, in any spelling
+    elif len(digits) > FEWEST_CHARACTERS and digits[0] in "78":
+        parts.add(digits[1:])  # 8 916 … is +7 916 …
+    return (
+        _hit(FoundBy.NUMBER, PhoneNumber.e164, 1)
+        .join(PartyPhone, PartyPhone.party_id == Party.id)
+        .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
+        .where(PartyPhone.ended_at.is_(None), or_(*[PhoneNumber.e164.like(f"%{part}%") for part in parts]))
+    )
+
+
+def _by_inn(digits: str, detail: Any) -> Select[Any]:
+    return (
+        _hit(FoundBy.INN, detail.inn, 2)
+        .join(detail, detail.party_id == Party.id)
+        .where(detail.inn.like(f"{digits}%"))
+    )
+
+
+def _by_name(words: list[str]) -> Select[Any]:
+    # Normalised words have letters and digits only: nothing in them means something to LIKE.
+    return _hit(FoundBy.NAME, literal(""), 3).where(*[Party.sort_name.like(f"%{word}%") for word in words])
+
+
+def _hit(found_by: FoundBy, shown: Any, rank: int) -> Select[Any]:
+    return select(
+        Party.id.label("id"),
+        literal(found_by.value).label("found_by"),
+        func.coalesce(shown, "").label("shown"),
+        literal(rank).label("rank"),
+    ).select_from(Party)
+
+
+async def similar_parties(
+    session: AsyncSession,
+    name: str,
+    party_type: str,
+    *,
+    inn: str = "",
+    exclude_id: int | None = None,
+) -> list[Similar]:
+    """Who may already be here under nearly this name, or under the same INN: a warning, never a block.
+
+    Ignores rights as to existence, on purpose: two people must not enter the same company twice.
+    """
+    key = organisation_key(name) if party_type == "organisation" else normal_name(name)
+    similarity = func.similarity(Party.sort_name, key)
+    await session.execute(
+        text("select set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": str(SIMILAR)}
+    )
+    by_name = _candidates(exclude_id, literal("name"), similarity).where(
+        Party.type == party_type, Party.sort_name.op("%")(key)
+    )
+    found = []
+    if len(key) >= FEWEST_CHARACTERS:
+        found = list(await session.execute(by_name.order_by(similarity.desc(), Party.id).limit(MOST_SIMILAR)))
+    if inn:
+        by_inn = _candidates(exclude_id, literal("inn"), literal(1.0)).join(
+            Organisation, Organisation.party_id == Party.id
+        )
+        same = await session.execute(by_inn.where(Organisation.inn == inn).limit(MOST_SIMILAR))
+        found = [*same, *found]
+    seen: dict[int, Similar] = {}
+    for party_id, shown, owner_name, reason, likeness in found:
+        seen.setdefault(
+            party_id,
+            Similar(
+                party_id=party_id,
+                name=shown,
+                owner_name=owner_name,
+                reason=reason,
+                similarity=float(likeness),
+            ),
+        )
+    return list(seen.values())[:MOST_SIMILAR]
+
+
+def _candidates(exclude_id: int | None, reason: Any, similarity: Any) -> Select[Any]:
+    query = (
+        select(Party.id, Party.display_name, User.name, reason, similarity)
+        .select_from(Party)
+        .outerjoin(User, User.id == Party.owner_id)
+        .where(Party.deleted_at.is_(None), Party.merged_into_id.is_(None))
+    )
+    return query if exclude_id is None else query.where(Party.id != exclude_id)

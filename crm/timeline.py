@@ -1,0 +1,170 @@
+"""The timeline of a party: its communications, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
+from crm.party_access import readable_party
+from crm.rights import Access
+from crm.schema.access import User
+from crm.schema.communications import Call, CallNote, Communication
+from crm.schema.parties import Party
+from crm.schema.telephony import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteInfo:
+    """What an agent wrote during a call."""
+
+    user_id: int
+    user_name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineItem:
+    """A communication as the timeline shows it; the fields of a call are empty for the other kinds."""
+
+    id: UUID
+    kind: str  # call, email, meeting …
+    direction: str  # in, out, none
+    started_at: datetime
+    ended_at: datetime | None
+    subject: str | None
+    summary: str | None
+    user_id: int | None
+    user_name: str | None
+    contact_id: int | None
+    contact_name: str | None
+    state: str | None
+    disposition: str | None
+    talk_seconds: float | None
+    wait_seconds: float | None
+    customer_e164: str | None
+    line_name: str | None
+    line_colour: str | None
+    queue: str | None
+    recording_file: str | None
+    notes: tuple[NoteInfo, ...]
+
+
+async def timeline(
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[TimelineItem]:
+    """A party's communications, newest first: a right on a party gives reading of them (crm-model 11).
+
+    Raises:
+        NotFound, Invalid (the cursor).
+    """
+    party = await readable_party(session, access, party_id)
+    size = page_size(limit)
+    ids = _timeline_ids(party.id, cursor, size + 1)
+    contact = aliased(Party)
+    rows = (
+        await session.execute(
+            select(Communication, Call, User.name, contact.display_name, Line.name, Line.colour)
+            .outerjoin(Call, Call.id == Communication.id)
+            .outerjoin(User, User.id == Communication.user_id)
+            .outerjoin(contact, contact.id == Communication.contact_id)
+            .outerjoin(Line, Line.id == Call.line_id)
+            .where(Communication.id.in_(ids), Call.joined_into_id.is_(None))
+            .order_by(Communication.started_at.desc(), Communication.id.desc())
+            .limit(size + 1)
+            .execution_options(populate_existing=True)
+        )
+    ).all()
+    shown = rows[:size]
+    notes = await _notes(session, access, [row[0].id for row in shown])
+    items = tuple(_item(*row, notes.get(row[0].id, ())) for row in shown)
+    last = items[-1] if len(rows) > size else None
+    more = encode_cursor(last.started_at.isoformat(), str(last.id)) if last else None
+    return Page(items=items, next=more)
+
+
+def _timeline_ids(party_id: int, cursor: str | None, most: int) -> Any:
+    """Ids by the party and ids by the contact, each from its own index, newest first."""
+    key = tuple_(Communication.started_at, Communication.id)
+    parts = []
+    for column in (Communication.party_id, Communication.contact_id):
+        part = (
+            select(Communication.id)
+            .outerjoin(Call, Call.id == Communication.id)
+            .where(column == party_id, Call.joined_into_id.is_(None))
+            .order_by(Communication.started_at.desc(), Communication.id.desc())
+            .limit(most)
+        )
+        if cursor:
+            started_at, communication_id = decode_timeline(cursor)
+            part = part.where(key < tuple_(started_at, communication_id))
+        parts.append(select(part.subquery().c.id))
+    return parts[0].union(parts[1])
+
+
+def decode_timeline(cursor: str) -> tuple[datetime, UUID]:
+    """Where the page before ended. Raises Invalid."""
+    started_at, communication_id = decode_cursor(cursor, str, str)
+    return moment_of(started_at, cursor), uuid_of(communication_id, cursor)
+
+
+async def _notes(
+    session: AsyncSession, access: Access, call_ids: list[UUID]
+) -> dict[UUID, tuple[NoteInfo, ...]]:
+    if not access.may("call.notes"):
+        return {}
+    rows = await session.execute(
+        select(CallNote.call_id, CallNote.user_id, User.name, CallNote.text)
+        .join(User, User.id == CallNote.user_id)
+        .where(CallNote.call_id.in_(call_ids), CallNote.text != "")
+        .order_by(CallNote.created_at)
+    )
+    notes: dict[UUID, tuple[NoteInfo, ...]] = {}
+    for call_id, user_id, name, text in rows:
+        notes[call_id] = (*notes.get(call_id, ()), NoteInfo(user_id=user_id, user_name=name, text=text))
+    return notes
+
+
+def _item(
+    communication: Communication,
+    call: Call | None,
+    user_name: str | None,
+    contact_name: str | None,
+    line_name: str | None,
+    line_colour: str | None,
+    notes: tuple[NoteInfo, ...],
+) -> TimelineItem:
+    return TimelineItem(
+        id=communication.id,
+        kind=communication.kind,
+        direction=communication.direction,
+        started_at=communication.started_at,
+        ended_at=communication.ended_at,
+        subject=communication.subject,
+        summary=communication.summary,
+        user_id=communication.user_id,
+        user_name=user_name,
+        contact_id=communication.contact_id,
+        contact_name=contact_name,
+        state=call.state if call else None,
+        disposition=call.disposition if call else None,
+        talk_seconds=call.talk_seconds if call else None,
+        wait_seconds=call.wait_seconds if call else None,
+        customer_e164=call.customer_e164 if call else None,
+        line_name=line_name,
+        line_colour=line_colour,
+        queue=call.queue if call else None,
+        recording_file=call.recording_file if call else None,
+        notes=notes,
+    )
