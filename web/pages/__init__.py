@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import connections, extensions, lines, numbers, sections, tokens, users
+from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
+from web.pages.parties import card, form, lists
+from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
+    lists.routes,
+    form.routes,
+    card.routes,
+    party_numbers.routes,
+    live_calls.routes,
     me.routes,
     sections.routes,
     connections.routes,

@@ -1,0 +1,113 @@
+"""The card of a party: who it is, its contacts and numbers, and everything that happened with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from crm import parties
+from crm.errors import Invalid
+from crm.party_cards import PartyCard, party_card
+from crm.timeline import timeline
+from web.keys import ACCESS, SESSIONS
+from web.pages.answers import PageRoutes, id_in_path
+from web.pages.forms import Form
+from web.pages.problems import FORM_ERRORS, tell
+from web.render import render, render_fragment
+from web.routes import RouteKind
+
+routes = PageRoutes()
+
+
+@routes.get(r"/parties/{id:\d+}", right="party.read")
+async def show_party(request: web.Request) -> web.Response:
+    return await answer_card(request)
+
+
+async def answer_card(
+    request: web.Request,
+    *,
+    status: int = 200,
+    number_form: Form | None = None,
+    problem: str = "",
+    **more: Any,
+) -> web.Response:
+    """The card; with the form of a number that could not be added, or a problem above it."""
+    party_id = id_in_path(request)
+    async with request.app[SESSIONS]() as session:
+        card = await party_card(session, request[ACCESS], party_id)
+        if card.id != party_id:  # merged: the one who lives on has the card
+            raise web.HTTPMovedPermanently(f"/parties/{card.id}")
+        page = await timeline(session, request[ACCESS], card.id)
+    context = {"found": None, **more}
+    return render(
+        request,
+        "parties/card.html",
+        status=status,
+        party=card,
+        timeline=page,
+        number_form=number_form or Form(),
+        problem_text=problem,
+        **context,
+    )
+
+
+@routes.get(r"/parties/{id:\d+}/timeline", right="party.read", kind=RouteKind.FRAGMENT)
+async def show_timeline(request: web.Request) -> web.Response:
+    """The next items of the timeline, after a cursor."""
+    party_id = id_in_path(request)
+    async with request.app[SESSIONS]() as session:
+        try:
+            page = await timeline(session, request[ACCESS], party_id, cursor=request.query.get("after"))
+        except Invalid as error:
+            raise web.HTTPBadRequest(text=tell(error)) from error
+    return render_fragment(request, "parties/timeline.html", timeline=page, party_id=party_id)
+
+
+@routes.post(r"/parties/{id:\d+}/contacts/{tie:\d+}/primary", right="party.edit")
+async def make_primary(request: web.Request) -> web.Response:
+    await _require_contact(request)
+    async with request.app[SESSIONS].begin() as session:
+        await parties.make_primary_contact(session, request[ACCESS], id_in_path(request, "tie"))
+    raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
+@routes.post(r"/parties/{id:\d+}/contacts/{tie:\d+}/end", right="party.edit")
+async def end_contact(request: web.Request) -> web.Response:
+    """The person no longer works there; of several others the first one becomes primary, as the page said."""
+    card = await _require_contact(request)
+    tie = id_in_path(request, "tie")
+    remaining = [contact.affiliation_id for contact in card.contacts if contact.affiliation_id != tie]
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await parties.end_contact(
+                session, request[ACCESS], tie, next_primary_id=remaining[0] if remaining else None
+            )
+    except FORM_ERRORS as error:
+        return await answer_card(request, status=422, problem=tell(error))
+    raise web.HTTPSeeOther(f"/parties/{card.id}")
+
+
+@routes.post(r"/parties/{id:\d+}/archive", right="party.edit")
+async def archive(request: web.Request) -> web.Response:
+    async with request.app[SESSIONS].begin() as session:
+        await parties.archive_party(session, request[ACCESS], id_in_path(request))
+    raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
+@routes.post(r"/parties/{id:\d+}/take", right="party.change_owner")
+async def take(request: web.Request) -> web.Response:
+    """Whoever asks becomes responsible."""
+    async with request.app[SESSIONS].begin() as session:
+        await parties.change_owner(session, request[ACCESS], id_in_path(request), request[ACCESS].user_id)
+    raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
+async def _require_contact(request: web.Request) -> PartyCard:
+    """The organisation's card, when the tie in the address is one of its contacts."""
+    async with request.app[SESSIONS]() as session:
+        card = await party_card(session, request[ACCESS], id_in_path(request))
+    if id_in_path(request, "tie") not in {contact.affiliation_id for contact in card.contacts}:
+        raise web.HTTPNotFound
+    return card

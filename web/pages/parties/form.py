@@ -1,0 +1,151 @@
+"""Creating and editing: the quick form, a person, an organisation."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from crm import parties
+from crm.errors import AlreadyExists, Conflict, CrmError
+from crm.party_cards import PartyCard, party_card
+from crm.party_kinds import KindInfo, list_kinds
+from web.keys import ACCESS, SESSIONS
+from web.pages.answers import PageRoutes, id_in_path
+from web.pages.forms import Form, filled, form_of
+from web.pages.parties.found import found_party
+from web.pages.parties.typed import MODES, QUICK, mode_of, numbers_of, values_of
+from web.pages.problems import FORM_ERRORS, note_on
+from web.render import render
+
+routes = PageRoutes()
+_STORED = (
+    "last_name", "first_name", "middle_name", "sex", "form", "short_name", "full_name", "inn", "kpp", "ogrn",
+    "website", "industry", "city", "source", "note", "do_not_call", "version",
+)  # fmt: skip
+
+
+@routes.get("/parties/new", right="party.create")
+async def show_new(request: web.Request) -> web.Response:
+    """An empty form; a number in the address stands in its field already."""
+    form = filled({"number": request.query.get("number", "")[:50]}, kinds=["prospect"])
+    return await _answer_new(request, form, mode_of(request.query.get("mode", "")))
+
+
+@routes.post("/parties/new", right="party.create")
+async def create(request: web.Request) -> web.Response:
+    form = form_of((await request.post()).items())
+    mode = mode_of(form.text("mode"))
+    try:
+        party_id = await (_create_quick(request, form) if mode == QUICK else _create(request, form, mode))
+    except FORM_ERRORS as error:
+        note_on(form, error)
+        return await _answer_new(request, form, mode, error)
+    raise web.HTTPSeeOther(f"/parties/{party_id}")
+
+
+async def _create_quick(request: web.Request, form: Form) -> int:
+    async with request.app[SESSIONS].begin() as session:
+        made = await parties.quick_create(
+            session,
+            request[ACCESS],
+            organisation=form.text("organisation"),
+            person=form.text("person"),
+            number=form.text("number"),
+            position=form.text("position"),
+            kind=form.text("kind") or "prospect",
+            is_shared=form.flag("is_shared"),
+        )
+    return made.party_id
+
+
+async def _create(request: web.Request, form: Form, party_type: str) -> int:
+    emails = [address for address in [form.text("email")] if address]
+    async with request.app[SESSIONS].begin() as session:
+        return await parties.create_party(
+            session,
+            request[ACCESS],
+            values_of(form, party_type),
+            kinds=form.several("kinds"),
+            numbers=numbers_of(form),
+            emails=emails,
+        )
+
+
+@routes.get(r"/parties/{id:\d+}/edit", right="party.edit")
+async def show_edit(request: web.Request) -> web.Response:
+    card = await _editable_card(request)
+    return await _answer_edit(request, card, _form_of(card))
+
+
+@routes.post(r"/parties/{id:\d+}/edit", right="party.edit")
+async def edit(request: web.Request) -> web.Response:
+    form = form_of((await request.post()).items())
+    card = await _editable_card(request)
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await parties.edit_party(
+                session,
+                request[ACCESS],
+                card.id,
+                values_of(form, card.type),
+                version=form.whole("version") or 0,
+                kinds=form.several("kinds"),
+            )
+    except FORM_ERRORS as error:
+        note_on(form, error)
+        return await _answer_edit(request, card, form, error)
+    raise web.HTTPSeeOther(f"/parties/{card.id}")
+
+
+async def _editable_card(request: web.Request) -> PartyCard:
+    async with request.app[SESSIONS]() as session:
+        card = await party_card(session, request[ACCESS], id_in_path(request))
+    if not card.may_edit:
+        raise web.HTTPNotFound
+    return card
+
+
+def _form_of(card: PartyCard) -> Form:
+    stored = {name: getattr(card, name) for name in _STORED}
+    if card.birth_date:
+        stored["birth_date"] = f"{card.birth_date:%d.%m.%Y}"
+    return filled(stored, kinds=[kind.code for kind in card.kinds if kind.until is None])
+
+
+async def _answer_new(
+    request: web.Request, form: Form, mode: str, error: CrmError | None = None
+) -> web.Response:
+    found = await found_party(request, error) if isinstance(error, AlreadyExists) else None
+    return render(
+        request,
+        "parties/new.html",
+        status=422 if error else 200,
+        form=form,
+        mode=mode,
+        modes=MODES,
+        kinds=await _kinds(request),
+        found=found,
+    )
+
+
+async def _answer_edit(
+    request: web.Request, card: PartyCard, form: Form, error: CrmError | None = None
+) -> web.Response:
+    """The form; after a conflict with both values of each field, and the version that the next saving is based on."""
+    conflict = error if isinstance(error, Conflict) else None
+    if conflict:
+        form.values["version"] = str(conflict.version)
+    return render(
+        request,
+        "parties/edit.html",
+        status=409 if conflict else 422 if error else 200,
+        form=form,
+        party=card,
+        kinds=await _kinds(request),
+        found=await found_party(request, error) if isinstance(error, AlreadyExists) else None,
+        conflict=conflict.fields if conflict else {},
+    )
+
+
+async def _kinds(request: web.Request) -> list[KindInfo]:
+    async with request.app[SESSIONS]() as session:
+        return await list_kinds(session)

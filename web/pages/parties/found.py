@@ -1,0 +1,38 @@
+"""Somebody has it already: whom, and whether the reader may open their card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from crm.errors import AlreadyExists, NotFound
+from crm.party_access import readable_party
+from web.keys import ACCESS, SESSIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundParty:
+    """The party that a number or INN belongs to; outside the reader's rights only its responsible is told."""
+
+    id: int
+    name: str
+    owner: str
+    field: str  # number, inn, email
+    is_readable: bool
+
+
+async def found_party(request: web.Request, error: AlreadyExists) -> FoundParty:
+    try:
+        async with request.app[SESSIONS]() as session:
+            await readable_party(session, request[ACCESS], error.party_id)
+        is_readable = True
+    except NotFound:
+        is_readable = False
+    return FoundParty(
+        id=error.party_id,
+        name=error.values["name"],
+        owner=error.values["owner"],
+        field=error.field,
+        is_readable=is_readable,
+    )
