@@ -106,7 +106,7 @@ async def create_party(
     if values.type == ORGANISATION and not kinds:
         raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
     read = [(read_number(each.presented, profile), each) for each in numbers]
-    await _lock_and_look(session, columns, [number for number, _ in read], emails)
+    await _lock_and_look(session, columns, read, emails)
     try:
         async with session.begin_nested():
             party_id = await _insert(session, access, columns, owner_id)
@@ -150,24 +150,47 @@ async def quick_create(
     is_of_organisation = bool(organisation.strip()) and (is_shared or not person.strip())
     if numbers:
         await lock_keys(session, [lock_key(read_number(number, profile))])
+    async with session.begin_nested():  # all four or nothing, also for a caller that goes on after a refusal
+        return await _quick_create(
+            session,
+            access,
+            organisation.strip(),
+            person.strip(),
+            ContactValues(position=position),
+            kind,
+            [] if is_of_organisation else numbers,
+            numbers if is_of_organisation else [],
+            profile,
+            via,
+        )
+
+
+async def _quick_create(
+    session: AsyncSession,
+    access: Access,
+    organisation: str,
+    person: str,
+    contact: ContactValues,
+    kind: str,
+    of_person: Sequence[NumberValues],
+    of_organisation: Sequence[NumberValues],
+    profile: NumberingProfile,
+    via: str,
+) -> QuickCreated:
     more: dict[str, Any] = {"profile": profile, "via": via}
     organisation_id = person_id = None
-    if organisation.strip():
-        of_organisation = numbers if is_of_organisation else []
+    if organisation:
         values = organisation_values(organisation)
         organisation_id = await create_party(
             session, access, values, kinds=[kind], numbers=of_organisation, **more
         )
-    if person.strip():
-        of_person = [] if is_of_organisation else numbers
+    if person:
         kinds = [] if organisation_id else [kind]
         person_id = await create_party(
             session, access, person_values(person), kinds=kinds, numbers=of_person, **more
         )
     if organisation_id and person_id:
-        await affiliate(
-            session, access, person_id, organisation_id, ContactValues(position=position), via=via
-        )
+        await affiliate(session, access, person_id, organisation_id, contact, via=via)
     return QuickCreated(organisation_id=organisation_id, person_id=person_id)
 
 
@@ -254,13 +277,16 @@ async def archive_party(session: AsyncSession, access: Access, party_id: int, *,
 
 
 async def _lock_and_look(
-    session: AsyncSession, columns: PartyColumns, numbers: Sequence[Number], emails: Sequence[str]
+    session: AsyncSession,
+    columns: PartyColumns,
+    numbers: Sequence[tuple[Number, NumberValues]],
+    emails: Sequence[str],
 ) -> None:
-    keys = [lock_key(number) for number in numbers]
+    keys = [lock_key(number) for number, _ in numbers]
     keys += [email_key(address) for address in emails]
     await lock_keys(session, keys + _inn_keys(columns))
-    for number in numbers:
-        if taken := await owner_of(session, number):
+    for number, values in numbers:
+        if not values.is_shared and (taken := await owner_of(session, number)):  # sharing it is the way out
             raise taken
 
 

@@ -17,7 +17,16 @@ from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_kinds import KindInfo, kind_ids, kinds_of
 from crm.rights import Access, Columns, narrow
 from crm.schema.access import User
-from crm.schema.parties import Affiliation, Party, PartyKind, PartyKindAssignment, PartyPhone, PhoneNumber
+from crm.schema.parties import (
+    Affiliation,
+    Organisation,
+    Party,
+    PartyKind,
+    PartyKindAssignment,
+    PartyPhone,
+    Person,
+    PhoneNumber,
+)
 
 Keys = Select[int, str, datetime | None]  # id, sort_name, last_communication_at
 MOST_COUNTED: Final = 1000  # "more than 1,000" is as good as the number, and costs the same everywhere
@@ -63,6 +72,7 @@ class PartyRow:
     number: int
     type: str
     name: str
+    inn: str | None
     lifecycle: str
     kinds: tuple[KindInfo, ...]  # active ones first, then the ended
     owner_id: int | None
@@ -213,9 +223,13 @@ async def rows_of(session: AsyncSession, party_ids: Sequence[int]) -> list[Party
     if not party_ids:
         return []
     rows = await session.execute(
-        select(Party, User.name).outerjoin(User, User.id == Party.owner_id).where(Party.id.in_(party_ids))
+        select(Party, func.coalesce(Organisation.inn, Person.inn), User.name)
+        .outerjoin(Organisation, Organisation.party_id == Party.id)
+        .outerjoin(Person, Person.party_id == Party.id)
+        .outerjoin(User, User.id == Party.owner_id)
+        .where(Party.id.in_(party_ids))
     )
-    found = {party.id: (party, owner_name) for party, owner_name in rows}
+    found = {party.id: (party, inn, owner_name) for party, inn, owner_name in rows}
     kinds = await kinds_of(session, party_ids)
     contacts = await _other_sides(session, Affiliation.organisation_id, Affiliation.person_id, party_ids)
     firms = await _other_sides(session, Affiliation.person_id, Affiliation.organisation_id, party_ids)
@@ -259,6 +273,7 @@ async def _phones(session: AsyncSession, party_ids: Sequence[int]) -> dict[int, 
 
 def _row(
     party: Party,
+    inn: str | None,
     owner_name: str | None,
     kinds: tuple[KindInfo, ...],
     contact: tuple[int, str, str | None] | None,
@@ -272,6 +287,7 @@ def _row(
         number=party.number,
         type=party.type,
         name=party.display_name,
+        inn=inn,
         lifecycle=party.lifecycle,
         kinds=kinds,
         owner_id=party.owner_id,
