@@ -147,12 +147,12 @@ async def end_contact(
             Affiliation.id != row.id,
         )
     )
-    remaining = set(others)
-    if row.is_primary and remaining and next_primary_id not in remaining:
+    remaining, was_primary = set(others), row.is_primary  # the update below refreshes `row`
+    if was_primary and remaining and next_primary_id not in remaining:
         raise Invalid("next_primary_id", next_primary_id, "Choose who becomes the primary contact.")
     ended = {"ended_at": datetime.now(UTC), "is_primary": False}
     await session.execute(update(Affiliation).where(Affiliation.id == row.id).values(ended))
-    if row.is_primary and next_primary_id in remaining:
+    if was_primary and next_primary_id in remaining:
         await session.execute(
             update(Affiliation).where(Affiliation.id == next_primary_id).values(is_primary=True)
         )

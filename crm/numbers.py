@@ -204,14 +204,15 @@ async def end_ownership(
     )
     if row is None:
         raise NotFound("number", phone_id)
+    was_primary, extension = row.is_primary, row.extension  # the update below refreshes `row`
     await readable_party(session, access, row.party_id)
     party = await editable_party(session, access, row.party_id, right="number.share", is_shared=True)
     e164 = await session.scalar(select(PhoneNumber.e164).where(PhoneNumber.id == row.number_id))
     ended = {"ended_at": at or datetime.now(UTC), "is_primary": False}
     await session.execute(update(PartyPhone).where(PartyPhone.id == phone_id).values(ended))
-    if row.is_primary:
+    if was_primary:
         await _promote_next(session, party.id)
-    before = {"number": e164, "extension": row.extension}
+    before = {"number": e164, "extension": extension}
     await record_change(
         session, access, "party", party.id, before=before, after={}, event="party.number_ended", via=via
     )
