@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 from sqlalchemy import text
-from web.crm_gate import CrmGate
+from web.gate import CrmGate
 from web.crm_notes import CrmNotes
 
 from ami_adapter.link import LinkState, LinkStatus
@@ -132,7 +132,7 @@ class Program:
         app = create_app(
             Services(
                 sessions=self.database.sessions,
-                gate=CrmGate(self.database.sessions),
+                gate=CrmGate(self.database.sessions, wall_clock),
                 notes=CrmNotes(),
                 desk=self.desk,
                 now=self._clock.now,
