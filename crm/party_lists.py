@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, select, text, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -250,7 +251,7 @@ async def _other_sides(
         select(here, other.id, other.display_name, Affiliation.position)
         .join(other, other.id == there)
         .where(here.in_(party_ids), Affiliation.ended_at.is_(None), other.deleted_at.is_(None))
-        .distinct(here)
+        .ext(distinct_on(here))
         .order_by(here, Affiliation.is_primary.desc(), Affiliation.id)
     )
     return {party_id: (other_id, name, position) for party_id, other_id, name, position in rows}
@@ -265,7 +266,7 @@ async def _phones(session: AsyncSession, party_ids: Sequence[int]) -> dict[int, 
         )
         .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
         .where(PartyPhone.party_id.in_(party_ids), PartyPhone.ended_at.is_(None))
-        .distinct(PartyPhone.party_id)
+        .ext(distinct_on(PartyPhone.party_id))
         .order_by(PartyPhone.party_id, PartyPhone.is_primary.desc(), PartyPhone.id)
     )
     return {party_id: (number, extension) for party_id, number, extension in rows}

@@ -1,0 +1,226 @@
+"""Lists and search: fixed conditions, pages by key, rights, the cut of 500."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.affiliations import ContactValues, add_contact
+from crm.errors import Invalid, NotAllowed
+from crm.numbers import NumberValues
+from crm.parties import (
+    PartyValues,
+    archive_party,
+    create_party,
+    organisation_values,
+    person_values,
+    set_kinds,
+)
+from crm.party_lists import MOST_COUNTED, Count, PartyFilter, Sort, Which, count_parties, list_parties
+from crm.party_search import FoundBy, search_parties
+from crm.rights import Access
+from crm.schema.parties import Party
+from tests.crm.people import COMMAND, make_team, make_user
+from tests.crm.planting import NOON
+
+
+async def firm(session: AsyncSession, name: str, kind: str = "client", access: Access = COMMAND) -> int:
+    return await create_party(session, access, organisation_values(name), kinds=[kind])
+
+
+async def human(session: AsyncSession, name: str, *kinds: str, number: str = "") -> int:
+    numbers = [NumberValues(presented=number)] if number else []
+    return await create_party(session, COMMAND, person_values(name), kinds=kinds, numbers=numbers)
+
+
+async def names(session: AsyncSession, wanted: PartyFilter, access: Access = COMMAND) -> list[str]:
+    return [row.name for row in (await list_parties(session, access, wanted)).items]
+
+
+async def test_each_list_has_its_own_condition(session: AsyncSession) -> None:
+    await firm(session, "Клиент")
+    await firm(session, "Поставщик", "supplier")
+    former = await firm(session, "Бывший клиент")
+    await set_kinds(session, COMMAND, former, ["other"])
+    gone = await firm(session, "Совсем бывший")
+    await session.execute(update(Party).where(Party.id == gone).values(deleted_at=NOON))
+    archived = await firm(session, "Архив")
+    await archive_party(session, COMMAND, archived)
+    await human(session, "Частник", "client")
+    alone = await human(session, "Одиночка")
+    contact = await human(session, "Контакт")
+    await add_contact(session, COMMAND, former, contact, ContactValues(position="Закупки"))
+    assert await names(session, PartyFilter()) == ["Бывший клиент", "Клиент", "Поставщик", "Частник"]
+    assert await names(session, PartyFilter(kind="client")) == ["Клиент", "Частник"]
+    assert await names(session, PartyFilter(kind="supplier")) == ["Поставщик"]
+    assert await names(session, PartyFilter(which=Which.FORMER_CLIENTS)) == []
+    assert await names(session, PartyFilter(which=Which.CONTACTS)) == ["Контакт", "Одиночка", "Частник"]
+    assert await names(session, PartyFilter(which=Which.CONTACTS_ALONE)) == ["Одиночка"]
+    assert len(await names(session, PartyFilter(which=Which.EVERYBODY))) == 6
+    assert await count_parties(session, COMMAND, PartyFilter()) == Count(value=4, is_more=False)
+    await set_kinds(session, COMMAND, alone, ["client"])
+    await set_kinds(session, COMMAND, alone, [])
+    assert await names(session, PartyFilter(which=Which.FORMER_CLIENTS)) == ["Одиночка"]
+
+
+async def test_a_row_shows_the_primary_contact_and_a_number_to_call(session: AsyncSession) -> None:
+    owner = await make_user(session, login="vera")
+    company = await firm(session, "Пример", access=owner)
+    person = await human(session, "Примерова Анна", number="+79000000001")
+    await add_contact(session, COMMAND, company, person, ContactValues(position="Закупки"))
+    (row,) = (await list_parties(session, COMMAND, PartyFilter())).items
+    assert (row.contact_id, row.contact_name, row.contact_position) == (person, "Примерова Анна", "Закупки")
+    assert (row.phone, row.owner_name, [kind.code for kind in row.kinds]) == (
+        "+79000000001",
+        "Vera",
+        ["client"],
+    )
+    (row,) = (await list_parties(session, COMMAND, PartyFilter(which=Which.CONTACTS))).items
+    assert (row.organisation_id, row.organisation_name) == (company, "Пример")
+
+
+async def plenty(session: AsyncSession, count: int, **columns: object) -> None:
+    rows = [
+        {
+            "number": 1_000_000 + n,
+            "type": "person",
+            "display_name": f"Имя {n:05d}",
+            "sort_name": f"имя {n // 3:05d}",
+            "last_communication_at": NOON + timedelta(minutes=n // 2) if n % 5 else None,
+            **columns,
+        }
+        for n in range(count)
+    ]
+    await session.execute(insert(Party), rows)
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+async def test_pages_meet_without_gap_or_overlap(session: AsyncSession, sort: Sort) -> None:
+    await plenty(session, 103)
+    wanted = PartyFilter(which=Which.CONTACTS)
+    pages = [await list_parties(session, COMMAND, wanted, sort=sort, limit=10)]
+    while pages[-1].next:
+        pages.append(await list_parties(session, COMMAND, wanted, sort=sort, cursor=pages[-1].next, limit=10))
+    assert [len(page.items) for page in pages] == [10] * 10 + [3]
+    rows = [row for page in pages for row in page.items]
+    assert len({row.id for row in rows}) == 103
+    if sort is Sort.NAME:
+        assert [row.id for row in rows] == sorted(row.id for row in rows)
+    else:
+        spoken = [row.last_communication_at for row in rows if row.last_communication_at]
+        assert spoken == sorted(spoken, reverse=True)
+        assert all(row.last_communication_at is None for row in rows[len(spoken) :])
+
+
+async def test_a_list_of_one_page_has_no_next(session: AsyncSession) -> None:
+    await plenty(session, 50)
+    page = await list_parties(session, COMMAND, PartyFilter(which=Which.CONTACTS))
+    assert (len(page.items), page.next) == (50, None)
+    assert (await list_parties(session, COMMAND, PartyFilter(kind="client"))).items == ()
+
+
+async def test_counting_stops_at_a_thousand(session: AsyncSession) -> None:
+    await plenty(session, MOST_COUNTED + 1)
+    counted = await count_parties(session, COMMAND, PartyFilter(which=Which.CONTACTS))
+    assert counted == Count(value=MOST_COUNTED, is_more=True)
+
+
+async def test_t11_lists_counts_and_search_are_narrowed_alike(session: AsyncSession) -> None:
+    team, other = await make_team(session, "Ours"), await make_team(session, "Theirs")
+    agent = await make_user(session, team_id=team)
+    head = await make_user(session, ("head",), team_id=team, is_head=True)
+    stranger = await make_user(session, ("manager",), team_id=other)
+    telephony = await make_user(session, ("telephony",))
+    await firm(session, "Ромашка наша", access=agent)
+    await firm(session, "Ромашка отдела", access=head)
+    await firm(session, "Ромашка чужая", access=stranger)
+    seen = {
+        agent: ["Ромашка наша"],
+        head: ["Ромашка наша", "Ромашка отдела"],
+        stranger: ["Ромашка чужая"],
+        COMMAND: ["Ромашка наша", "Ромашка отдела", "Ромашка чужая"],
+    }
+    for access, expected in seen.items():
+        assert await names(session, PartyFilter(), access) == expected
+        assert (await count_parties(session, access, PartyFilter())).value == len(expected)
+        found = await search_parties(session, access, "ромашка")
+        assert sorted(hit.party.name for hit in found.hits) == expected
+    for refused in (list_parties, count_parties):
+        with pytest.raises(NotAllowed):
+            await refused(session, telephony, PartyFilter())
+    with pytest.raises(NotAllowed):
+        await search_parties(session, telephony, "ромашка")
+
+
+@pytest.mark.parametrize("cursor", ["%%%", "W10", "bnVsbA", "WzEsMl0", "x" * 2000, "é"])
+async def test_a_cursor_of_another_list_is_refused(session: AsyncSession, cursor: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await list_parties(session, COMMAND, PartyFilter(), cursor=cursor)
+    assert refused.value.field == "cursor"
+
+
+async def test_unknown_lists_and_kinds_are_refused(session: AsyncSession) -> None:
+    with pytest.raises(Invalid):
+        PartyFilter.from_text("select 1")
+    with pytest.raises(Invalid):
+        await list_parties(session, COMMAND, PartyFilter(kind="enemy"))
+    assert PartyFilter.from_text("contacts", "client", 5) == PartyFilter(
+        which=Which.CONTACTS, kind="client", owner_id=5
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "found_by"),
+    [
+        ("ромаш", FoundBy.NAME),
+        ("РОМАШКА", FoundBy.NAME),
+        ("«ромашка-трейд»", FoundBy.NAME),
+        ("ооо ромашка", FoundBy.NAME),
+        ("трейд ромашка", FoundBy.NAME),
+        ("8 (900) 123-45-67", FoundBy.NUMBER),
+        ("+7 900 123", FoundBy.NUMBER),
+        ("8900123", FoundBy.NUMBER),
+        ("123-45-67", FoundBy.NUMBER),
+        ("4567", FoundBy.NUMBER),
+        ("7707083893", FoundBy.INN),
+        ("770708", FoundBy.INN),
+    ],
+)
+async def test_a_party_is_found_by_what_people_type(
+    session: AsyncSession, typed: str, found_by: FoundBy
+) -> None:
+    values = PartyValues(type="organisation", short_name="ООО «Ромашка Трейд»", inn="7707083893")
+    numbers = [NumberValues(presented="+7 900 123-45-67")]
+    party_id = await create_party(session, COMMAND, values, kinds=["client"], numbers=numbers)
+    await firm(session, "Лютик")
+    result = await search_parties(session, COMMAND, typed)
+    assert [(hit.party.id, hit.found_by) for hit in result.hits] == [(party_id, found_by)]
+    assert not result.is_cut
+
+
+@pytest.mark.parametrize("typed", ["", "ро", "12", "  a ", "%%%", "___", "'; drop table party; --"])
+async def test_search_begins_at_three_characters_and_takes_text_as_text(
+    session: AsyncSession, typed: str
+) -> None:
+    await firm(session, "Ромашка")
+    result = await search_parties(session, COMMAND, typed)
+    assert result.hits == ()
+
+
+async def test_archived_and_former_owners_numbers_are_told_apart(session: AsyncSession) -> None:
+    archived = await firm(session, "Ромашка архив")
+    await archive_party(session, COMMAND, archived)
+    present = await firm(session, "Ромашка сегодня и завтра")
+    result = await search_parties(session, COMMAND, "ромашка")
+    assert [hit.party.id for hit in result.hits] == [present, archived]
+    within = await search_parties(session, COMMAND, "ромашка", condition=Party.lifecycle == "active")
+    assert [hit.party.id for hit in within.hits] == [present]
+
+
+async def test_a_common_syllable_is_cut_and_says_so(session: AsyncSession) -> None:
+    await plenty(session, 700)
+    result = await search_parties(session, COMMAND, "имя")
+    assert (len(result.hits), result.is_cut) == (50, True)
