@@ -1,0 +1,251 @@
+"""An office for tests of pages: a seeded database, one user of each role, and the application around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm import accounts, parties, telephony
+from crm.database import Database
+from crm.numbers import NumberValues
+from crm.rights import ROLE_CODES, Access
+from crm.schema.base import uuid7
+from crm.schema.communications import Call, CallNote, Communication, Leg, Participation, Transfer
+from crm.schema.parties import Party
+from crm.sealing import open_seal
+from crm.telephony import AsteriskSettings
+from cti.desk import Desk
+from tests.crm.people import COMMAND
+from tests.cti.desk.calls import desk
+from tests.web.frame import FakeGate, services_with
+from web.app import create_app
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Office:
+    """The ids of what was planted. Sessions are named after the roles."""
+
+    database: Database
+    gate: FakeGate
+    desk: Desk
+    people: dict[str, Access] = field(default_factory=dict)
+    team_id: int = 0
+    connection_id: int = 0
+    line_id: int = 0
+    firm_id: int = 0  # the agent's: an organisation with a contact
+    contact_id: int = 0
+    foreign_id: int = 0  # of somebody in another team
+    call_id: UUID = field(default_factory=uuid7)
+    missed_id: UUID = field(default_factory=uuid7)
+    client: TestClient[web.Request, web.Application] | None = None
+    server: TestServer | None = None
+
+    async def get(self, path: str, who: str = "admin", **headers: str) -> ClientResponse:
+        assert self.client is not None
+        return await self.client.get(path, headers=self._headers(who) | headers, allow_redirects=False)
+
+    async def post(
+        self, path: str, data: object = None, who: str = "admin", **headers: str
+    ) -> ClientResponse:
+        assert self.client is not None
+        sent = self._headers(who) | {"Sec-Fetch-Site": "same-origin"} | headers
+        return await self.client.post(path, data=data, headers=sent, allow_redirects=False)
+
+    def _headers(self, who: str) -> dict[str, str]:
+        return {"Cookie": f"ringcard={who}"} if who else {}
+
+
+@asynccontextmanager
+async def open_office(database: Database, folder: Path, *, language: str = "en") -> AsyncIterator[Office]:
+    """The application on a free port, its database planted."""
+    office = Office(database=database, gate=FakeGate(people={}), desk=desk())
+    async with database.sessions.begin() as session:
+        await _people(session, office, language)
+        await _telephony(session, office, folder)
+        await _parties(session, office)
+        await _calls(session, office)
+    office.gate.sessions |= office.people
+    services = services_with(
+        office.gate,
+        office.desk,
+        sessions=database.sessions,
+        seal=open_seal(folder / "key"),
+        default_language=language,
+    )
+    office.server = TestServer(create_app(services))
+    async with TestClient(office.server) as office.client:
+        yield office
+
+
+async def _people(session: AsyncSession, office: Office, language: str) -> None:
+    office.team_id = await accounts.create_team(session, COMMAND, "Sales")
+    other_team = await accounts.create_team(session, COMMAND, "Service")
+    for role in (*ROLE_CODES, "stranger"):
+        user_id = await accounts.create_user(
+            session,
+            COMMAND,
+            login=f"{role}.login",
+            name=f"{role.title()} Example",
+            role_codes=["agent" if role == "stranger" else role],
+            password=PASSWORD if role == "admin" else None,
+            language=language,
+            team_id=other_team if role == "stranger" else office.team_id,
+            is_head=role == "head",
+        )
+        access = await accounts.access_of(session, user_id)
+        assert access is not None
+        office.people[role] = access
+
+
+async def _telephony(session: AsyncSession, office: Office, folder: Path) -> None:
+    office.connection_id = await telephony.add_connection(
+        session,
+        COMMAND,
+        name="Main office",
+        settings=AsteriskSettings(host="127.0.0.1", port=9, user="ringcard"),
+        secret="hush",
+        seal=open_seal(folder / "key"),
+    )
+    office.line_id = await telephony.add_line(
+        session, COMMAND, office.connection_id, "+7 495 000-00-01", "Sales line", colour="#2f6fed"
+    )
+    agent = office.people["agent"].user_id
+    await telephony.assign_extension(session, COMMAND, office.connection_id, "101", agent)
+
+
+async def _parties(session: AsyncSession, office: Office) -> None:
+    agent, stranger = office.people["agent"], office.people["stranger"]
+    made = await parties.quick_create(
+        session,
+        agent,
+        organisation="ООО «Пример»",
+        person="Контактное Лицо",
+        number="+7 495 120-33-44",
+        position="Бухгалтер",
+        kind="client",
+    )
+    assert made.organisation_id is not None
+    assert made.person_id is not None
+    office.firm_id, office.contact_id = made.organisation_id, made.person_id
+    office.foreign_id = await parties.create_party(
+        session,
+        stranger,
+        parties.organisation_values("АО «Чужое»"),
+        kinds=["supplier"],
+        numbers=[NumberValues(presented="+7 812 309-20-10")],
+    )
+
+
+async def _calls(session: AsyncSession, office: Office) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    await _call(session, office, office.call_id, now - timedelta(hours=2), "answered")
+    await _call(session, office, office.missed_id, now - timedelta(hours=1), "abandoned")
+    agent = office.people["agent"].user_id
+    note = {"id": uuid7(), "call_id": office.call_id, "user_id": agent, "text": "Просили прислать договор"}
+    await session.execute(insert(CallNote).values(note))
+
+
+async def _call(session: AsyncSession, office: Office, call_id: UUID, at: datetime, disposition: str) -> None:
+    agent = office.people["agent"]
+    is_answered = disposition == "answered"
+    ended_at = at + timedelta(seconds=95)
+    await session.execute(
+        insert(Communication).values(
+            id=call_id,
+            kind="call",
+            direction="in",
+            started_at=at,
+            ended_at=ended_at,
+            user_id=agent.user_id if is_answered else None,
+            team_id=office.team_id,
+            party_id=office.firm_id,
+            contact_id=office.contact_id,
+            link_source="auto",
+        )
+    )
+    await session.execute(
+        insert(Call).values(
+            id=call_id,
+            connection_id=office.connection_id,
+            external_id=str(call_id),
+            direction="inbound",
+            state="ended",
+            presented_from="84951203344",
+            customer_e164="+74951203344",
+            did_e164="+74950000001",
+            line_id=office.line_id,
+            queue="sales",
+            answered_by="101" if is_answered else None,
+            final_agent="101" if is_answered else None,
+            started_at=at,
+            queued_at=at + timedelta(seconds=2),
+            answered_at=at + timedelta(seconds=15) if is_answered else None,
+            ended_at=ended_at,
+            disposition=disposition,
+            hung_up_by="customer",
+            wait_seconds=13.0,
+            talk_seconds=80.0 if is_answered else None,
+            match_status="matched",
+        )
+    )
+    part = uuid7()
+    await session.execute(
+        insert(Participation).values(
+            id=part,
+            call_id=call_id,
+            user_id=agent.user_id,
+            team_id=office.team_id,
+            extension="101",
+            attempt=1,
+            came_by="queue",
+            rang_at=at + timedelta(seconds=3),
+            answered_at=at + timedelta(seconds=15) if is_answered else None,
+            left_at=ended_at,
+            result="answered" if is_answered else "not_answered",
+            is_first_answer=is_answered,
+        )
+    )
+    await session.execute(
+        insert(Leg).values(
+            id=uuid7(),
+            call_id=call_id,
+            participation_id=part,
+            channel_id=f"leg-{call_id}",
+            channel_name="PJSIP/101-00000001",
+            extension="101",
+            started_at=at,
+            ended_at=ended_at,
+            hangup_cause=16,
+        )
+    )
+    if is_answered:
+        await session.execute(
+            insert(Transfer).values(
+                id=uuid7(),
+                call_id=call_id,
+                position=1,
+                from_extension="101",
+                to_target="102",
+                kind="blind",
+                at=at + timedelta(seconds=60),
+                outcome="not_answered",
+            )
+        )
+
+
+async def party_version(database: Database, party_id: int) -> int:
+    async with database.sessions() as session:
+        found = await session.execute(select(Party.version).where(Party.id == party_id))
+        version: int = found.scalar_one()
+        return version
