@@ -30,7 +30,7 @@ from web.live import LiveHub
 from web.messages import message_tables
 from web.refusals import refuse, refuse_by_rule, refuse_failure
 from web.render import catalogue_for, open_templates
-from web.routes import Handler, Route, add_routes, check_complete, check_rights
+from web.routes import Handler, Route, Routes, add_routes, check_complete, check_rights
 from web.security import add_security_headers
 
 _MOST_BODY_BYTES: Final = 2 * 1024 * 1024
@@ -45,8 +45,8 @@ def route_table() -> list[Route]:
     return [line for table in tables for line in table]
 
 
-def create_app(services: Services) -> web.Application:
-    """The whole web part.
+def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Application:
+    """The whole web part. `more`: tables besides our own: health and metrics of the daemon, pages of tests.
 
     Raises:
         UnknownRight, RouteWithoutRight: a route whose right is not clear; the program does not start with it.
@@ -61,7 +61,7 @@ def create_app(services: Services) -> web.Application:
     app[NOTES], app[DESK], app[NOW] = services.notes, services.desk, services.now
     app[CATALOGUES], app[ASSETS], app[TEMPLATES] = catalogues, files, open_templates(files)
     app[LIVE] = LiveHub(services.desk, services.gate, services.now)
-    _add_table(app, route_table())
+    _add_table(app, [*route_table(), *(line for table in more for line in table)])
     app.on_response_prepare.append(add_security_headers)
     app.cleanup_ctx.append(live.watched)
     app.on_shutdown.append(live.close_sockets)

@@ -36,6 +36,7 @@ routes.message("/live", "sub:calls", right="live.board")
 routes.message("/live", "unsub", right=SIGNED_IN)
 routes.message("/live", "dismiss", right=SIGNED_IN)
 routes.message("/live", "drawn", right=SIGNED_IN)
+routes.message("/live", "ping", right=SIGNED_IN)
 
 HEARTBEAT_SECONDS: Final = 20.0
 MOST_MESSAGE_BYTES: Final = 4096
@@ -164,6 +165,8 @@ class LiveHub:
                 self._unsubscribe(socket, message.topics)
             case "dismiss":
                 self._dismiss(socket, message.id)
+            case "ping":
+                self._put(socket, _encoder.encode(Envelope(1, "pong")))
             case "drawn" if 0 <= message.ms < 60_000:
                 self.drawn_ms.append(message.ms)
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+import structlog
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
+from crm.matching import MatchResult, find_by_number
+from crm.party_kinds import KindInfo, list_kinds
+from cti.desk import CallView, Desk
 from cti.numbers import NumberInfo, describe
 from web.i18n import current_language
-from web.keys import ACCESS, DESK
+from web.keys import ACCESS, DESK, SESSIONS
 from web.render import render_fragment
 from web.routes import SIGNED_IN, RouteKind, Routes
 
+log = structlog.get_logger(__name__)
 routes = Routes(kind=RouteKind.FRAGMENT)
 
 CALL_ID: Final = r"{call_id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
@@ -25,12 +31,40 @@ def call_id_of(request: web.Request) -> UUID:
 @routes.get(rf"/calls/{CALL_ID}/pop", right=SIGNED_IN)
 async def show_pop(request: web.Request) -> web.Response:
     """The inside of a call window, for whoever this call rings at or talks with; 404 for everybody else."""
-    access, desk = request[ACCESS], request.app[DESK]
-    view = desk.view(access.user_id, call_id_of(request))
+    desk = request.app[DESK]
+    view = desk.view(request[ACCESS].user_id, call_id_of(request))
     if view is None:
         raise web.HTTPNotFound
-    return render_fragment(request, "pop.html", call=view, number=_number_info(view.phone))
+    found, kinds = await _look_up(request, desk, view)
+    return render_fragment(
+        request,
+        "pop.html",
+        call=view,
+        found=found,
+        kinds=kinds,
+        place=_place(view),
+    )
 
 
-def _number_info(phone: str | None) -> NumberInfo | None:
-    return describe(phone, current_language()) if phone and phone.startswith("+") else None
+async def _look_up(
+    request: web.Request, desk: Desk, view: CallView
+) -> tuple[MatchResult | None, dict[str, KindInfo]]:
+    """Who calls, with everything a window shows; nothing when the database is away: the window keeps its first picture."""
+    call = desk.call(view.id)
+    if call is None or call.number is None:
+        return None, {}
+    line_id = call.line.id if call.line else None
+    try:
+        async with request.app[SESSIONS]() as session:
+            found = await find_by_number(
+                session, call.number, line_id=line_id, connection_id=view.connection_id
+            )
+            kinds = {kind.code: kind for kind in await list_kinds(session)} if found.parties else {}
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        log.warning("pop_without_database", call_id=str(view.id), error=repr(error))
+        return None, {}
+    return found, kinds
+
+
+def _place(view: CallView) -> NumberInfo | None:
+    return describe(view.phone, current_language()) if view.phone and view.phone.startswith("+") else None

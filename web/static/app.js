@@ -1,0 +1,70 @@
+// The frame's behaviour, and the elements that any page may hold. Heavy elements load when their tag is on the page.
+
+import "./elements/app-drawer.js";
+import "./elements/call-stack.js";
+import "./elements/line-state.js";
+import "./elements/theme-switch.js";
+import "./elements/call-clock.js";
+import { t } from "./messages.js";
+
+const HEAVY = new Map([["live-board", "./elements/live-board.js"]]);
+const main = document.querySelector("#main");
+
+function loadHeavy() {
+  for (const [tag, path] of HEAVY) {
+    if (!main.querySelector(tag)) continue;
+    import(path);
+    HEAVY.delete(tag);
+  }
+}
+
+function markModule() {
+  for (const link of document.querySelectorAll("a[data-module]")) {
+    const base = link.dataset.module;
+    const isHere = location.pathname === base || location.pathname.startsWith(`${base}/`);
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function isInField(target) {
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
+}
+
+function notice(text) {
+  const line = document.createElement("p");
+  line.className = "notice-line";
+  line.textContent = text;
+  document.querySelector("#notices").replaceChildren(line);
+  setTimeout(() => line.remove(), 8000);
+}
+
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  loadHeavy();
+  const { sourceElement: source, target } = ctx;
+  if (target?.id !== "main") return;
+  markModule();
+  // A visit, not a filter that is being typed: the reader starts at the new page's top.
+  if (source?.matches("a") || ctx.request.method !== "GET") {
+    main.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+});
+document.addEventListener("htmx:after:history:update", markModule);
+addEventListener("popstate", () => setTimeout(markModule));
+
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+  if (ctx.response.status >= 500) notice(t("The server could not do this. Try again, or tell your administrator."));
+});
+document.addEventListener("htmx:error", () => notice(t("The server does not answer. Check the network.")));
+
+document.addEventListener("keydown", (event) => {
+  if (event.code !== "Slash" || event.altKey || event.ctrlKey || event.metaKey || isInField(event.target)) return;
+  const search = document.querySelector("[data-global-search]");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
+
+loadHeavy();

@@ -1,0 +1,130 @@
+// The comment of a call: stored two seconds after the first new letter and when the field is left; the latest text of
+// another tab appears here as long as nothing is being typed.
+
+import { el } from "../dom.js";
+import { t } from "../messages.js";
+
+const SAVE_AFTER = 2000;
+const LAST_RETRY = 30_000;
+let made = 0;
+
+class CallNote extends HTMLElement {
+  #field = null;
+  #state = null;
+  #version = 0;
+  #stored = "";
+  #timer = 0;
+  #retry = SAVE_AFTER;
+  #isSaving = false;
+  #isLoaded = false;
+  #listeners = null;
+
+  connectedCallback() {
+    if (!this.#field) this.#build();
+    this.#listeners = new AbortController();
+    addEventListener("pagehide", () => this.#isDirty && this.#send(true), this.#listeners);
+  }
+
+  disconnectedCallback() {
+    this.#listeners.abort();
+    clearTimeout(this.#timer);
+    if (this.#isDirty) this.#save();
+  }
+
+  get callId() {
+    return this.getAttribute("call");
+  }
+
+  get isBusy() {
+    return this.#isDirty || document.activeElement === this.#field;
+  }
+
+  get #isDirty() {
+    return this.#field !== null && this.#field.value !== this.#stored;
+  }
+
+  focusField() {
+    this.#field.focus();
+  }
+
+  // What is stored, told by another tab or by the picture of the call
+  take({ text, version }) {
+    if (version <= this.#version) return;
+    if (!this.#field) this.#build();
+    this.#isLoaded = true;
+    const wasDirty = this.#isDirty;
+    this.#version = version;
+    this.#stored = text;
+    if (!wasDirty) this.#field.value = text;
+  }
+
+  async load() {
+    if (this.#isLoaded) return;
+    this.#isLoaded = true;
+    const response = await fetch(this.#address).catch(() => null);
+    if (response?.ok) this.take(await response.json());
+    else this.#isLoaded = response !== null; // 404: not ours to comment; no answer: ask again later
+  }
+
+  get #address() {
+    return `/calls/${this.callId}/note`;
+  }
+
+  #build() {
+    const id = `call-note-${++made}`;
+    this.#field = el("textarea", {
+      id,
+      class: "form-control",
+      rows: 3,
+      maxlength: 10_000,
+      placeholder: t("What was agreed…"),
+      "aria-keyshortcuts": "Alt+C",
+    });
+    this.#state = el("span", { class: "note-state", role: "status" });
+    this.#field.addEventListener("input", () => this.#typed());
+    this.#field.addEventListener("blur", () => this.#isDirty && this.#save());
+    this.append(el("label", { for: id }, t("Comment")), this.#state, this.#field);
+  }
+
+  #typed() {
+    this.#state.textContent = "";
+    if (!this.#timer) this.#timer = setTimeout(() => this.#save(), SAVE_AFTER);
+  }
+
+  async #save() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    if (this.#isSaving || !this.#isDirty) return;
+    this.#isSaving = true;
+    const text = this.#field.value;
+    const response = await this.#send(false);
+    this.#isSaving = false;
+    if (response?.ok || response?.status === 409) this.#takeAnswer(await response.json(), text, response.ok);
+    else this.#failed();
+    if (this.#isDirty && !this.#timer) this.#timer = setTimeout(() => this.#save(), this.#retry);
+  }
+
+  #send(keepalive) {
+    return fetch(this.#address, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ text: this.#field.value, version: this.#version }),
+      keepalive,
+    }).catch(() => null);
+  }
+
+  // 409: another tab was faster. Whoever types here goes on; the next save is over the version that is there now.
+  #takeAnswer({ text, version }, sent, isOurs) {
+    this.#version = Math.max(this.#version, version);
+    this.#stored = isOurs ? sent : text;
+    this.#retry = SAVE_AFTER;
+    if (!this.#isDirty) this.#state.textContent = t("saved");
+  }
+
+  #failed() {
+    this.#state.textContent = t("not saved");
+    this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
+  }
+}
+
+customElements.define("call-note", CallNote);

@@ -1,0 +1,177 @@
+// All call windows, outside #main: they stay through visits inside the page. Newest last; three open, the rest as lines.
+
+import "./call-window.js";
+import { live } from "../live.js";
+import { t } from "../messages.js";
+
+const MOST_OPEN = 3;
+
+class CallStack extends HTMLElement {
+  #windows = new Map();
+  #listeners = null;
+  #before = null; // where the focus was before F2
+
+  connectedCallback() {
+    this.setAttribute("aria-label", t("Calls"));
+    this.setAttribute("role", "group");
+    this.#listeners = new AbortController();
+    const { signal } = this.#listeners;
+    live.addEventListener("message", ({ detail }) => this.#hear(detail), { signal });
+    this.addEventListener("call-gone", ({ detail }) => this.#remove(detail), { signal });
+    this.addEventListener("call-dismissed", ({ detail }) => live.send({ type: "dismiss", id: detail }), { signal });
+    document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    document.addEventListener("visibilitychange", () => this.#showTitle(), { signal });
+    document.addEventListener("htmx:after:swap", () => this.#place(), { signal });
+    addEventListener("resize", () => this.#place(), { signal });
+    addEventListener("scroll", () => this.#place(), { signal, passive: true });
+  }
+
+  disconnectedCallback() {
+    this.#listeners.abort();
+  }
+
+  #hear({ type, topic, at, data }) {
+    if (topic) return;
+    if (type === "hello") this.#take(data.calls);
+    else if (type === "call.dismissed") this.#remove(data.id);
+    else if (type === "note.saved") this.#windows.get(data.id)?.note?.take(data.note);
+    else if (type.startsWith("call.")) this.#upsert(data, at);
+    else return;
+    this.#arrange();
+  }
+
+  // The whole picture: what is not in it is over.
+  #take(calls) {
+    const present = new Set(calls.map(({ id }) => id));
+    for (const [id, shown] of this.#windows) {
+      if (!present.has(id) && shown.isOpenCall) this.#remove(id);
+    }
+    for (const call of calls) this.#upsert(call, null);
+  }
+
+  #upsert(call, at) {
+    if (call.was) this.#rename(call.was, call.id);
+    let shown = this.#windows.get(call.id);
+    if (!shown && call.state === "stopped") return;
+    const isNew = !shown;
+    if (isNew) {
+      shown = document.createElement("call-window");
+      this.#windows.set(call.id, shown);
+      shown.show(call);
+      this.append(shown);
+    } else {
+      shown.show(call);
+    }
+    if (isNew && at && call.state === "ringing") this.#measure(at);
+  }
+
+  #rename(was, id) {
+    const shown = this.#windows.get(was);
+    if (!shown || this.#windows.has(id)) return;
+    this.#windows.delete(was);
+    this.#windows.set(id, shown);
+  }
+
+  // How long after the event the window was on the screen: the administrator sees it.
+  #measure(at) {
+    if (document.hidden) return;
+    requestAnimationFrame(() => setTimeout(() => live.send({ type: "drawn", ms: live.now() - Date.parse(at) })));
+  }
+
+  #remove(id) {
+    const gone = this.#windows.get(id);
+    if (!gone) return;
+    const hadFocus = gone.contains(document.activeElement);
+    this.#windows.delete(id);
+    gone.remove();
+    if (hadFocus) this.#giveFocusBack();
+    this.#arrange();
+  }
+
+  #arrange() {
+    const all = [...this.#windows.values()];
+    all.forEach((shown, index) => {
+      shown.toggleAttribute("as-line", index < all.length - MOST_OPEN);
+      shown.toggleAttribute("older", index < all.length - 1);
+    });
+    this.toggleAttribute("has-calls", all.length > 0);
+    this.#showTitle();
+    this.#place();
+  }
+
+  // Never over the save button of an open form: then the stack stands at the left.
+  #place() {
+    this.removeAttribute("at-left");
+    if (this.#windows.size === 0) return;
+    const mine = this.getBoundingClientRect();
+    const isOver = [...document.querySelectorAll("#main form[method=post] [type=submit]")].some((button) => {
+      const its = button.getBoundingClientRect();
+      return its.width > 0 && its.right > mine.left && its.left < mine.right && its.bottom > mine.top && its.top < mine.bottom;
+    });
+    this.toggleAttribute("at-left", isOver);
+  }
+
+  // A hidden tab shows the caller in its title.
+  #showTitle() {
+    const ringing = [...this.#windows.values()].filter((shown) => shown.call.state === "ringing").at(-1);
+    const plain = document.title.replace(/^☎ .*? — /u, "");
+    const wanted = ringing && document.hidden ? `☎ ${ringing.getAttribute("caller")} — ${plain}` : plain;
+    if (document.title !== wanted) document.title = wanted;
+  }
+
+  get #newest() {
+    return [...this.#windows.values()].at(-1);
+  }
+
+  #onKey(event) {
+    const action = this.#actionOf(event);
+    if (!action || !this.#newest) return;
+    event.preventDefault();
+    action(event);
+  }
+
+  // Keys by their place on the keyboard, so that they work in the Russian and the Latin layout alike.
+  #actionOf(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return null;
+    if (event.code === "F2" && !event.altKey) return () => this.#turnFocus();
+    if (event.code === "Escape") return this.contains(document.activeElement) ? () => this.#shrinkFocused() : null;
+    const isField = event.target.matches?.("input, textarea, select, [contenteditable]");
+    const isLetter = event.altKey || (this.contains(event.target) && !isField);
+    if (!isLetter) return null;
+    return {
+      KeyQ: () => this.#newest.shrink(),
+      KeyO: () => this.#newest.openCard(),
+      KeyC: () => this.#comment(),
+    }[event.code] ?? null;
+  }
+
+  #turnFocus() {
+    if (this.contains(document.activeElement)) {
+      this.#giveFocusBack();
+      return;
+    }
+    this.#before = document.activeElement;
+    this.#newest.focusInside();
+  }
+
+  #comment() {
+    const talking = [...this.#windows.values()].filter((shown) => shown.note).at(-1);
+    if (!talking) return;
+    if (!this.contains(document.activeElement)) this.#before = document.activeElement;
+    talking.shrink(false);
+    talking.note.focusField();
+  }
+
+  #shrinkFocused() {
+    document.activeElement.closest("call-window")?.shrink(true);
+    this.#giveFocusBack();
+  }
+
+  #giveFocusBack() {
+    const target = this.#before?.isConnected ? this.#before : document.querySelector("#main");
+    target.focus({ preventScroll: true });
+    this.#before = null;
+  }
+}
+
+customElements.define("call-stack", CallStack);

@@ -1,0 +1,246 @@
+// One call's window. The first picture is drawn from the message alone; the server's details replace it when they come.
+
+import "./call-clock.js";
+import "./call-note.js";
+import { button, el, icon, parsed } from "../dom.js";
+import { t } from "../messages.js";
+
+const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
+const TALK = new Set(["talking", "held"]);
+const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 60_000 };
+const DETAILS_WITHOUT_MATCH = 1000; // the match should be here by then; if not, region and type are
+
+class CallWindow extends HTMLElement {
+  #call = null;
+  #parts = null;
+  #timer = 0;
+  #detailsOf = null;
+  #isTouched = false;
+
+  connectedCallback() {
+    this.addEventListener("pointerdown", () => (this.#isTouched = true));
+    this.addEventListener("focusin", () => (this.#isTouched = true));
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.#timer);
+  }
+
+  get call() {
+    return this.#call;
+  }
+
+  get isOpenCall() {
+    return OPEN.has(this.#call.state);
+  }
+
+  get note() {
+    return this.#parts.note;
+  }
+
+  get isShrunk() {
+    return this.hasAttribute("shrunk");
+  }
+
+  show(call) {
+    const before = this.#call;
+    this.#call = call;
+    if (!this.#parts) this.#build();
+    const wasTalking = this.#parts.note !== null;
+    this.dataset.state = call.state;
+    this.dataset.direction = call.direction;
+    this.#showHead(call);
+    this.#showWho(call, before);
+    this.#showNote(call);
+    this.#showEnd(call);
+    if (!before || before.state !== call.state) this.#stateChanged(call, wasTalking);
+    if (call.note) this.#parts.note?.take(call.note);
+    this.#wantDetails(call);
+  }
+
+  // Shrinking never discards: the window becomes a line, the text stays.
+  shrink(isShrunk = !this.isShrunk) {
+    this.toggleAttribute("shrunk", isShrunk);
+    this.#parts.shrink.setAttribute("aria-expanded", String(!isShrunk));
+  }
+
+  focusInside() {
+    this.shrink(false);
+    (this.#parts.note ? this.#parts.section.querySelector("textarea") : this.#parts.section).focus();
+  }
+
+  openCard() {
+    this.querySelector("a[data-card]")?.click();
+  }
+
+  #build() {
+    const state = el("span", { class: "call-state-mark" });
+    const line = el("span", { class: "call-line" });
+    const caller = el("span", { class: "call-caller" });
+    const clock = el("call-clock", { class: "call-timer" });
+    const shrink = button("minus", t("Shrink or show (Alt+Q)"), () => this.shrink());
+    shrink.setAttribute("aria-expanded", "true");
+    const close = button("x", t("Close"), () => this.#dismiss());
+    const who = el("div", { class: "call-who" });
+    const details = el("div", { class: "call-details" });
+    const end = el("p", { class: "call-end", hidden: true });
+    const body = el("div", { class: "call-body" }, who, details, end);
+    const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
+    const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
+    const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
+    this.#parts = { section, state, caller, line, clock, shrink, close, who, details, end, body, news, note: null };
+    this.append(section);
+  }
+
+  #showHead(call) {
+    const { state, line, clock, close } = this.#parts;
+    const [iconName, word] = stateWords(call);
+    state.replaceChildren(icon(iconName), el("span", {}, word));
+    const parts = [el("span", { class: "call-line-name" }, lineName(call))];
+    if (call.line_colour) parts.unshift(lineDot(call.line_colour));
+    if (call.queue) parts.push(el("span", { class: "call-queue" }, t("queue “{name}”", { name: call.queue })));
+    line.replaceChildren(...parts);
+    clock.setAttribute("since", clockStart(call) ?? "");
+    clock.hidden = !this.isOpenCall || !clockStart(call);
+    close.hidden = this.isOpenCall;
+  }
+
+  // Until the server's details are there: who, as far as the message knows.
+  #showWho(call, before) {
+    const { section, who } = this.#parts;
+    section.setAttribute("aria-label", `${stateWords(call)[1]}: ${callerName(call)}`);
+    this.setAttribute("caller", callerName(call));
+    this.#parts.caller.textContent = callerName(call);
+    if (before && before.phone === call.phone && sameMatch(before, call) && before.colleague === call.colleague) return;
+    who.replaceChildren(...whoLines(call));
+    who.hidden = false;
+    this.#parts.details.replaceChildren();
+    this.#detailsOf = null;
+  }
+
+  #showNote(call) {
+    const { body } = this.#parts;
+    this.#parts.note?.setAttribute("call", call.id);
+    if (this.#parts.note || !TALK.has(call.state)) return;
+    this.#parts.note = el("call-note", { call: call.id });
+    body.append(this.#parts.note);
+    if (!call.note) this.#parts.note.load();
+  }
+
+  #showEnd(call) {
+    const { end } = this.#parts;
+    end.hidden = this.isOpenCall;
+    end.textContent = this.isOpenCall ? "" : endWords(call);
+  }
+
+  #stateChanged(call, wasTalking) {
+    clearTimeout(this.#timer);
+    this.#parts.news.textContent = this.isOpenCall
+      ? `${stateWords(call)[1]}: ${callerName(call)}, ${lineName(call)}`
+      : endWords(call);
+    if (this.isOpenCall) return;
+    if (call.state === "stopped" || (call.state === "ended" && !wasTalking && !call.reason)) this.#gone();
+    else this.#timer = setTimeout(() => this.#closeByItself(), CLOSES_AFTER[call.state] ?? 0);
+  }
+
+  #closeByItself() {
+    const isInUse = this.#parts.note?.isBusy || (this.#isTouched && this.#call.state === "caller_left");
+    if (!isInUse) this.#gone();
+    else if (this.#parts.note?.isBusy) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
+  }
+
+  #dismiss() {
+    this.dispatchEvent(new CustomEvent("call-dismissed", { bubbles: true, detail: this.#call.id }));
+    this.#gone();
+  }
+
+  #gone() {
+    this.dispatchEvent(new CustomEvent("call-gone", { bubbles: true, detail: this.#call.id }));
+  }
+
+  #wantDetails(call) {
+    const wanted = JSON.stringify([call.id, call.phone, call.match]);
+    if (!this.isOpenCall || this.#detailsOf === wanted) return;
+    this.#detailsOf = wanted;
+    if (call.match) this.#fetchDetails(wanted);
+    else setTimeout(() => this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
+  }
+
+  async #fetchDetails(wanted) {
+    const response = await fetch(`/calls/${this.#call.id}/pop`).catch(() => null);
+    const html = response?.ok ? await response.text() : null;
+    if (html === null || this.#detailsOf !== wanted || !this.isConnected) return;
+    const { details, who } = this.#parts;
+    details.replaceChildren(parsed(html));
+    who.hidden = true;
+    globalThis.htmx?.process(details);
+  }
+}
+
+function stateWords(call) {
+  switch (call.state) {
+    case "ringing":
+      return ["phone-incoming", call.direction === "internal" ? t("Internal call") : t("Incoming call")];
+    case "lift":
+      return ["phone-call", t("Pick up your telephone")];
+    case "dialling":
+      return ["phone-outgoing", t("Dialling")];
+    case "held":
+      return ["phone-pause", t("On hold")];
+    case "talking":
+      return ["phone-call", { inbound: t("Incoming"), outbound: t("Outgoing"), internal: t("Internal") }[call.direction]];
+    case "elsewhere":
+      return ["phone-check", t("Taken")];
+    case "caller_left":
+      return ["phone-x", t("Did not wait")];
+    default:
+      return ["phone-off", t("Call ended")];
+  }
+}
+
+function endWords(call) {
+  if (call.state === "elsewhere") return t("Taken by {name}", { name: call.answered_by ?? t("a colleague") });
+  if (call.state === "caller_left") return t("The caller did not wait");
+  return { busy: t("Busy"), no_answer: t("No answer"), failed: t("The call failed"), cancelled: t("Cancelled") }[call.reason] ?? t("Call ended");
+}
+
+const lineName = (call) => call.line ?? (call.direction === "internal" ? t("Internal") : t("No line"));
+const clockStart = (call) => (TALK.has(call.state) ? call.answered_at : call.ringing_since);
+const sameMatch = (one, other) => JSON.stringify(one.match) === JSON.stringify(other.match);
+
+function callerName(call) {
+  if (call.direction === "internal") return call.colleague ?? t("Colleague");
+  const parties = call.match?.parties ?? [];
+  if (call.match?.outcome === "matched" && parties[0]) return parties[0].contact_name ?? parties[0].name;
+  if (call.number_kind === "hidden") return t("Number withheld");
+  return call.phone_text || t("Unknown number");
+}
+
+function whoLines(call) {
+  const parties = call.match?.parties ?? [];
+  if (call.match?.outcome === "matched" && parties[0]) {
+    const [party] = parties;
+    const person = party.contact_name ? el("p", { class: "pop-contact" }, party.contact_name) : null;
+    return [el("p", { class: "pop-name" }, cardLink(party)), person, phoneLine(call)].filter(Boolean);
+  }
+  if (call.match?.outcome === "ambiguous") {
+    return [el("p", { class: "pop-name" }, t("Shared number")), phoneLine(call)];
+  }
+  return [el("p", { class: "pop-name pop-number" }, callerName(call))];
+}
+
+const cardLink = (party) => el("a", { href: `/parties/${party.id}`, "data-card": true }, party.name);
+const phoneLine = (call) => el("p", { class: "pop-phone" }, call.phone_text);
+
+function lineDot(colour) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "line-swatch");
+  svg.setAttribute("viewBox", "0 0 8 8");
+  svg.setAttribute("aria-hidden", "true");
+  const circle = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+  for (const [name, value] of Object.entries({ cx: 4, cy: 4, r: 4, fill: colour })) circle.setAttribute(name, value);
+  svg.append(circle);
+  return svg;
+}
+
+customElements.define("call-window", CallWindow);

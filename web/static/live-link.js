@@ -1,0 +1,166 @@
+// One socket to /live: connects, comes back, keeps the present picture for tabs that open later.
+// Loaded by the shared worker (importScripts) and, where there is none, by the page itself; so it is a classic script.
+"use strict";
+globalThis.LiveLink = class LiveLink {
+  static #FIRST_DELAY = 500;
+  static #LAST_DELAY = 30_000;
+  static #JITTER = 0.3;
+  static #SILENCE = 25_000; // then we ask whether anybody is there
+  static #ANSWER = 5_000;
+  static #SIGNED_OUT = 4401;
+  static #SHOWN_AFTERWARDS = { elsewhere: 3_000, caller_left: 10_000, stopped: 0, ended: 60_000 };
+
+  #url;
+  #tell;
+  #socket = null;
+  #delay = LiveLink.#FIRST_DELAY;
+  #again = 0;
+  #watchdog = 0;
+  #hello = null;
+  #calls = new Map();
+  #topics = new Set();
+  status = "connecting"; // connecting, open, signed_out
+  offset = 0; // milliseconds this clock is ahead of the server's
+
+  // tell(message): every message, and {type: "status"} when the link itself changes
+  constructor(url, tell) {
+    this.#url = url;
+    this.#tell = tell;
+    this.connect();
+    addEventListener("online", () => this.#isDown() && this.connect());
+  }
+
+  get user() {
+    return this.#hello?.user ?? null;
+  }
+
+  connect() {
+    clearTimeout(this.#again);
+    this.#forgetSocket();
+    this.#setStatus("connecting");
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
+    socket.onclose = (event) => this.#lost(event.code);
+    this.#watch(LiveLink.#SILENCE);
+  }
+
+  close() {
+    clearTimeout(this.#again);
+    this.#forgetSocket();
+  }
+
+  send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  follow(topics) {
+    const gone = [...this.#topics].filter((topic) => !topics.has(topic));
+    const isNew = [...topics].some((topic) => !this.#topics.has(topic));
+    this.#topics = topics;
+    if (gone.length) this.send({ type: "unsub", topics: gone });
+    if (isNew) this.#subscribe();
+  }
+
+  // The picture as it is now, in the shape of a hello: for a tab that has just opened.
+  picture() {
+    if (!this.#hello) return null;
+    const now = Date.now() - this.offset;
+    const calls = [...this.#calls.values()].filter((call) => this.#isShown(call, now));
+    return { v: 1, type: "hello", data: { ...this.#hello, calls } };
+  }
+
+  #isShown(call, now) {
+    const shown = LiveLink.#SHOWN_AFTERWARDS[call.state];
+    return shown === undefined || (call.ended_at && now - Date.parse(call.ended_at) < shown);
+  }
+
+  #hear(message) {
+    this.#watch(LiveLink.#SILENCE);
+    if (message.type === "pong") return;
+    if (message.type === "hello") this.#greet(message);
+    else this.#keep(message);
+    this.#tell(message);
+  }
+
+  #greet(message) {
+    this.#delay = LiveLink.#FIRST_DELAY;
+    this.offset = Date.now() - Date.parse(message.at);
+    this.#hello = message.data;
+    this.#calls = new Map(message.data.calls.map((call) => [call.id, call]));
+    this.#setStatus("open");
+    this.#subscribe();
+  }
+
+  #keep({ type, topic, data }) {
+    if (topic) return;
+    if (type === "call.dismissed") this.#calls.delete(data.id);
+    else if (type === "note.saved") this.#keepNote(data);
+    else if (type === "connection.state") this.#keepConnection(data);
+    else if (type.startsWith("call.")) {
+      if (data.was) this.#calls.delete(data.was);
+      this.#calls.set(data.id, data);
+    }
+    if (this.#calls.size > 50) this.#calls.delete(this.#calls.keys().next().value);
+  }
+
+  #keepNote({ id, note }) {
+    const call = this.#calls.get(id);
+    if (call) this.#calls.set(id, { ...call, note });
+  }
+
+  #keepConnection(connection) {
+    const presence = this.#hello?.presence;
+    if (!presence) return;
+    const others = presence.connections.filter(({ id }) => id !== connection.id);
+    this.#hello = { ...this.#hello, presence: { ...presence, connections: [...others, connection] } };
+  }
+
+  #subscribe() {
+    if (this.#topics.size) this.send({ type: "sub", topics: [...this.#topics] });
+  }
+
+  #watch(after) {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => this.#doubt(), after);
+  }
+
+  // A network that went away without a word: the socket itself would not notice for many minutes.
+  #doubt() {
+    this.send({ type: "ping" });
+    this.#watchdog = setTimeout(() => this.#lost(), LiveLink.#ANSWER);
+  }
+
+  #lost(code) {
+    this.#forgetSocket();
+    if (code === LiveLink.#SIGNED_OUT) {
+      this.#hello = null;
+      this.#calls.clear();
+      this.#setStatus("signed_out");
+      return;
+    }
+    this.#setStatus("connecting");
+    const jitter = 1 + LiveLink.#JITTER * (2 * Math.random() - 1);
+    this.#again = setTimeout(() => this.connect(), this.#delay * jitter);
+    this.#delay = Math.min(this.#delay * 2, LiveLink.#LAST_DELAY);
+  }
+
+  #forgetSocket() {
+    clearTimeout(this.#watchdog);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #isDown() {
+    return this.status === "connecting" && this.#socket?.readyState !== WebSocket.OPEN;
+  }
+
+  #setStatus(status) {
+    if (this.status === status) return;
+    this.status = status;
+    this.#tell({ type: "status" });
+  }
+};

@@ -1,0 +1,106 @@
+// The page's end of the live channel. `live` tells "message" (detail: the message) and "status".
+
+class Live extends EventTarget {
+  #port = null;
+  #link = null;
+  #topics = new Map(); // topic → how many elements of this page follow it
+  #user = Number(document.body.dataset.user);
+  status = "connecting";
+  presence = null;
+  offset = 0;
+
+  constructor() {
+    super();
+    this.#open();
+    // A page in the back/forward cache holds no port: its worker could not reach it.
+    addEventListener("pagehide", () => this.#post({ type: "leave" }));
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#attach());
+  }
+
+  // The server's time, in milliseconds
+  now() {
+    return Date.now() - this.offset;
+  }
+
+  send(message) {
+    if (this.#link) this.#link.send(message);
+    else this.#post({ type: "send", message });
+  }
+
+  follow(topic) {
+    this.#topics.set(topic, (this.#topics.get(topic) ?? 0) + 1);
+    this.#sendTopics();
+  }
+
+  unfollow(topic) {
+    const left = (this.#topics.get(topic) ?? 1) - 1;
+    if (left) this.#topics.set(topic, left);
+    else this.#topics.delete(topic);
+    this.#sendTopics();
+  }
+
+  #open() {
+    if (!globalThis.SharedWorker) {
+      this.#openOwn();
+      return;
+    }
+    const worker = new SharedWorker(new URL("./live-worker.js", import.meta.url), { name: "ringcard" });
+    worker.onerror = () => this.#openOwn();
+    this.#port = worker.port;
+    this.#port.onmessage = ({ data }) => this.#hear(data);
+    this.#attach();
+  }
+
+  // No shared worker: this tab has a socket of its own, with the same class.
+  async #openOwn() {
+    this.#port = null;
+    await import("./live-link.js");
+    const address = new URL("/live", location.origin.replace(/^http/, "ws")).href;
+    this.#link = new globalThis.LiveLink(address, (message) => {
+      const { status, offset } = this.#link ?? { status: "connecting", offset: 0 };
+      this.#hear({ message, status, offset });
+    });
+    this.#sendTopics();
+  }
+
+  #attach() {
+    this.#post({ type: "attach", user: this.#user });
+    this.#sendTopics();
+  }
+
+  #post(message) {
+    this.#port?.postMessage(message);
+  }
+
+  #sendTopics() {
+    const topics = [...this.#topics.keys()];
+    if (this.#link) this.#link.follow(new Set(topics));
+    else if (topics.length || this.#port) this.#post({ type: "follow", topics });
+  }
+
+  #hear({ message, status, offset }) {
+    this.status = status;
+    this.offset = offset;
+    if (status === "signed_out") {
+      location.assign("/sign-in");
+      return;
+    }
+    if (message.type === "hello" && message.data.user !== this.#user) {
+      location.reload(); // another user signed in in this browser
+      return;
+    }
+    this.#note(message);
+    const kind = message.type === "status" ? "status" : "message";
+    this.dispatchEvent(new CustomEvent(kind, { detail: message }));
+  }
+
+  #note({ type, data }) {
+    if (type === "hello") this.presence = data.presence;
+    if (type === "connection.state" && this.presence) {
+      const others = this.presence.connections.filter(({ id }) => id !== data.id);
+      this.presence = { ...this.presence, connections: [...others, data] };
+    }
+  }
+}
+
+export const live = new Live();
