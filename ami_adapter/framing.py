@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ami_adapter.errors import AmiMessageTooLong
 
@@ -100,10 +100,15 @@ def parse_odd_headers(lines: list[str]) -> tuple[dict[str, str], int]:
 
 
 class AmiFrames:
-    """Cuts an AMI byte stream into messages, wherever the network split it. One per connection."""
+    """Cuts an AMI byte stream into messages, wherever the network split it. One per connection.
 
-    def __init__(self, *, max_bytes: int = 65_536) -> None:
+    Args:
+        is_noise: says of a whole message's bytes that nobody wants it; it is then not even made a message.
+    """
+
+    def __init__(self, *, max_bytes: int = 65_536, is_noise: Callable[[bytes], bool] | None = None) -> None:
         self._pending = b""
+        self._is_noise = is_noise
         self._max_bytes = max_bytes
         self.banner: str | None = None  # "Asterisk Call Manager/11.0.0", once it came
 
@@ -113,14 +118,33 @@ class AmiFrames:
         Raises:
             AmiMessageTooLong: a message is longer than max_bytes; nothing of this connection can be trusted now.
         """
-        buffer = self._without_banner(self._pending + data) if self.banner is None else self._pending + data
-        *complete, self._pending = buffer.split(END_OF_MESSAGE)
-        longest = max(map(len, complete), default=0)
-        if longest > self._max_bytes or len(self._pending) > self._max_bytes:
-            raise AmiMessageTooLong(max(longest, len(self._pending)), self._max_bytes)
-        # Some builds send one empty line too many between messages.
-        whole = [block.strip(END_OF_LINE) if block[:1] in STRAY else block for block in complete]
-        return [AmiMessage(block) for block in whole if block]
+        buffer = self._pending + data
+        if self.banner is None:
+            buffer = self._without_banner(buffer)
+        blocks = buffer.split(END_OF_MESSAGE)
+        self._pending = blocks.pop()
+        if len(buffer) > self._max_bytes:
+            self._check_lengths(blocks)
+        is_noise = self._is_noise
+        messages = []
+        for block in blocks:
+            if is_noise is not None and is_noise(block):
+                continue
+            if block[:1] in STRAY:  # some builds send one empty line too many between messages
+                messages += self._without_stray_lines(block)
+            else:
+                messages.append(AmiMessage(block))
+        return messages
+
+    def _check_lengths(self, blocks: list[bytes]) -> None:
+        longest = max(map(len, [*blocks, self._pending]))
+        if longest > self._max_bytes:
+            raise AmiMessageTooLong(longest, self._max_bytes)
+
+    def _without_stray_lines(self, block: bytes) -> list[AmiMessage]:
+        message = block.strip(END_OF_LINE)
+        is_wanted = message and not (self._is_noise is not None and self._is_noise(message))
+        return [AmiMessage(message)] if is_wanted else []
 
     def _without_banner(self, buffer: bytes) -> bytes:
         """The banner is the only line that no empty line follows."""

@@ -24,6 +24,7 @@ from ami_adapter.errors import (
 )
 from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.link import Limits
+from ami_adapter.translate import is_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class AmiProtocol(asyncio.Protocol):
         self._limits = limits
         self._action_seconds = action_seconds
         self._loop = asyncio.get_running_loop()
-        self._frames = AmiFrames(max_bytes=limits.message_bytes)
+        self._frames = AmiFrames(max_bytes=limits.message_bytes, is_noise=is_noise)
         self._pending: dict[str, PendingAction] = {}
         # Answers are told from other clients' by the random part; OriginateResponse goes to everybody.
         self._ids = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ami_adapter.framing import AmiFrames, AmiMessage
-from ami_adapter.translate import Translator
+from ami_adapter.translate import Translator, is_noise
 from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
 from cti.calls.records import CallRecord
 from cti.calls.telling import tell_call
@@ -68,7 +68,7 @@ def track(chunks: Iterable[tuple[bytes, datetime | None]], tracker: CallTracker)
 
 def call_events(chunks: Iterable[tuple[bytes, datetime | None]], tracker: CallTracker) -> Iterator[CallEvent]:
     """Everything that happened to calls, in order."""
-    frames, translator = AmiFrames(), Translator()
+    frames, translator = AmiFrames(is_noise=is_noise), Translator()
     for data, at in chunks:
         for message in frames.feed(data):
             moment = stamped(message) or at

@@ -17,7 +17,7 @@ from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 
 from ami_adapter.framing import AmiFrames
-from ami_adapter.translate import Translator
+from ami_adapter.translate import Translator, is_noise
 from bench.rows import Row
 from cti.calls.tracker import CallTracker
 from tests.captures import ALL, Capture
@@ -63,7 +63,7 @@ def processor_seconds(consume: Callable[[Chunks], None], streams: Sequence[Chunk
 
 def track(chunks: Chunks) -> None:
     """All of ours, as the live connection does it."""
-    frames, translator, tracker = AmiFrames(), Translator(), CallTracker()
+    frames, translator, tracker = AmiFrames(is_noise=is_noise), Translator(), CallTracker()
     for chunk in chunks:
         for message in frames.feed(chunk):
             for event in translator.translate(message, AT):

@@ -348,7 +348,7 @@ class Progress:
         call.participations = [self._closed(call, part) for part in call.participations]
         if call.direction is not None:
             news.add(CallEnded)
-            call.tell(news.at, story.ending(call.with_legs((), news.at)))
+            call.tell(news.at, story.ending(call))
 
     def _who_hung_up(self, call: LiveCall) -> str:
         leg, customer = call.hung_up_first, call.customer

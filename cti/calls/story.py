@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cti.calls.live import LiveCall
-from cti.calls.records import CallRecord, Direction, Disposition, Transfer
+from cti.calls.records import Direction, Disposition, Transfer
 
 OUTCOMES = {
     Disposition.ANSWERED: "answered",
@@ -59,10 +59,10 @@ def transfer_line(transfer: Transfer) -> str:
     return verbs.get(transfer.kind, f"{who} passes the call on to {transfer.to} after talking to them")
 
 
-def ending(record: CallRecord) -> str:
+def ending(call: LiveCall) -> str:
     """How the call ended."""
-    outcome = OUTCOMES[record.disposition] if record.disposition else "nobody saw how"
-    if record.ended_unseen:
+    outcome = OUTCOMES[call.disposition] if call.disposition else "nobody saw how"
+    if call.ended_unseen:
         return f"the call ended while nobody listened ({outcome})"
     who = {"customer": "the customer hangs up", "agent": "the agent hangs up", "pbx": "the PBX ends the call"}
-    return f"{who.get(record.hung_up_by or '', 'the call ends')}: {outcome}"
+    return f"{who.get(call.hung_up_by or '', 'the call ends')}: {outcome}"
