@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import connections, extensions, lines, numbers, sections, tokens, users
+from web.pages.calls import pages as calls
+from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
 from web.pages.parties import card, form, lists
@@ -16,7 +18,9 @@ ROUTES: Final[tuple[Routes, ...]] = (
     form.routes,
     card.routes,
     party_numbers.routes,
+    calls.routes,
     live_calls.routes,
+    desk.routes,
     me.routes,
     sections.routes,
     connections.routes,
