@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from ami_adapter.demo.pbx import DEMO_SECRET, DEMO_USER
-from bench.population import populate
+from bench.population import number_of, populate
 from crm.database import migrate, open_database
 from crm.embedded import EmbeddedCluster
 from crm.extensions import assign_extension
@@ -43,7 +43,8 @@ async def furnish(folder: Path, *, ami_port: int, parties: int = PARTIES, agents
     cluster = EmbeddedCluster(folder)
     url = await cluster.start()
     await migrate(url)
-    callers = await populate(url, parties, callers=CALLERS)
+    await populate(url, parties)
+    callers = [number_of(party) for party in range(1, CALLERS + 1)]
     tokens = await _agents(url, folder, ami_port, agents)
     return Company(
         cluster=cluster, environment={"RINGCARD_DATA": str(folder)}, tokens=tokens, callers=callers

@@ -17,8 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ami_adapter.demo.pbx import DEMO_SECRET, DEMO_USER
-from ami_adapter.demo.pbx import DemoPbx
+from ami_adapter.demo.pbx import DEMO_SECRET, DEMO_USER, DemoPbx
 from ami_adapter.demo.storm import RingStorm, StormCall
 from bench.agents import Agents, Seen, percentile
 from bench.company import Company, furnish

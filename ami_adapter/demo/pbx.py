@@ -49,6 +49,8 @@ class DemoPbx:
         self.picture = Picture(now=time.monotonic)
         self.port = 0
         self.listened_to = asyncio.Event()  # somebody has logged in at least once
+        self.user = user
+        self.secret = secret
         self._account = Account(user, secret)
         self._most_unsent_bytes = most_unsent_bytes
         self._random = random.Random(seed)  # noqa: S311 - an order, not a secret

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cti.daemon.commands import live, numbers, replay, telephony, users
+from cti.daemon.commands import calls, demo, live, numbers, replay, serve, telephony, users
 from cti.daemon.failures import expected_failures, told
 
-MODULES = (replay, numbers, live, users, telephony)
+MODULES = (serve, demo, replay, numbers, live, users, telephony, calls)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,14 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
+    except BrokenPipeError:  # the reader of a pipe went away: not our failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except expected_failures() as error:
         print(f"ringcard: {told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of a pipe went away: not our failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def build_parser() -> argparse.ArgumentParser:

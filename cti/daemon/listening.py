@@ -48,7 +48,8 @@ class Listener:
         driver: Any = raw.driver_connection
         try:
             for channel in self._heard:
-                await driver.add_listener(channel, self._hear, timeout=ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await driver.add_listener(channel, self._hear)
             self._catch_up()
             while True:
                 await asyncio.sleep(HEARTBEAT_SECONDS)

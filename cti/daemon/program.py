@@ -10,8 +10,6 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 from sqlalchemy import text
-from web.gate import CrmGate
-from web.crm_notes import CrmNotes
 
 from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
@@ -38,6 +36,8 @@ from cti.daemon.settings import Settings
 from cti.daemon.switchboard import Switchboard
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from web.app import create_app
+from web.crm_notes import CrmNotes
+from web.gate import CrmGate
 from web.keys import LIVE, Services
 from web.live import LiveHub
 from web.status import FIND_TROUBLES, Trouble

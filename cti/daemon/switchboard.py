@@ -204,4 +204,6 @@ def _customer(call: CallRecord, connection: ConnectionDirectory | None) -> Numbe
     if call.direction is Direction.INTERNAL:
         return None
     profile = connection.profile if connection else DEFAULT_PROFILE
-    return to_e164(call.customer_number or "", profile)
+    sent = to_e164(call.customer_number_sent, profile) if call.customer_number_sent else None
+    # Of an outgoing call what went out on the line is surer than what was dialled.
+    return sent if sent is not None and sent.e164 else to_e164(call.customer_number or "", profile)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Sequence
-from dataclasses import replace
 
 from ami_adapter.demo.pbx import DemoPbx, serve_demo_pbx
 from cti.daemon.failures import CommandFailed
@@ -17,11 +14,19 @@ GAP_SECONDS = 4.0
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("demo", help="show ringcard with recorded real calls and an invented company")
-    parser.add_argument("--pbx-only", action="store_true", help="the AMI server alone, for programs and tests")
+    parser = commands.add_parser(
+        "demo", help="show ringcard with recorded real calls and an invented company"
+    )
+    parser.add_argument(
+        "--pbx-only", action="store_true", help="the AMI server alone, for programs and tests"
+    )
     parser.add_argument("--port", type=int, default=None, help="port of the demo PBX (with --pbx-only: 5038)")
-    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than recorded; 0: at once")
-    parser.add_argument("--rounds", type=int, default=None, help="how often to play everything (default: for ever)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="how many times faster than recorded; 0: at once"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=None, help="how often to play everything (default: for ever)"
+    )
     parser.set_defaults(run=demo)
 
 

@@ -1,0 +1,64 @@
+"""How long `find_by_number` takes among a million parties, against a thousand: it must not grow with the base."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+
+from bench.population import PARTIES, benchmark_server, number_of, populate
+from bench.rows import Row, table
+from crm.database import Database, open_database
+from crm.matching import MatchOutcome, find_by_number
+from cti.numbers import E164, Number, NumberKind
+
+FEW = 1_000
+LOOKUPS = 1_000
+ROUNDS = 5
+
+
+async def run() -> list[Row]:
+    """Median of the rounds, small and large in turn; numbers of all parties alike, one in five unknown."""
+    async with benchmark_server() as small_url, benchmark_server() as large_url:
+        await populate(small_url, FEW)
+        await populate(large_url, PARTIES)
+        small, large = await open_database(small_url), await open_database(large_url)
+        floor, ours = [], []
+        for seed in range(ROUNDS + 1):
+            floor.append(await median_seconds(small, FEW, seed))
+            ours.append(await median_seconds(large, PARTIES, seed))
+        await small.close()
+        await large.close()
+    few, many = statistics.median(floor[1:]), statistics.median(ours[1:])  # the first round warms up
+    return [
+        Row(
+            name=f"lookup: {PARTIES:,} parties against {FEW:,}",
+            ours=f"{many * 1000:.2f} ms",
+            floor=f"{few * 1000:.2f} ms",
+            ratio=many / few,
+            wanted="≤ 1.5",
+        )
+    ]
+
+
+async def median_seconds(database: Database, parties: int, seed: int) -> float:
+    choose = random.Random(seed)
+    seconds: list[float] = []
+    for _ in range(LOOKUPS):
+        is_known = choose.random() < 0.8
+        e164 = E164(
+            number_of(choose.randint(1, parties)) if is_known else f"+78{choose.randint(0, 10**9 - 1):09d}"
+        )
+        began = time.perf_counter()
+        async with database.sessions() as session:
+            found = await find_by_number(session, Number(kind=NumberKind.E164, presented=e164, e164=e164))
+        seconds.append(time.perf_counter() - began)
+        expected = MatchOutcome.MATCHED if is_known else MatchOutcome.UNKNOWN
+        if found.outcome is not expected:
+            raise AssertionError(f"{e164} came out {found.outcome}, not {expected}")
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    print(table(asyncio.run(run())))
