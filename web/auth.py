@@ -58,7 +58,7 @@ async def check_right(request: web.Request, handler: Handler) -> web.StreamRespo
     if (access := request.get(ACCESS)) is None:
         return _ask_to_sign_in(request)
     if route.right != SIGNED_IN and not access.may(route.right):
-        return refuse(request, HTTPStatus.FORBIDDEN)
+        return refuse(request, HTTPStatus.NOT_FOUND)  # as if it were not there
     return await handler(request)
 
 
@@ -80,7 +80,7 @@ def _ask_to_sign_in(request: web.Request) -> web.StreamResponse:
         return response
     address = "/sign-in"
     if request[ROUTE].kind is RouteKind.PAGE and request.method == hdrs.METH_GET:
-        address += "?" + urlencode({"next": request.path_qs})
+        address += "?" + urlencode({"next": request.path_qs}, safe="/")
     if request.headers.get("HX-Request") == "true":  # the whole page goes, not the part that was asked for
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={"HX-Redirect": address})
     raise web.HTTPSeeOther(address)

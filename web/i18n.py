@@ -20,13 +20,6 @@ LANGUAGES: Final = ("ru", "en")
 FOLDER: Final = Path(__file__).parent / "translations"
 
 
-class CataloguesDisagree(RuntimeError):
-    """Two areas translate one message differently, so the answer would depend on the order of files."""
-
-    def __init__(self, language: str, message: str, path: Path) -> None:
-        super().__init__(f"{path} translates {message!r} into {language!r} otherwise than another area does.")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """The messages of one language. Keys: (context or None, English text); values: one text per plural form."""
@@ -57,24 +50,23 @@ class Catalogue:
 
 
 def read_catalogues(folder: Path = FOLDER) -> dict[str, Catalogue]:
-    """All languages, each merged from its areas.
-
-    Raises:
-        CataloguesDisagree: one message is translated differently by two areas.
-    """
+    """All languages, each merged from its areas. Areas should not disagree; if they do, the first by name holds."""
     return {language: _read_language(language, folder / language) for language in LANGUAGES}
 
 
 def _read_language(language: str, folder: Path) -> Catalogue:
     messages: dict[tuple[str | None, str], tuple[str, ...]] = {}
     plural_form = "n != 1"
-    for path in sorted(folder.glob("*.po")):
-        area = _read_area(path, language)
+    for area in read_areas(language, folder).values():
         plural_form = area.plural_expr
-        for key, forms in _messages_of(area):
-            if messages.setdefault(key, forms) != forms:
-                raise CataloguesDisagree(language, key[1], path)
+        for key, forms in messages_of(area):
+            messages.setdefault(key, forms)
     return Catalogue(language=language, messages=messages, plural_form=c2py(plural_form))
+
+
+def read_areas(language: str, folder: Path) -> dict[str, Catalog]:
+    """The files of one language by area, as Babel reads them."""
+    return {path.stem: _read_area(path, language) for path in sorted(folder.glob("*.po"))}
 
 
 def _read_area(path: Path, language: str) -> Catalog:
@@ -82,7 +74,8 @@ def _read_area(path: Path, language: str) -> Catalog:
         return read_po(file, locale=language, abort_invalid=True)
 
 
-def _messages_of(area: Catalog) -> Iterator[tuple[tuple[str | None, str], tuple[str, ...]]]:
+def messages_of(area: Catalog) -> Iterator[tuple[tuple[str | None, str], tuple[str, ...]]]:
+    """What an area translates: (context or None, English text) → one text per plural form."""
     for message in area:
         english = message.id if isinstance(message.id, str) else message.id[0]
         translated = (message.string,) if isinstance(message.string, str) else tuple(message.string)

@@ -58,7 +58,7 @@ def refuse(
 
 
 _STATUSES: Final[dict[type[CrmError], HTTPStatus]] = {
-    NotAllowed: HTTPStatus.FORBIDDEN,
+    NotAllowed: HTTPStatus.NOT_FOUND,  # the same answer on purpose
     NotFound: HTTPStatus.NOT_FOUND,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     Conflict: HTTPStatus.CONFLICT,

@@ -27,6 +27,13 @@ class Live extends EventTarget {
     else this.#post({ type: "send", message });
   }
 
+  // Tell the present picture again, as a hello: for an element that began to listen later.
+  askAgain() {
+    const picture = this.#link?.picture();
+    if (picture) this.#hear({ message: picture, status: this.#link.status, offset: this.#link.offset });
+    else this.#attach();
+  }
+
   follow(topic) {
     this.#topics.set(topic, (this.#topics.get(topic) ?? 0) + 1);
     this.#sendTopics();

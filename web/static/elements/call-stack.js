@@ -1,6 +1,5 @@
 // All call windows, outside #main: they stay through visits inside the page. Newest last; three open, the rest as lines.
 
-import "./call-window.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
 
@@ -16,7 +15,7 @@ class CallStack extends HTMLElement {
     this.setAttribute("role", "group");
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
-    live.addEventListener("message", ({ detail }) => this.#hear(detail), { signal });
+    this.#loadWindows(signal);
     this.addEventListener("call-gone", ({ detail }) => this.#remove(detail), { signal });
     this.addEventListener("call-dismissed", ({ detail }) => live.send({ type: "dismiss", id: detail }), { signal });
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
@@ -28,6 +27,14 @@ class CallStack extends HTMLElement {
 
   disconnectedCallback() {
     this.#listeners.abort();
+  }
+
+  // The windows' own code comes after the page: then the picture is asked for once more, and nothing is missed.
+  async #loadWindows(signal) {
+    await import("./call-window.js");
+    if (signal.aborted) return;
+    live.addEventListener("message", ({ detail }) => this.#hear(detail), { signal });
+    live.askAgain();
   }
 
   #hear({ type, topic, at, data }) {
