@@ -119,6 +119,7 @@ class LiveCall:
     recordings: list[Recording] = field(default_factory=list)
     participations: list[Participation] = field(default_factory=list)
     transferred_after: int = 0  # the order of the newest channel when the call was last passed on
+    transfers_seen: set[tuple[str, str]] = field(default_factory=set)
     transfers: list[Transfer] = field(default_factory=list)
     leg_records: list[Leg] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
@@ -151,13 +152,32 @@ class LiveCall:
         ):
             for name in WHO_CALLED_WHOM:
                 setattr(self, name, getattr(younger, name))
-        for name in ("legs", "linked_ids", "participations", "recordings", "transfers", "leg_records"):
+        for name in ("legs", "linked_ids", "recordings", "transfers", "leg_records"):
             mine, theirs = getattr(self, name), getattr(younger, name)
             setattr(self, name, mine | theirs if isinstance(mine, dict) else [*mine, *theirs])
+        self.transfers_seen |= younger.transfers_seen
+        for part in younger.participations:
+            self._absorb_part(part)
         self.story += [f"({line})" for line in younger.story]
         self.open_legs += younger.open_legs
         self.ringing = list(dict.fromkeys([*self.ringing, *younger.ringing]))
         self.has_tried = self.has_tried or younger.has_tried
+
+    def _absorb_part(self, part: Participation) -> None:
+        """Who has a part here already keeps it; the others came by being transferred to."""
+        index = self.open_participation(part.extension)
+        if index is None:
+            came_by = CameBy.TRANSFER if part.came_by is CameBy.RING else part.came_by
+            attempt = 1 + max(
+                (one.attempt for one in self.participations if one.extension == part.extension), default=0
+            )
+            is_first = part.is_first_answer and not any(one.is_first_answer for one in self.participations)
+            self.participations.append(
+                replace(part, attempt=attempt, came_by=came_by, is_first_answer=is_first)
+            )
+        elif part.has_rung:
+            mine = self.participations[index]
+            self.amend(index, has_rung=True, rang_at=mine.rang_at or part.rang_at)
 
     def pending_transfer(self) -> int | None:
         """Index of the last transfer, while nobody knows what comes of it."""

@@ -39,7 +39,7 @@ class PassingOn:
             return None
         call = self._registry.call_of(leg)
         transfer = Transfer(from_extension=self._who(leg), to=event.to, kind="blind", at=event.at)
-        return self._transferred(call, transfer)
+        return self._transferred(call, transfer, (leg.channel_id, event.to))
 
     def attendedly(self, event: AttendedlyTransferred) -> list[CallEvent] | None:
         """A colleague joins the customer with somebody they talked to, or at least rang, before."""
@@ -55,9 +55,9 @@ class PassingOn:
         to = self._number(reached) if reached else event.second.dialled
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
-        return self._transferred(
-            call, Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
-        )
+        transfer = Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
+        target_id = event.target.channel_id if event.target else event.second.channel_id
+        return self._transferred(call, transfer, (first.channel_id, target_id))
 
     def _reached(self, target: LiveLeg, others: list[LiveLeg]) -> LiveLeg | None:
         """The telephone or line behind the target, which may be a helper; not the ones who pass the call on."""
@@ -93,9 +93,8 @@ class PassingOn:
             call.transfers[pending] = parking
             return self._told(call, parking, event.at)
         parker = self._registry.endpoints.extension_of(event.parker_name) if event.parker_name else None
-        return self._transferred(
-            call, Transfer(from_extension=parker, to=event.space, kind=PARK, at=event.at)
-        )
+        parking = Transfer(from_extension=parker, to=event.space, kind=PARK, at=event.at)
+        return self._transferred(call, parking, (leg.channel_id, event.space))
 
     def unparked(self, event: CallUnparked) -> LiveCall | None:
         """Somebody fetches the customer."""
@@ -110,9 +109,11 @@ class PassingOn:
             call.transfers[pending] = replace(call.transfers[pending], to=self._who(retriever))
         return call
 
-    def _transferred(self, call: LiveCall, transfer: Transfer) -> list[CallEvent]:
-        if any(is_repeat(transfer, old) for old in call.transfers):
+    def _transferred(self, call: LiveCall, transfer: Transfer, once: tuple[str, str]) -> list[CallEvent]:
+        """Note a transfer; `once` tells it from a repeat of the same message."""
+        if once in call.transfers_seen:
             return self._registry.settled(call, News(transfer.at))
+        call.transfers_seen.add(once)
         call.transfers.append(transfer)
         call.transferred_after = self._registry.newest
         call.hung_up_first = None
@@ -132,12 +133,3 @@ class PassingOn:
         if self._registry.parties.is_phone(leg):
             return self._who(leg)
         return leg.number_sent or leg.caller_number
-
-
-def is_repeat(transfer: Transfer, old: Transfer) -> bool:
-    """The same transfer told again while it is still open, or turned into parking meanwhile."""
-    is_same_way = old.kind == transfer.kind or (old.kind == PARK and transfer.kind == "blind")
-    is_same_aim = old.to == transfer.to or old.kind == PARK
-    return (
-        old.outcome is None and is_same_way and is_same_aim and old.from_extension == transfer.from_extension
-    )

@@ -105,11 +105,15 @@ class CallTracker:
         return self._unless_told(leg) if leg else None
 
     def _changed(self, event: ChannelChanged) -> LiveCall | None:
-        leg = self._registry.leg(event.channel, event.at)
+        """Begins no leg: Asterisk renames numbers of a channel even after its hangup."""
+        leg = self._known_leg(event.channel, event.at)
         if leg is None:
             return None
         call = self._registry.call_of(leg)
         return call if leg is call.customer or call.is_originated else self._unless_told(leg)
+
+    def _known_leg(self, channel: Channel, at: datetime | None) -> LiveLeg | None:
+        return self._registry.leg(channel, at) if channel.channel_id in self._registry.legs else None
 
     def _unless_told(self, leg: LiveLeg) -> LiveCall | None:
         """What is seen of this leg cannot change the picture of a call that is told already."""
@@ -241,7 +245,7 @@ class CallTracker:
         return self._set_hold(event.channel, event.at, holds=False)
 
     def _set_hold(self, channel: Channel, at: datetime | None, *, holds: bool) -> LiveCall | None:
-        leg = self._registry.leg(channel, at)
+        leg = self._known_leg(channel, at)
         if leg is None:
             return None
         leg.holds = holds
@@ -291,7 +295,7 @@ class CallTracker:
         return call
 
     def _did_learned(self, event: DidLearned) -> LiveCall | None:
-        leg = self._registry.leg(event.channel, event.at)
+        leg = self._known_leg(event.channel, event.at)
         if leg is None:
             return None
         call = self._registry.call_of(leg)
@@ -299,7 +303,7 @@ class CallTracker:
         return self._unless_told(leg)
 
     def _recording_started(self, event: RecordingStarted) -> LiveCall | None:
-        leg = self._registry.leg(event.channel, event.at)
+        leg = self._known_leg(event.channel, event.at)
         if leg is None:
             return None
         call, file = self._registry.call_of(leg), event.file.rpartition("/")[2]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ami_adapter.framing import AmiFrames, AmiMessage, AmiMessageTooLong
+from ami_adapter.errors import AmiMessageTooLong
+from ami_adapter.framing import AmiFrames, AmiMessage
 from tests.captures import capture
 
 NAMES = st.text("ABCDEFabcdef-", min_size=1, max_size=12)
