@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cti.daemon.command import build_parser
 from tests.tools import cannot_run
 
 ROOT = Path(__file__).parents[1]
@@ -155,3 +158,25 @@ def test_an_old_python_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert tried.returncode != 0
     assert "needs Python 3.11 or newer" in tried.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def shown_commands(name: str) -> list[list[str]]:
+    """The arguments of every `ringcard …` line in the code blocks of a page."""
+    text = text_of(name)
+    code = "\n".join([*re.findall(r"(?ms)^```sh\n(.*?)^```", text), *re.findall(r"(?m)^ {4,}(.*)$", text)])
+    shown = re.findall(r"(?m)^(?:echo \S+ \| )?(?:\.venv/bin/)?ringcard (.+)$", code)
+    return [shlex.split(line.partition(" > ")[0]) for line in shown]
+
+
+@pytest.mark.parametrize("name", [*READMES, "docs/interfaces.md", "docs/asterisk.md", "docs/asterisk.ru.md"])
+def test_commands_of_the_documents_are_understood(name: str) -> None:
+    commands = shown_commands(name)
+    assert commands
+    for arguments in commands:
+        assert build_parser().parse_args(arguments).run
+
+
+def test_every_command_is_documented() -> None:
+    (actions,) = [each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    page = text_of("docs/interfaces.md")
+    assert [command for command in actions.choices if f"`{command}" not in page] == []
