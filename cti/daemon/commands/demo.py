@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from ami_adapter.demo.pbx import DemoPbx, serve_demo_pbx
+from crm.demo_data import SignIn
 from cti.daemon.failures import CommandFailed
 from cti.daemon.settings import Settings, load_settings
 
@@ -54,29 +57,39 @@ def _tell_address(pbx: DemoPbx) -> None:
 
 
 async def _company(options: argparse.Namespace, settings: Settings) -> None:
+    """The demo PBX in this process, the demo company in the database, and the server."""
     from cti.daemon.commands.serve import run_server
     from cti.daemon.logs import set_up_logs
 
     set_up_logs("warning" if settings.log_level == "info" else settings.log_level)
-    listening: asyncio.Future[DemoPbx] = asyncio.get_running_loop().create_future()
-    playing = asyncio.create_task(
-        serve_demo_pbx(
-            "127.0.0.1",
-            options.port or 0,
-            speed=options.speed,
-            rounds=options.rounds,
-            lanes=LANES,
-            gap_seconds=GAP_SECONDS,
-            on_listening=listening.set_result,
-        )
-    )
-    await asyncio.wait({playing, listening}, return_when=asyncio.FIRST_COMPLETED)
-    if playing.done():
-        playing.result()
-    pbx = listening.result()
-    sign_ins = await _fill(settings, pbx)
-    try:
-        await run_server(settings, lambda: _welcome(settings, sign_ins))
-    finally:
-        playing.cancel()
-        await asyncio.gather(playing, return_exceptions=True)
+    async with DemoPbx(speed=options.speed) as pbx:
+        sign_ins = await _fill(settings, pbx)
+        playing = asyncio.create_task(_play(pbx, options.rounds))
+        try:
+            await run_server(settings, lambda: _welcome(settings, sign_ins))
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+
+async def _play(pbx: DemoPbx, rounds: int | None) -> None:
+    await pbx.listened_to.wait()
+    await pbx.play_for_ever(rounds=rounds, lanes=LANES, gap_seconds=GAP_SECONDS)
+
+
+async def _fill(settings: Settings, pbx: DemoPbx) -> list[SignIn]:
+    from crm.demo_data import DemoConnection, fill
+    from crm.sealing import open_seal
+    from cti.daemon.storage import open_storage
+
+    where = DemoConnection(host="127.0.0.1", port=pbx.port, user=pbx.user, secret=pbx.secret)
+    async with open_storage(settings, pool_size=2) as database:
+        return await fill(database, where, settings.data, open_seal(settings.key_file), datetime.now(UTC))
+
+
+def _welcome(settings: Settings, sign_ins: Sequence[SignIn]) -> None:
+    print(f"\nringcard demo: {settings.address}\n")
+    print("Sign in as (their telephones ring with recorded real calls):")
+    for one in sign_ins:
+        print(f"  {one.login:12} {one.password:16} {one.name}, extension {one.extension}")
+    print("\nInvented clients, recorded calls. Stop with Ctrl+C.", flush=True)
