@@ -24,6 +24,7 @@ class CallWindow extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.#timer);
+    this.#detailsOf = null;
   }
 
   get call() {
