@@ -55,6 +55,7 @@ class PartyFilter:
     which: Which = Which.COUNTERPARTIES
     kind: str | None = None
     owner_id: int | None = None
+    type: str | None = None  # person, organisation
 
     @classmethod
     def from_text(cls, which: str = "", kind: str = "", owner_id: int | None = None) -> PartyFilter:
@@ -142,14 +143,22 @@ async def filtered(
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
-    conditions = [Party.deleted_at.is_(None), Party.lifecycle == literal("active", literal_execute=True)]
-    conditions.append(_CONDITIONS[wanted.which]())
+    is_listed = [Party.deleted_at.is_(None), Party.lifecycle == literal("active", literal_execute=True)]
+    query = query.where(*is_listed, await condition_of(session, wanted))
+    return narrow(query, access, "party.read", Party)
+
+
+async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
+    """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind."""
+    conditions = [_CONDITIONS[wanted.which]()]
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
         conditions.append(_has_kind(PartyKindAssignment.kind_id == ids[wanted.kind]))
     if wanted.owner_id is not None:
         conditions.append(Party.owner_id == wanted.owner_id)
-    return narrow(query.where(*conditions), access, "party.read", Party)
+    if wanted.type is not None:
+        conditions.append(Party.type == wanted.type)
+    return and_(*conditions)
 
 
 def _has_kind(*more: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -1,39 +1,36 @@
 """The manner of the API: a typed query and body in, a typed answer out, problems told by RFC 9457.
 
 An endpoint declares its types once; decoding, errors and the OpenAPI document (`web.api.openapi`) follow from them.
+A request that cannot be read is answered 400, one that can be read but holds a value that does not fit 422.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final
+from inspect import signature
+from typing import Any, Final, get_type_hints
 
 import msgspec
 from aiohttp import web
 
-from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, NotFound
-from web.i18n import gettext as _
-from web.refusals import problem
+from crm.errors import CrmError
+from web.api.reading import Unreadable, read_body, read_query
+from web.api.refusing import tell, tell_unreadable
 from web.routes import Handler, RouteKind, Routes
 
-Answer = msgspec.Struct | Mapping[str, Any]
 JSON: Final = "application/json"
-MOST_BODY_BYTES: Final = 256 * 1024
-BIGGEST_ID: Final = 2**63 - 1
 
 
-class NoQuery(msgspec.Struct):
-    """An endpoint without query parameters; others are ignored, as newer clients may send them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that is more than its body: another status, headers."""
 
-
-class Query(msgspec.Struct, kw_only=True):
-    """What every list takes."""
-
-    limit: int = msgspec.field(default=50)
-    cursor: str = msgspec.field(default="")
+    body: Any = None
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +41,14 @@ class Endpoint:
     path: str
     right: str
     summary: str
-    query: type[msgspec.Struct]
-    body: type[msgspec.Struct] | None
     answer: Any
-    status: int
+    query: type[msgspec.Struct]
+    body: Any  # a Struct, or a union of tagged ones; None without one
+    description: str = ""
+    status: int = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)  # of a request: name → what it is for; all UUIDs
+    sends: Mapping[str, str] = field(default_factory=dict)  # headers of the answer: name → what it tells
+    moves: bool = False  # may answer 301 with the address of the record that took this one's place
 
 
 class ApiRoutes(Routes):
@@ -58,136 +59,53 @@ class ApiRoutes(Routes):
         self.endpoints: list[Endpoint] = []
 
     def endpoint(
-        self,
-        method: str,
-        path: str,
-        *,
-        right: str,
-        summary: str,
-        answer: Any,
-        query: type[msgspec.Struct] = NoQuery,
-        body: type[msgspec.Struct] | None = None,
-        status: int = HTTPStatus.OK,
+        self, method: str, path: str, *, right: str, **described: Any
     ) -> Callable[[Callable[..., Awaitable[Any]]], Handler]:
-        """Decorate `async def handler(request, query[, body])`, which returns a value of type `answer`."""
-        self.endpoints.append(
-            Endpoint(
-                method=method,
-                path=path,
-                right=right,
-                summary=summary,
-                query=query,
-                body=body,
-                answer=answer,
-                status=status,
-            )
-        )
+        """Decorate `async def handler(request, query[, body])`, which returns a value of type `answer`, or a `Reply`.
+
+        Query and body are read as the types that the handler's signature names.
+
+        Args:
+            described: the other fields of `Endpoint`.
+        """
 
         def add(act: Callable[..., Awaitable[Any]]) -> Handler:
-            return self.route(method, path, right=right)(_answering(act, query, body, status))
+            query, body = _types_of(act)
+            endpoint = Endpoint(method=method, path=path, right=right, query=query, body=body, **described)
+            self.endpoints.append(endpoint)
+            return self.route(method, path, right=right)(_answering(act, endpoint))
 
         return add
 
 
-def _answering(
-    act: Callable[..., Awaitable[Any]],
-    query: type[msgspec.Struct],
-    body: type[msgspec.Struct] | None,
-    status: int,
-) -> Handler:
+def _types_of(act: Callable[..., Awaitable[Any]]) -> tuple[type[msgspec.Struct], Any]:
+    """What a handler takes after the request: its query, and its body or None."""
+    hints = get_type_hints(act)
+    _request, query, *body = [hints[name] for name in signature(act).parameters]
+    return query, body[0] if body else None
+
+
+def _answering(act: Callable[..., Awaitable[Any]], endpoint: Endpoint) -> Handler:
     @wraps(act)
     async def handler(request: web.Request) -> web.Response:
         try:
-            arguments: list[Any] = [read_query(request, query)]
-            if body is not None:
-                arguments.append(await read_body(request, body))
+            arguments: list[Any] = [read_query(request, endpoint.query)]
+            if endpoint.body is not None:
+                arguments.append(await read_body(request, endpoint.body))
             answer = await act(request, *arguments)
         except Unreadable as error:
-            return problem(error.status, HTTPStatus(error.status).phrase, str(error))
+            return tell_unreadable(error)
         except CrmError as error:
             return tell(error)
-        return web.Response(body=msgspec.json.encode(answer), status=status, content_type=JSON)
+        if not isinstance(answer, Reply):
+            answer = Reply(body=answer, status=endpoint.status)
+        return _response(answer)
 
     return handler
 
 
-class Unreadable(Exception):
-    """The request itself cannot be understood; the text names the value and the remedy."""
-
-    def __init__(self, text: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
-        self.status = status
-        super().__init__(text)
-
-
-def read_query(request: web.Request, into: type[msgspec.Struct]) -> msgspec.Struct:
-    """The query string as the declared type.
-
-    Raises:
-        Unreadable: a value is of the wrong kind or given twice.
-    """
-    for name in into.__struct_fields__:
-        if len(request.query.getall(name, [])) > 1:
-            raise Unreadable(_("The parameter “%(name)s” is given twice.") % {"name": name})
-    try:
-        found = msgspec.convert(dict(request.query), into, strict=False)
-    except msgspec.ValidationError as error:
-        raise Unreadable(_("The query is not right: %(why)s.") % {"why": error}) from error
-    if isinstance(found, Query) and not 1 <= found.limit <= 200:
-        raise Unreadable(_("“limit” is %(limit)s; it is 1 to 200.") % {"limit": found.limit})
-    return found
-
-
-async def read_body(request: web.Request, into: type[msgspec.Struct]) -> msgspec.Struct:
-    """The body as the declared type; the API takes JSON only (a form of another site cannot send it).
-
-    Raises:
-        Unreadable: another content type, no JSON, a field missing or of the wrong kind.
-    """
-    if request.content_type != JSON:
-        raise Unreadable(
-            _("The API takes application/json, not “%(type)s”.") % {"type": request.content_type},
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
-    if (request.content_length or 0) > MOST_BODY_BYTES:
-        raise Unreadable(_("The body is larger than 256 KiB."), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    try:
-        return msgspec.json.decode(await request.read(), type=into)
-    except msgspec.ValidationError as error:
-        raise Unreadable(
-            _("The body is not right: %(why)s.") % {"why": error}, HTTPStatus.UNPROCESSABLE_ENTITY
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(_("The body is no JSON: %(why)s.") % {"why": error}) from error
-
-
-def tell(error: CrmError) -> web.Response:
-    """A rule of the CRM as problem details, with the field it is about and, for a duplicate, what was found."""
-    if isinstance(error, (NotFound, NotAllowed)):  # the same answer on purpose
-        return problem(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, _words(error))
-    more: dict[str, Any] = {"code": error.code}
-    if error.field:
-        more["field"] = error.field
-    if isinstance(error, AlreadyExists):
-        more["party"] = {"id": error.party_id, "name": error.values.get("name")}
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, Invalid) else HTTPStatus.CONFLICT
-    if isinstance(error, Conflict):
-        more["version"] = error.version
-    return problem(status, status.phrase, _words(error), **more)
-
-
-def _words(error: CrmError) -> str:
-    if isinstance(error, Invalid):
-        return _(error.why) % error.values
-    return _(error.template) % error.values
-
-
-def id_in_path(request: web.Request, name: str = "id") -> int:
-    """The id that the address carries.
-
-    Raises:
-        NotFound: it is larger than any id.
-    """
-    value = int(request.match_info[name])
-    if value > BIGGEST_ID:
-        raise NotFound("record", value)
-    return value
+def _response(reply: Reply) -> web.Response:
+    if reply.body is None:
+        return web.Response(status=reply.status, headers=reply.headers)
+    body = msgspec.json.encode(reply.body)
+    return web.Response(body=body, status=reply.status, headers=reply.headers, content_type=JSON)

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 
-from web.api.contract import Endpoint, NoQuery
-from web.routes import SIGNED_IN
+from web.api.contract import Endpoint
+from web.api.reading import BIGGEST_ID, NoQuery
+from web.api.refusing import Problem
+from web.routes import OPEN, SIGNED_IN
 
 VERSION: Final = "1"
-_PARAMETER = re.compile(r"\{(\w+)(?::[^{}]+)?\}")
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{\d+\})+))?\}")
 _REF: Final = "#/components/schemas/{name}"
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """Problem details (RFC 9457): what was wrong, with which field, what to try."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    field: str | None = None
-    code: str | None = None
-    version: int | None = None
-    party: dict[str, Any] | None = None
-    incident: str | None = None
+_NUMBER: Final = "[0-9]+"
+_TEXT: Final = {"type": "string"}
+_CHALLENGE: Final = {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}}
+_SECURITY: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "`ringcard token create LOGIN --name N`"},
+}
+_DESCRIPTION: Final = (
+    "A list answers `items` and `next`: hand the cursor back for the next page, null is the end. "
+    "An error is a problem document (RFC 9457). What a user may not see or do is 404, as if it were not there. "
+    "400: the request cannot be read; 422: it holds a value that does not fit. Clients ignore fields they do not know."
+)
 
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -38,40 +37,45 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     _schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(_PARAMETER.sub(r"{\1}", endpoint.path), {})[endpoint.method.lower()] = _operation(
-            endpoint
-        )
+        operations = paths.setdefault(path_of(endpoint), {})
+        operations[endpoint.method.lower()] = _operation(endpoint)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "ringcard",
             "version": VERSION,
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": components, "securitySchemes": _SECURITY},
     }
+
+
+def path_of(endpoint: Endpoint) -> str:
+    """The path as the document writes it, parameters without their patterns."""
+    return _PARAMETER.sub(r"{\1}", endpoint.path)
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    right = "" if endpoint.right == SIGNED_IN else f"Needs the right {endpoint.right}."
     operation: dict[str, Any] = {
         "operationId": _operation_id(endpoint),
         "summary": endpoint.summary,
-        "description": right,
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "description": _description(endpoint),
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint),
+            *_header_parameters(endpoint),
+        ],
         "responses": _responses(endpoint),
     }
+    if endpoint.right == OPEN:
+        operation["security"] = []
     if endpoint.body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _schema(endpoint.body)}},
-        }
+        content = {"application/json": {"schema": _schema(endpoint.body)}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -80,16 +84,22 @@ def _operation_id(endpoint: Endpoint) -> str:
     return f"{endpoint.method.lower()}_{words}"
 
 
+def _description(endpoint: Endpoint) -> str:
+    needs = "" if endpoint.right in {OPEN, SIGNED_IN} else f"Needs the right {endpoint.right}."
+    return f"{endpoint.description} {needs}".strip()
+
+
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found = re.findall(r"\{(\w+)(?::([^{}]+))?\}", endpoint.path)
     return [
         {"name": name, "in": "path", "required": True, "schema": _path_schema(pattern)}
-        for name, pattern in found
+        for name, pattern in _PARAMETER.findall(endpoint.path)
     ]
 
 
 def _path_schema(pattern: str) -> dict[str, Any]:
-    return {"type": "integer", "minimum": 0} if pattern == r"\d+" else {"type": "string", "format": "uuid"}
+    if pattern == _NUMBER:
+        return {"type": "integer", "minimum": 1, "maximum": BIGGEST_ID}
+    return {"type": "string", "format": "uuid"}
 
 
 def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -98,31 +108,73 @@ def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     _top, components = msgspec.json.schema_components([endpoint.query], ref_template=_REF)
     described = components[endpoint.query.__name__]
     return [
-        {"name": name, "in": "query", "required": name in described.get("required", ()), "schema": schema}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in described.get("required", ()),
+            "schema": _resolved(schema, components),
+        }
         for name, schema in described["properties"].items()
     ]
 
 
+def _resolved(schema: Mapping[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    """An enumeration of a parameter stands in its place: the document has no component for it."""
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    return dict(components[name] if name else schema)
+
+
+def _header_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    schema = {"type": "string", "format": "uuid"}
+    return [
+        {"name": name, "in": "header", "required": False, "description": purpose, "schema": schema}
+        for name, purpose in endpoint.headers.items()
+    ]
+
+
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
-    answers: dict[str, Any] = {
-        str(endpoint.status): {
-            "description": HTTPStatus(endpoint.status).phrase,
-            "content": {"application/json": {"schema": _schema(endpoint.answer)}},
-        }
+    done: dict[str, Any] = {
+        "description": HTTPStatus(endpoint.status).phrase,
+        "content": {"application/json": {"schema": _schema(endpoint.answer)}},
     }
-    statuses = [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND]
+    if endpoint.sends:
+        done["headers"] = {
+            name: {"required": True, "description": tells, "schema": _TEXT}
+            for name, tells in endpoint.sends.items()
+        }
+    answers: dict[str, Any] = {str(int(endpoint.status)): done}
+    if endpoint.moves:
+        answers["301"] = {
+            "description": "This record went into another one.",
+            "headers": {"Location": {"required": True, "schema": _TEXT}},
+        }
+    return answers | {str(int(status)): _problem(status) for status in _refusals(endpoint)}
+
+
+def _refusals(endpoint: Endpoint) -> list[HTTPStatus]:
+    statuses = [HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR]
+    if endpoint.right != OPEN:
+        statuses.append(HTTPStatus.UNAUTHORIZED)
+    if endpoint.query is not NoQuery or endpoint.body is not None:
+        statuses.append(HTTPStatus.UNPROCESSABLE_ENTITY)
     if endpoint.body is not None:
         statuses += [
             HTTPStatus.FORBIDDEN,
             HTTPStatus.CONFLICT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
         ]
-    for status in statuses:
-        content = {"application/problem+json": {"schema": _schema(Problem)}}
-        answers[str(int(status))] = {"description": status.phrase, "content": content}
-    return answers
+    return sorted(statuses)
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "description": status.phrase,
+        "content": {"application/problem+json": {"schema": _schema(Problem)}},
+    }
+    if status is HTTPStatus.UNAUTHORIZED:
+        told["headers"] = _CHALLENGE
+    return told
 
 
 def _schema(of: Any) -> dict[str, Any]:

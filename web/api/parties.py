@@ -1,0 +1,162 @@
+"""Clients and contacts: search, read, create."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm import parties
+from crm.errors import Invalid, NotFound
+from crm.idempotency import keep_answer, take_key
+from crm.numbers import NumberValues
+from crm.party_cards import party_card
+from crm.party_lists import PartyFilter, Which, condition_of, list_parties
+from crm.party_search import search_parties
+from crm.party_values import PartyValues
+from crm.rights import Access
+from web.api.contract import ApiRoutes, Reply
+from web.api.party_types import (
+    Created,
+    NewOrganisation,
+    NewParty,
+    NewPerson,
+    Party,
+    PartyItem,
+    PartyList,
+    PartyQuery,
+    QuickParty,
+)
+from web.api.reading import NoQuery, given, id_in_path, read_key
+from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
+from web.keys import ACCESS, SESSIONS
+
+routes = ApiRoutes()
+PATH: Final = "/api/v1/parties"
+KEY_HEADER: Final = "Idempotency-Key"
+_APART: Final = {"kinds", "numbers", "emails", "owner_id"}  # of a new party: what is not `PartyValues`
+
+
+@routes.endpoint("GET", PATH, right="party.read", summary="Parties by name, or found", answer=PartyList)
+async def list_(request: web.Request, query: PartyQuery) -> PartyList:
+    kind, party_type = given(query.kind), given(query.type)
+    wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, type=party_type)
+    text = given(query.q)
+    async with request.app[SESSIONS]() as session:
+        if text is not None:
+            return await _search(session, request[ACCESS], text, wanted, query.limit)
+        page = await list_parties(
+            session, request[ACCESS], wanted, cursor=query.cursor or None, limit=query.limit
+        )
+    return PartyList(items=[_item(row) for row in page.items], next=page.next)
+
+
+async def _search(
+    session: AsyncSession, access: Access, text: str, wanted: PartyFilter, limit: int
+) -> PartyList:
+    condition = await condition_of(session, wanted)
+    found = await search_parties(session, access, text, condition=condition, limit=limit)
+    if found.is_too_short:
+        raise Invalid("q", text, N_("Type at least three letters or digits to search."))
+    return PartyList(items=[_item(hit.party) for hit in found.hits], next=None, is_cut=found.is_cut)
+
+
+def _item(row: Any) -> PartyItem:
+    return msgspec.convert(row, PartyItem, from_attributes=True)
+
+
+@routes.endpoint(
+    "GET",
+    PATH + "/{id:[0-9]+}",
+    right="party.read",
+    summary="One party with its numbers, contacts and organisations",
+    answer=Party,
+    moves=True,
+)
+async def show(request: web.Request, _query: NoQuery) -> Party | Reply:
+    party_id = id_in_path(request)
+    async with request.app[SESSIONS]() as session:
+        card = await party_card(session, request[ACCESS], party_id)
+    if card.id != party_id:  # merged into another one
+        address = {"Location": f"{PATH}/{card.id}"}
+        return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
+    return msgspec.convert(card, Party, from_attributes=True)
+
+
+@routes.endpoint(
+    "POST",
+    PATH,
+    right="party.create",
+    summary="A new person, a new organisation, or both by the quick form",
+    description="A number, address or INN that somebody has already is refused with 409, and `party` names them.",
+    answer=Created,
+    status=HTTPStatus.CREATED,
+    headers={KEY_HEADER: "Sent again with the same key within a day, the request is carried out once."},
+    sends={"Location": "The new party."},
+)
+async def create(request: web.Request, _query: NoQuery, new: NewParty) -> Reply:
+    access = request[ACCESS]
+    async with request.app[SESSIONS].begin() as session:
+        created = await _once(request, session, lambda: _create(session, access, new))
+    address = {"Location": f"{PATH}/{created.id}"}
+    return Reply(body=created, status=HTTPStatus.CREATED, headers=address)
+
+
+async def _once(
+    request: web.Request, session: AsyncSession, act: Callable[[], Awaitable[Created]]
+) -> Created:
+    key = read_key(request, KEY_HEADER)
+    if key is None:
+        return await act()
+    request_hash = sha256(request.path.encode() + b"\n" + await request.read()).digest()
+    before = await take_key(session, request[ACCESS], key, request_hash)
+    if before is not None:
+        return msgspec.convert(before, Created)
+    created = await act()
+    await keep_answer(session, request[ACCESS], key, msgspec.to_builtins(created))
+    return created
+
+
+async def _create(session: AsyncSession, access: Access, new: NewParty) -> Created:
+    if isinstance(new, QuickParty):
+        made = await parties.quick_create(session, access, **msgspec.structs.asdict(new), via="api")
+        return Created(id=made.party_id, organisation_id=made.organisation_id, person_id=made.person_id)
+    if new.owner_id is not None:
+        access.require("party.change_owner")
+    party_id = await parties.create_party(
+        session,
+        access,
+        _values(new),
+        kinds=list(dict.fromkeys(new.kinds)),
+        numbers=[
+            NumberValues(presented=each.number, label=each.label, is_shared=each.is_shared)
+            for each in new.numbers
+        ],
+        emails=list(dict.fromkeys(new.emails)),
+        via="api",
+    )
+    if new.owner_id is not None:
+        await _give(session, access, party_id, new.owner_id)
+    is_person = isinstance(new, NewPerson)
+    return Created(
+        id=party_id,
+        organisation_id=None if is_person else party_id,
+        person_id=party_id if is_person else None,
+    )
+
+
+async def _give(session: AsyncSession, access: Access, party_id: int, owner_id: int) -> None:
+    try:
+        await parties.change_owner(session, access, party_id, owner_id, via="api")
+    except NotFound as error:
+        raise Invalid("owner_id", owner_id, N_("There is no such active user.")) from error
+
+
+def _values(new: NewPerson | NewOrganisation) -> PartyValues:
+    said = {name: value for name, value in msgspec.structs.asdict(new).items() if name not in _APART}
+    return PartyValues(type="person" if isinstance(new, NewPerson) else "organisation", **said)

@@ -1,0 +1,63 @@
+"""Why a request was not carried out, as problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, NotFound
+from web.api.reading import Unreadable
+from web.i18n import gettext as _
+from web.refusals import problem
+
+
+class FoundParty(msgspec.Struct):
+    """Who has it already; outside the reader's rights this is all that is told."""
+
+    id: int
+    name: str
+    owner: str  # the responsible user, "—" if there is none
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """Problem details (RFC 9457): what was wrong, with which field, what to try."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    field: str | None = None
+    code: str | None = None
+    version: int | None = None
+    party: FoundParty | None = None
+    incident: str | None = None
+
+
+def tell(error: CrmError) -> web.Response:
+    """A rule of the CRM as problem details, with the field it is about and, for a duplicate, what was found."""
+    if isinstance(error, (NotFound, NotAllowed)):  # the same answer on purpose
+        return problem(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, _words(error))
+    more: dict[str, Any] = {"code": error.code}
+    if error.field:
+        more["field"] = error.field
+    if isinstance(error, AlreadyExists):
+        values = error.values
+        more["party"] = FoundParty(id=error.party_id, name=values["name"], owner=values["owner"])
+    if isinstance(error, Conflict):
+        more["version"] = error.version
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, Invalid) else HTTPStatus.CONFLICT
+    return problem(status, status.phrase, _words(error), **more)
+
+
+def tell_unreadable(error: Unreadable) -> web.Response:
+    more: dict[str, Any] = {"field": error.field} if error.field else {}
+    return problem(error.status, HTTPStatus(error.status).phrase, str(error), **more)
+
+
+def _words(error: CrmError) -> str:
+    if isinstance(error, Invalid):
+        return _(error.why) % error.values
+    return _(error.template) % error.values
