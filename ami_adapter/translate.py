@@ -323,8 +323,9 @@ def dialled_number(endpoint: str, dial_string: str) -> str:
     """
     resource = endpoint.partition("/")[2]
     number, separator, at_endpoint = dial_string.partition("@")
-    if separator and at_endpoint.partition("/")[0] == resource:
-        return number
+    peer, _, after_peer = at_endpoint.partition("/")
+    if separator and peer == resource:
+        return after_peer or number  # IAX2: user:secret@peer/number
     first, separator, rest = dial_string.partition("/")
     if not separator or not resource:
         return ""

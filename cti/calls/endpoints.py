@@ -146,7 +146,7 @@ class Endpoints:
             known.note("presents a short number", -10)
             known.presented = known.presented or presented
         elif is_outside_number(dialled):
-            known.note("presents no number but dials one", 8)
+            known.note("presents no number but dials one", 8 if presented else 12)
         if presented and presented == known.resource and not is_outside_number(presented):
             known.note("presents its own name", -15)
         if dialled.startswith("*") or is_short_number(dialled):
@@ -239,7 +239,8 @@ class Endpoints:
                 self._judged.pop(oldest, None)
             known = self._endpoints[endpoint] = Endpoint(endpoint)
             if is_short_number(known.resource):
-                known.note("is named like an extension", -20)
+                # Five and six digits may also be an account at a provider.
+                known.note("is named like an extension", -20 if len(known.resource) <= 4 else -8)
             elif is_outside_number(known.resource) or LINE_WORDS.search(known.resource):
                 known.note("is named like a line", 10)
         return known

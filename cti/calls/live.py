@@ -263,6 +263,7 @@ class LiveCall:
             final_agent=self.last_agent(),
             ringing=tuple(self.ringing),
             talking=tuple(self.talking),
+            is_answered=self.is_answered,
             disposition=self.disposition,
             hung_up_by=self.hung_up_by,
             ended_unseen=self.ended_unseen,

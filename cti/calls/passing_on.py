@@ -52,7 +52,7 @@ class PassingOn:
         others = [leg for leg in (first, second, transferee) if leg is not None]
         reached = self._reached(target or second, others)
         call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
-        to = self._number(reached) if reached else event.second.dialled
+        to = self._number(reached) if reached else dialled_by(target) or event.second.dialled
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
         transfer = Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
@@ -133,3 +133,8 @@ class PassingOn:
         if self._registry.parties.is_phone(leg):
             return self._who(leg)
         return leg.number_sent or leg.caller_number
+
+
+def dialled_by(target: LiveLeg | None) -> str:
+    """What a helper was made to call: "102" of Local/102@from-internal."""
+    return target.endpoint.partition("/")[2] if target is not None and not target.is_real else ""

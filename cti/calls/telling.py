@@ -23,7 +23,9 @@ def tell_call(call: CallRecord, normalise: Normalise) -> dict[str, Any]:
         "did_raw": call.did,
         "queue": call.queue,
         "rang": list(call.rang),
-        "answered": call.disposition is Disposition.ANSWERED or call.answered_at is not None,
+        "answered": call.is_answered
+        or call.disposition is Disposition.ANSWERED
+        or call.answered_at is not None,
         "answered_by": call.answered_by,
         "placed_by": call.placed_by,
         "dialled": call.dialled,
