@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 
-from bench.population import PARTIES, benchmark_server, number_of, populate
+from bench.population import PARTIES, number_of, populated_server
 from bench.rows import Row, table
 from crm.database import Database, open_database
 from crm.matching import MatchOutcome, find_by_number
@@ -20,9 +20,7 @@ ROUNDS = 5
 
 async def run() -> list[Row]:
     """Median of the rounds, small and large in turn; numbers of all parties alike, one in five unknown."""
-    async with benchmark_server() as small_url, benchmark_server() as large_url:
-        await populate(small_url, FEW)
-        await populate(large_url, PARTIES)
+    async with populated_server(FEW) as small_url, populated_server(PARTIES) as large_url:
         small, large = await open_database(small_url), await open_database(large_url)
         floor, ours = [], []
         for seed in range(ROUNDS + 1):

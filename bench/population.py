@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy import make_url
 
 from crm.database import async_url, migrate
 from crm.embedded import EmbeddedCluster
+from crm.migrations import versions
 
 PARTIES = 1_000_000
+FIRST_SCHEMA = Path(versions.__path__[0]) / "first_schema.sql"
 # Invented words for invented names; the number behind them keeps names apart.
 WORDS = (
     "{ромашка,василёк,сталь,восход,маяк,вектор,прогресс,берёза,север,гранит,импульс,купол,ладья,орбита,парус}"
@@ -71,13 +75,19 @@ DETAILS = (
     """,
     "select setval(pg_get_serial_sequence('party', 'id'), (select max(id) from party))",
     "select setval(pg_get_serial_sequence('phone_number', 'id'), (select max(id) from phone_number))",
-    "vacuum analyze",
 )  # fmt: skip
 SETTINGS = {
     "maintenance_work_mem": "512MB",
     "synchronous_commit": "off",
-    "max_parallel_maintenance_workers": "2",
+    "session_replication_role": "replica",  # no checks of foreign keys: the rows below fit together
 }
+INDEXES = """
+select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
+from pg_index left join pg_constraint on conindid = indexrelid
+where pg_constraint.oid is null and indrelid::regclass::text in ('party', 'organisation', 'person', 'party_phone',
+    'party_kind_assignment', 'affiliation', 'phone_number')
+"""
+CACHE = Path(__file__).parent.parent / ".cache" / "bench"
 
 
 def number_of(party: int) -> str:
@@ -86,42 +96,60 @@ def number_of(party: int) -> str:
 
 
 async def populate(url: str, parties: int = PARTIES) -> None:
-    """Fill a freshly migrated database. The trigram indexes are made after the rows: ten times faster so."""
-    connection = await asyncpg.connect(str_url(url), server_settings=SETTINGS)
+    """Fill a freshly migrated database. Indexes are made after the rows: several times faster so."""
+    connection = await asyncpg.connect(bare_url(url), server_settings=SETTINGS)
     try:
-        indexes = await connection.fetch(
-            "select indexname, indexdef from pg_indexes where tablename in ('party', 'phone_number') "
-            "and indexdef like '%gin_trgm_ops%'"
-        )
+        indexes = await connection.fetch(INDEXES)
         for index in indexes:
-            await connection.execute(f'drop index "{index["indexname"]}"')
+            await connection.execute(f"drop index {index['name']}")
         await connection.execute(FILL, WORDS, NAMES, 1, parties)
-        for statement in DETAILS[:-1]:
+        for statement in DETAILS:
             await connection.execute(statement)
         for index in indexes:
-            await connection.execute(index["indexdef"])
-        await connection.execute(DETAILS[-1])
+            await connection.execute(index["definition"])
+        await connection.execute("vacuum analyze")
     finally:
         await connection.close()
 
 
-def str_url(url: str) -> str:
+def bare_url(url: str) -> str:
     """The URL in the form that bare asyncpg takes."""
     return async_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @asynccontextmanager
-async def benchmark_server(**options: str) -> AsyncIterator[str]:
-    """A cluster of its own with a migrated database, as durable as in earnest; removed afterwards."""
+async def benchmark_server(*, kept_as: str = "") -> AsyncIterator[str]:
+    """A cluster of its own with a migrated database, as durable as in earnest; kept for the next time under a name."""
     with tempfile.TemporaryDirectory(prefix="ringcard-bench-") as folder:
-        settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"} | options
-        cluster = EmbeddedCluster(Path(folder), options=settings)
+        data = CACHE / kept_as if kept_as else Path(folder)
+        cluster = EmbeddedCluster(data, options={"shared_buffers": "512MB", "max_wal_size": "4GB"})
         url = await cluster.start()
         try:
             await migrate(url)
             yield url
         finally:
             await cluster.stop()
+
+
+@asynccontextmanager
+async def populated_server(parties: int = PARTIES) -> AsyncIterator[str]:
+    """A database with so many parties; made once for each version of the schema, and for reading only."""
+    made_of = Path(__file__).read_bytes() + FIRST_SCHEMA.read_bytes()
+    async with benchmark_server(kept_as=f"{parties}-{zlib.crc32(made_of):08x}") as server:
+        connection = await asyncpg.connect(bare_url(server))
+        if not await connection.fetchval("select true from pg_database where datname = 'populated'"):
+            await connection.execute("drop database if exists filling")  # a run that was cut short
+            await connection.execute("create database filling")
+            filling = in_database(server, "filling")
+            await migrate(filling)
+            await populate(filling, parties)
+            await connection.execute("alter database filling rename to populated")
+        await connection.close()
+        yield in_database(server, "populated")
+
+
+def in_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
 if __name__ == "__main__":

@@ -152,6 +152,7 @@ class PartyKindAssignment(HasId, Base):
             unique=True,
             postgresql_where=text("status <> 'ended'"),
         ),
+        Index("ix_party_kind_assignment_party_id", "party_id"),
         Index(
             "ix_party_kind_assignment_kind_id",
             "kind_id",
