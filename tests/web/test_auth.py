@@ -106,9 +106,9 @@ async def test_one_lands_on_our_own_pages_only(client: Client, wanted: str, land
 
 async def test_the_home_page_is_the_first_module_of_the_role(client: Client) -> None:
     await sign_in(client)
-    assert (await client.get("/", allow_redirects=False)).headers["Location"] == "/parties"
+    assert (await client.get("/", allow_redirects=False)).headers["Location"] == "/desk"
     await sign_in(client, "telephony")
-    assert (await client.get("/", allow_redirects=False)).headers["Location"] == "/calls"
+    assert (await client.get("/", allow_redirects=False)).headers["Location"] == "/desk"
 
 
 async def test_a_visitor_is_asked_to_sign_in_and_brought_back(client: Client) -> None:
