@@ -1,0 +1,59 @@
+"""Settings: the file, the environment that wins, and errors that name the value and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cti.daemon.settings import SettingsError, described, load_settings
+
+
+def test_without_file_and_environment_the_defaults_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({})
+    assert (settings.listen, settings.region, settings.time_zone) == ("127.0.0.1:8080", "RU", "Europe/Moscow")
+    assert settings.data == tmp_path / "data"
+    assert settings.key_file == tmp_path / "data" / "key"
+    assert settings.address == "http://localhost:8080"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "ringcard.toml"
+    file.write_text('listen = "0.0.0.0:9000"\nregion = "KZ"\n', "utf-8")
+    settings = load_settings({"RINGCARD_CONFIG": str(file), "RINGCARD_LISTEN": "[::1]:9001"})
+    assert (settings.host, settings.port, settings.region) == ("::1", 9001, "KZ")
+    assert settings.listen == "[::1]:9001"
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"RINGCARD_LISTEN": "8080"}, "'8080'"),
+        ({"RINGCARD_LISTEN": "127.0.0.1:99999"}, "HOST:PORT"),
+        ({"RINGCARD_DATABASE_URL": "mysql://root@db/crm"}, "'mysql'"),
+        ({"RINGCARD_REGION": "XX"}, "'XX'"),
+        ({"RINGCARD_TIME_ZONE": "Mars/Olympus"}, "'Mars/Olympus'"),
+        ({"RINGCARD_LOG_LEVEL": "loud"}, "'loud'"),
+        ({"RINGCARD_CONFIG": "/nowhere/ringcard.toml"}, "/nowhere/ringcard.toml"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_remedy(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(environment)
+    assert said in str(raised.value)
+
+
+def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ringcard.toml"
+    file.write_text('lisen = "127.0.0.1:9000"\n', "utf-8")
+    with pytest.raises(SettingsError, match="lisen"):
+        load_settings({"RINGCARD_CONFIG": str(file)})
+
+
+def test_t26_the_database_password_is_neither_shown_nor_in_repr() -> None:
+    settings = load_settings({"RINGCARD_DATABASE_URL": "postgresql://crm:canary@db/crm"})
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(described(settings))

@@ -1,0 +1,167 @@
+"""The whole program on recorded real calls over a real socket: what agents are told, what the journal says after."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ami_adapter.demo.recording import load_recording
+from ami_adapter.replay import replay_calls
+from crm.embedded import EmbeddedCluster, read_postmaster
+from tests.daemon.office import Office, open_office
+
+pytestmark = pytest.mark.slow
+
+CAPTURES = Path(__file__).parents[1] / "captures" / "asterisk22"
+SAME = (
+    "direction",
+    "customer_e164",
+    "did",
+    "rang",
+    "answered_by",
+    "disposition",
+    "final_agent",
+    "queue",
+    "hung_up_by",
+)
+
+
+def capture(name: str) -> Path:
+    return CAPTURES / f"{name}.ami.xz"
+
+
+def told_by_replay(name: str) -> list[dict[str, Any]]:
+    timing = CAPTURES / f"{name}.timing.json"
+    return replay_calls(capture(name), timing=timing)
+
+
+async def until_linked(office: Office) -> None:
+    async with asyncio.timeout(20):
+        await office.pbx.listened_to.wait()
+        while not office.pbx.listeners:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)  # the snapshot
+
+
+@pytest.fixture(scope="module")
+async def office() -> Any:
+    async with open_office() as opened:
+        yield opened
+
+
+async def test_a_ring_group_pops_at_all_and_closes_when_one_answers(office: Office) -> None:
+    async with office.ringcard.serving(), office.listening("101") as first, office.listening("102") as second:
+        await until_linked(office)
+        await office.pbx.play(load_recording(capture("04-ring-group")))
+        rang = await first.until_type("call.ringing")
+        assert rang["data"]["phone"] == "+79161234504"
+        assert rang["data"]["state"] == "ringing"
+        stopped = await first.until_type("call.ringing_stopped")
+        assert (stopped["data"]["reason"], stopped["data"]["answered_by"]) == ("elsewhere", "Agent 102")
+        assert (await second.until_type("call.answered"))["data"]["id"] == rang["data"]["id"]
+        await second.until_type("call.ended")
+        calls = await office.ended_calls(1)
+        wanted = told_by_replay("04-ring-group")
+        assert [{name: call[name] for name in SAME} for call in calls] == [
+            {name: call[name] for name in SAME} for call in wanted
+        ]
+        assert calls[0]["id"] == rang["data"]["id"]
+        numbers = [message["seq"] for message in first.messages if message.get("seq")]
+        assert numbers == sorted(set(numbers))
+
+
+async def test_i16_killed_in_mid_call_the_call_ends_in_the_journal_once(office: Office) -> None:
+    """The daemon comes back while the call goes on: same id, its times kept, no second row."""
+    before = len(await office.calls())
+    await office.ringcard.start()
+    await until_linked(office)
+    office.pbx.speed = 1.0
+    playing = asyncio.create_task(office.pbx.play(load_recording(capture("01-inbound-answered"))))
+    async with office.listening("101") as screen:
+        answered = await screen.until_type("call.answered")
+    await asyncio.sleep(1)
+    await office.ringcard.kill()
+    office.pbx.listened_to.clear()
+    await office.ringcard.start()
+    async with office.listening("101") as screen:
+        hello = screen.messages[0]
+        await screen.until_type("call.ended")
+    await playing
+    calls = (await office.ended_calls(before + 1))[before:]
+    assert len(calls) == 1
+    (call,) = calls
+    (wanted,) = told_by_replay("01-inbound-answered")
+    assert call["id"] == answered["data"]["id"]
+    assert (call["disposition"], call["answered_by"], call["ended_unseen"]) == ("answered", "101", False)
+    assert call["talk_s"] == pytest.approx(wanted["talk_s"], abs=3.0)
+    assert hello["type"] == "hello"
+    await office.ringcard.stop()
+
+
+async def test_i04_killed_and_the_call_gone_meanwhile_it_ends_unseen_with_a_gap(office: Office) -> None:
+    before = len(await office.calls())
+    await office.ringcard.start()
+    await until_linked(office)
+    office.pbx.speed = 2.0
+    playing = asyncio.create_task(office.pbx.play(load_recording(capture("01-inbound-answered"))))
+    async with office.listening("101") as screen:
+        await screen.until_type("call.answered")
+    await asyncio.sleep(0.5)
+    await office.ringcard.kill()
+    await playing  # the call ends while nobody listens
+    await office.ringcard.start()
+    calls = (await office.ended_calls(before + 1))[before:]
+    assert len(calls) == 1
+    assert (calls[0]["disposition"], calls[0]["ended_unseen"]) == ("answered", True)
+    await office.ringcard.stop()
+
+
+async def test_i13_while_the_database_is_away_pops_go_on_and_nothing_is_lost(office: Office) -> None:
+    before = len(await office.calls())
+    office.pbx.speed = 4.0
+    await office.ringcard.start()
+    await until_linked(office)
+    async with office.listening("101") as screen:
+        _stop_postgres(office)
+        await office.pbx.play(load_recording(capture("01-inbound-answered")))
+        await screen.until_type("call.ringing")
+        await screen.until_type("call.ended")
+        cluster = EmbeddedCluster(office.ringcard.data)
+        await cluster.start()
+        calls = (await office.ended_calls(before + 1, seconds=40))[before:]
+        assert [call["disposition"] for call in calls] == ["answered"]
+    await office.ringcard.stop()
+    await cluster.stop()
+    assert len(await office.calls()) == before + 1
+
+
+def _stop_postgres(office: Office) -> None:
+    import os
+    import signal
+
+    server = read_postmaster(office.ringcard.data / "postgres")
+    assert server is not None
+    os.kill(server.pid, signal.SIGQUIT)  # at once, as a crash
+
+
+async def test_commands_refuse_in_one_line_and_routes_name_their_rights(office: Office) -> None:
+    from tests.pbx.ringcard_process import CommandFailed
+
+    for arguments, said in (
+        (("line", "add", "nowhere", "+74951234567", "--name", "x"), "'nowhere'"),
+        (("line", "add", "lab", "not a number", "--name", "x"), "not a number"),
+        (("extension", "assign", "lab", "101", "nobody"), "'nobody'"),
+        (("call", "no-id"), "'no-id'"),
+    ):
+        with pytest.raises(CommandFailed) as raised:
+            await office.ringcard.run(*arguments)
+        assert said in str(raised.value)
+        assert "Traceback" not in str(raised.value)
+    routes = json.loads(await office.ringcard.run("routes", "--json"))
+    assert all(route["right"] for route in routes)
+    assert {"/live#resume", "/live#sub"} <= {route["path"] for route in routes}
+    assert "data = " in await office.ringcard.run("serve", "--check")
