@@ -1,0 +1,144 @@
+"""The administration: connections and their check, lines, extensions, users, tokens, numbers; one's own settings."""
+
+from __future__ import annotations
+
+import re
+
+from crm import accounts
+from tests.web.pages.office import PASSWORD, Office
+
+
+async def test_a_connection_is_made_changed_and_its_secret_never_shown(office: Office) -> None:
+    typed = {"name": "Branch", "host": "10.0.0.7", "port": "5038", "user": "ringcard", "secret": "very hush"}
+    made = await office.post("/admin/connections/new", typed)
+    assert made.status == 303
+    address = made.headers["Location"].partition("?")[0]
+    text = await (await office.get(address)).text()
+    assert 'value="10.0.0.7"' in text
+    assert "very hush" not in text
+    version = re.search(r'name="version" value="(\d+)"', text)
+    assert version is not None
+    changed = typed | {"port": "5039", "secret": "", "version": version[1], "is_enabled": "1"}
+    assert (await office.post(address, changed)).status == 303
+    stale = await office.post(address, changed | {"port": "5040"})
+    assert stale.status == 409
+    wrong = await office.post("/admin/connections/new", typed | {"name": "X", "port": "99999"})
+    assert (wrong.status, "from 1 to 65535" in await wrong.text()) == (422, True)
+    taken = await office.post("/admin/connections/new", typed)
+    assert (taken.status, "already taken" in await taken.text()) == (422, True)
+    assert (await office.post(f"{address}/remove")).status == 303
+    assert (await office.get(address)).status == 404
+
+
+async def test_the_check_says_in_plain_words_why_nothing_pops(office: Office) -> None:
+    answer = await office.post(f"/admin/connections/{office.connection_id}/check", {}, "telephony")
+    text = await answer.text()
+    assert answer.status == 200
+    assert "127.0.0.1:9 cannot be reached" in text
+    assert "Look at enabled=yes" in text
+    assert "<html" not in text
+
+
+async def test_a_line_is_understood_in_any_spelling(office: Office) -> None:
+    typed = {
+        "connection_id": str(office.connection_id),
+        "number": "8 (495) 000-00-77",
+        "name": "Support",
+        "colour": "#00aa00",
+    }
+    assert (await office.post("/admin/lines/new", typed, "telephony")).status == 303
+    assert "+7 495 000-00-77" in await (await office.get("/admin/lines")).text()
+    assert (await office.post("/admin/lines/new", typed)).status == 422
+    wrong = await office.post("/admin/lines/new", typed | {"number": "abc"})
+    assert (wrong.status, "not a telephone number" in await wrong.text()) == (422, True)
+    colour = await office.post("/admin/lines/new", typed | {"number": "84950000078", "colour": "red"})
+    assert (colour.status, "#2f6fed" in await colour.text()) == (422, True)
+
+
+async def test_an_extension_is_assigned_from_a_moment_on(office: Office) -> None:
+    manager = office.people["manager"].user_id
+    typed = {"connection_id": str(office.connection_id), "digits": "150", "user_id": str(manager)}
+    assert (await office.post("/admin/extensions/assign", typed, "telephony")).status == 303
+    assert "Manager Example" in await (await office.get("/admin/extensions")).text()
+    future = await office.post("/admin/extensions/assign", typed | {"since": "01.01.2999"})
+    assert (future.status, "still to come" in await future.text()) == (422, True)
+    unreadable = await office.post("/admin/extensions/assign", typed | {"since": "завтра"})
+    assert (unreadable.status, "20.11.2026 14:32" in await unreadable.text()) == (422, True)
+    assert (await office.post("/admin/extensions/assign", typed | {"user_id": ""})).status == 303
+
+
+async def test_a_user_is_made_edited_blocked_and_the_last_administrator_stays(office: Office) -> None:
+    typed = {
+        "login": "new.user",
+        "name": "New User",
+        "roles": "agent",
+        "password": "long enough",
+        "language": "en",
+        "new_team": "Night shift",
+    }
+    made = await office.post("/admin/users/new", typed)
+    assert made.status == 303
+    address = made.headers["Location"].partition("?")[0]
+    assert "Night shift" in await (await office.get("/admin/users")).text()
+    short = await office.post("/admin/users/new", typed | {"login": "other.user", "password": "short"})
+    assert (short.status, "at least 8 characters" in await short.text()) == (422, True)
+    assert (await office.post(f"{address}/password", {"password": "short"})).status == 422
+    assert (await office.post(f"{address}/password", {"password": "a longer one"})).status == 303
+    assert (await office.post(f"{address}/block")).status == 303
+    assert "Unblock" in await (await office.get(address)).text()
+    admin = f"/admin/users/{office.people['admin'].user_id}"
+    last = await office.post(f"{admin}/block")
+    assert (last.status, "last active administrator" in await last.text()) == (422, True)
+
+
+async def test_a_token_is_shown_once_and_ends(office: Office) -> None:
+    agent = office.people["agent"].user_id
+    made = await office.post("/admin/tokens", {"name": "Shop", "user_id": str(agent), "reach": "read"})
+    shown = re.search(r"rc_[\w-]{20,}", await made.text())
+    assert shown is not None
+    async with office.database.sessions.begin() as session:
+        access = await accounts.token_access(session, shown[0])
+    assert access is not None
+    assert (access.may("party.read"), access.may("party.create")) == (True, False)
+    text = await (await office.get("/admin/tokens")).text()
+    assert shown[0] not in text
+    ending = re.search(r"/admin/tokens/\d+/end", text)
+    assert ending is not None
+    assert (await office.post(ending[0])).status == 303
+    async with office.database.sessions.begin() as session:
+        assert await accounts.token_access(session, shown[0]) is None
+    wrong = await office.post("/admin/tokens", {"name": "Shop", "user_id": str(agent), "expires_on": "x"})
+    assert wrong.status == 422
+
+
+async def test_the_tester_shows_each_step(office: Office) -> None:
+    text = await (await office.get("/admin/numbers?numbers=123-45-67&area_code=495")).text()
+    assert "+7 495 123-45-67" in text
+    assert "valid with the area code" in text
+
+
+async def test_ones_own_password_and_language(office: Office) -> None:
+    wrong = await office.post("/me/password", {"old_password": "x", "password": "quite long enough"})
+    assert (wrong.status, "not your present password" in await wrong.text()) == (422, True)
+    right = await office.post("/me/password", {"old_password": PASSWORD, "password": "quite long enough"})
+    assert right.status == 303
+    assert (
+        await office.post("/me/settings", {"language": "en", "time_zone": "Europe/Nowhere"})
+    ).status == 422
+    assert (await office.post("/me/settings", {"language": "xx"})).status == 422
+    assert (await office.post("/me/settings", {"language": "en", "time_zone": "Asia/Omsk"})).status == 303
+
+
+async def test_calls_are_filtered_and_their_address_can_be_shared(office: Office) -> None:
+    answered, missed = str(office.call_id), str(office.missed_id)
+    text = await (await office.get("/calls?outcome=missed")).text()
+    assert (answered in text, missed in text) == (False, True)
+    text = await (await office.get("/calls?period=dates&first=01.01.2020&last=02.01.2020")).text()
+    assert "No call fits" in text
+    assert (await office.get("/calls?outcome=drop+table&direction=sideways")).status == 200
+    assert (await office.get("/calls?after=rubbish")).status == 400
+    rows = await (await office.get("/calls", **{"HX-Target": "tbody#call-rows"})).text()
+    assert "<html" not in rows
+    card = await (await office.get(f"/calls/{answered}")).text()
+    for told in ("Blind transfer", "101 → 102", "from the queue", "Sales line", "PJSIP/101-00000001"):
+        assert told in card, told
