@@ -100,6 +100,7 @@ class Endpoints:
         A pattern, matched against the whole extension, decides alone.
         """
         self._endpoints: dict[str, Endpoint] = {}
+        self._told_extensions: set[str] = set()
         self._contexts: dict[str, int] = {}
         self._judged: dict[str, tuple[Role, str]] = {}  # until something new is seen of the endpoint
         self._extensions = frozenset(extensions)
@@ -113,6 +114,8 @@ class Endpoints:
         known = self._named(endpoint)
         known.note("named as a telephone", -100 if extension else -60)
         known.told_extension = known.told_extension or extension
+        if len(self._told_extensions) < MAX_ENDPOINTS:
+            self._told_extensions.add(extension)
 
     def note_called(self, endpoint: str, own_number: str, context: str) -> None:
         """The PBX made a channel to call it; the number it bears at birth is its configured one."""
@@ -166,6 +169,16 @@ class Endpoints:
                 known.note("enters where lines do", 8)
             elif PHONE_WORDS.search(context):
                 known.note("enters where telephones do", -8)
+
+    def is_outside(self, number: str) -> bool:
+        """Whether this dialled number leaves the house: long enough, and nobody's extension."""
+        if self._internal is not None and self._internal.fullmatch(number):
+            return False
+        return (
+            is_outside_number(number)
+            and number not in self._extensions
+            and number not in self._told_extensions
+        )
 
     # -- what it is ----------------------------------------------------------------------------------------------
 

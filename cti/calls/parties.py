@@ -56,7 +56,7 @@ class Parties:
             return
         call.is_originated = True
         call.direction = (
-            Direction.OUTBOUND if is_outside_number(call.requested_number) else Direction.INTERNAL
+            Direction.OUTBOUND if self._endpoints.is_outside(call.requested_number) else Direction.INTERNAL
         )
         call.placed_by = call.placed_by or call.first.endpoint.partition("/")[2] or None
 
@@ -80,7 +80,7 @@ class Parties:
         """A colleague dialled: outside if a line was called or the number is long enough, else inside."""
         call.placed_by = self.extension_of(origin)
         lines = self._called_lines(call)
-        if lines or is_outside_number(origin.first_dialled):
+        if lines or self._endpoints.is_outside(origin.first_dialled):
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:
             call.direction = Direction.INTERNAL
@@ -93,10 +93,10 @@ class Parties:
             call.placed_by = self.extension_of(origin)
             lines = [line for line in lines if line is not origin]
             shown = (origin.connected_number, origin.caller_number)
-            outside = next((number for number in shown if is_outside_number(number)), "")
+            outside = next((number for number in shown if self._endpoints.is_outside(number)), "")
             if not origin.is_up:  # later the telephone shows the office's own number
                 call.requested_number = call.requested_number or outside
-        if lines or is_outside_number(call.requested_number):
+        if lines or self._endpoints.is_outside(call.requested_number):
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:
             call.direction = Direction.INTERNAL

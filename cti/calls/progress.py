@@ -188,6 +188,8 @@ class Progress:
     def _came_by(self, call: LiveCall, extension: str) -> CameBy:
         if extension == call.placed_by and call.direction is not Direction.INBOUND:
             return CameBy.DIALLED
+        if any(leg.has_picked_up for leg in call.live_legs() if self._parties.agent_at(leg) == extension):
+            return CameBy.PICKUP
         if call.transfers:
             return CameBy.TRANSFER
         return CameBy.QUEUE if call.is_in_queue else CameBy.RING
