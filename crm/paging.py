@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -44,24 +44,30 @@ def decode_cursor(cursor: str, *types: type) -> list[Any]:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         is_ours = isinstance(values, list) and len(values) == len(types)
-        if not is_ours or any(
-            value is not None and type(value) is not kind for value, kind in zip(values, types, strict=True)
-        ):
+        if not is_ours or not all(map(_is_storable, values, types)):
             raise ValueError
     except (ValueError, binascii.Error, RecursionError) as error:
         raise no_such_page(cursor) from error
     return list(values)
 
 
+def _is_storable(value: object, kind: type) -> bool:
+    """Whether a value of somebody's making is of its type and could stand in the database at all."""
+    if isinstance(value, str):
+        value.encode()  # half of a surrogate pair raises a ValueError
+        return kind is str and "\0" not in value
+    return value is None or (type(value) is kind and isinstance(value, int) and abs(value) < 2**63)
+
+
 def moment_of(text: str | None, cursor: str) -> datetime:
     """A moment that a cursor names. Raises Invalid."""
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise no_such_page(cursor) from error
-    if moment.tzinfo is None:
-        raise no_such_page(cursor)
-    return moment
 
 
 def uuid_of(text: str | None, cursor: str) -> UUID:

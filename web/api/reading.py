@@ -64,7 +64,7 @@ def read_query(request: web.Request, into: type[S]) -> S:
     Raises:
         Unreadable: a parameter that does not exist or is given twice (400), or a value that does not fit (422).
     """
-    known = into.__struct_fields__
+    known = into.__struct_encode_fields__
     for name in set(request.query):
         if name not in known:
             raise Unreadable(
