@@ -29,8 +29,9 @@ from crm.schema.base import uuid7
 from cti.calls.call_events import CallEvent
 from cti.desk import Agent, ConnectionView, Desk, Match, MatchParty, OwnLine
 from cti.numbers import to_e164
-from tests.web.frame import FakeDirectory, FakeNotes
+from tests.web.frame import FakeDirectory
 from web.app import create_app
+from web.crm_notes import CrmNotes
 from web.gate import CrmGate
 from web.keys import LIVE, Services
 from web.live import LiveHub
@@ -97,7 +98,7 @@ class Office:
     port: int = 0
     _contexts: list[BrowserContext] = field(default_factory=list)
     _runner: web.AppRunner | None = None
-    _notes: FakeNotes = field(default_factory=FakeNotes)
+    _notes: CrmNotes = field(default_factory=CrmNotes)
 
     async def start(self) -> None:
         self.desk = Desk(self.company.directory, epoch=uuid7().hex)

@@ -95,11 +95,15 @@ class CallStack extends HTMLElement {
     this.#arrange();
   }
 
+  // Calls that go on come before those that are over, newer before older.
   #arrange() {
     const all = [...this.#windows.values()];
-    all.forEach((shown, index) => {
-      shown.toggleAttribute("as-line", index < all.length - MOST_OPEN);
-      shown.toggleAttribute("older", index < all.length - 1);
+    const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
+    const goesOn = all.some((one) => one.isOpenCall);
+    ranked.forEach((shown, rank) => {
+      const makesRoom = goesOn && !shown.isOpenCall && !shown.note?.isBusy;
+      shown.toggleAttribute("as-line", rank >= MOST_OPEN || makesRoom);
+      shown.toggleAttribute("behind", rank > 0);
     });
     this.toggleAttribute("has-calls", all.length > 0);
     this.#showTitle();
@@ -126,8 +130,10 @@ class CallStack extends HTMLElement {
     if (document.title !== wanted) document.title = wanted;
   }
 
+  // The window that keys mean: of the calls that go on the newest, else the newest of all.
   get #newest() {
-    return [...this.#windows.values()].at(-1);
+    const all = [...this.#windows.values()];
+    return all.filter((shown) => shown.isOpenCall).at(-1) ?? all.at(-1);
   }
 
   #onKey(event) {

@@ -3,11 +3,13 @@
 import "./call-clock.js";
 import "./call-note.js";
 import { button, el, icon, parsed } from "../dom.js";
+import { live } from "../live.js";
 import { t } from "../messages.js";
 
 const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
 const TALK = new Set(["talking", "held"]);
-const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 60_000 };
+const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 15_000 };
+const STAYS_WITH_COMMENT = 60_000;
 const DETAILS_WITHOUT_MATCH = 1000; // the match should be here by then; if not, region and type are
 
 class CallWindow extends HTMLElement {
@@ -47,14 +49,13 @@ class CallWindow extends HTMLElement {
     const before = this.#call;
     this.#call = call;
     if (!this.#parts) this.#build();
-    const wasTalking = this.#parts.note !== null;
     this.dataset.state = call.state;
     this.dataset.direction = call.direction;
     this.#showHead(call);
     this.#showWho(call, before);
     this.#showNote(call);
     this.#showEnd(call);
-    if (!before || before.state !== call.state) this.#stateChanged(call, wasTalking);
+    if (!before || before.state !== call.state) this.#stateChanged(call);
     if (call.note) this.#parts.note?.take(call.note);
     this.#wantDetails(call);
   }
@@ -122,7 +123,8 @@ class CallWindow extends HTMLElement {
   #showNote(call) {
     const { body } = this.#parts;
     this.#parts.note?.setAttribute("call", call.id);
-    if (this.#parts.note || !TALK.has(call.state)) return;
+    const hasTalked = call.state === "ended" && call.answered_at !== null;
+    if (this.#parts.note || !(TALK.has(call.state) || hasTalked)) return;
     this.#parts.note = el("call-note", { call: call.id });
     body.append(this.#parts.note);
     if (!call.note) this.#parts.note.load();
@@ -130,23 +132,31 @@ class CallWindow extends HTMLElement {
 
   #showEnd(call) {
     const { end } = this.#parts;
-    end.hidden = this.isOpenCall;
-    end.textContent = this.isOpenCall ? "" : endWords(call);
+    const words = this.isOpenCall ? "" : endWords(call);
+    end.hidden = words === "" || words === stateWords(call)[1]; // not twice what the head says
+    end.textContent = words;
   }
 
-  #stateChanged(call, wasTalking) {
+  #stateChanged(call) {
     clearTimeout(this.#timer);
     this.#parts.news.textContent = this.isOpenCall
       ? `${stateWords(call)[1]}: ${callerName(call)}, ${lineName(call)}`
       : endWords(call);
     if (this.isOpenCall) return;
-    if (call.state === "stopped" || (call.state === "ended" && !wasTalking && !call.reason)) this.#gone();
-    else this.#timer = setTimeout(() => this.#closeByItself(), CLOSES_AFTER[call.state] ?? 0);
+    const isOver = call.state === "stopped" || (call.state === "ended" && !call.answered_at && !call.reason);
+    this.#timer = setTimeout(() => this.#closeByItself(), isOver ? 0 : this.#remaining(call));
+  }
+
+  // From the call's end, not from when this page heard of it: a reload changes nothing.
+  #remaining(call) {
+    const shown = call.note?.text ? STAYS_WITH_COMMENT : (CLOSES_AFTER[call.state] ?? 0);
+    const ended = call.ended_at ? Date.parse(call.ended_at) : live.now();
+    return Math.max(0, Math.min(shown, ended + shown - live.now()));
   }
 
   #closeByItself() {
-    const isInUse = this.#parts.note?.isBusy || (this.#isTouched && this.#call.state === "caller_left");
-    if (!isInUse) this.#gone();
+    const isInUse = this.#parts.note?.isBusy || (this.#isTouched && this.#call.state !== "elsewhere");
+    if (!isInUse || this.#call.state === "stopped") this.#gone();
     else if (this.#parts.note?.isBusy) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
   }
 
@@ -161,7 +171,7 @@ class CallWindow extends HTMLElement {
 
   #wantDetails(call) {
     const wanted = JSON.stringify([call.id, call.phone, call.match]);
-    if (!this.isOpenCall || this.#detailsOf === wanted) return;
+    if (!(this.isOpenCall || call.answered_at) || this.#detailsOf === wanted) return;
     this.#detailsOf = wanted;
     if (call.match) this.#fetchDetails(wanted);
     else setTimeout(() => this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
@@ -201,7 +211,7 @@ function stateWords(call) {
 
 function endWords(call) {
   if (call.state === "elsewhere") return t("Taken by {name}", { name: call.answered_by ?? t("a colleague") });
-  if (call.state === "caller_left") return t("The caller did not wait");
+  if (call.state === "caller_left") return t("Did not wait");
   return { busy: t("Busy"), no_answer: t("No answer"), failed: t("The call failed"), cancelled: t("Cancelled") }[call.reason] ?? t("Call ended");
 }
 
