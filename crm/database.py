@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import asyncpg
 from alembic import command
@@ -92,7 +93,8 @@ async def check(engine: AsyncEngine) -> None:
             await check_server(connection)
     except (OSError, asyncpg.PostgresError, DBAPIError, TimeoutError) as error:
         reason = str(getattr(error, "orig", None) or error) or type(error).__name__
-        raise DatabaseUnreachable(engine.url.render_as_string(hide_password=True), reason) from error
+        url = unquote(engine.url.render_as_string(hide_password=True))
+        raise DatabaseUnreachable(url, reason) from error
 
 
 async def check_server(connection: AsyncConnection) -> None:
@@ -109,16 +111,21 @@ async def check_server(connection: AsyncConnection) -> None:
 
 
 async def _make_extensions(connection: AsyncConnection) -> None:
-    present = set((await connection.execute(text("select extname from pg_extension"))).scalars())
     for name in EXTENSIONS:
-        if name in present:
+        if await _has_extension(connection, name):
             continue
         try:
             await connection.execute(text(f"create extension if not exists {name}"))
             await connection.commit()
         except DBAPIError as error:
             await connection.rollback()
-            raise ExtensionMissing(name, str(error.orig)) from error
+            if not await _has_extension(connection, name):  # else another program was faster
+                raise ExtensionMissing(name, str(error.orig)) from error
+
+
+async def _has_extension(connection: AsyncConnection, name: str) -> bool:
+    query = text("select count(*) from pg_extension where extname = :name")
+    return bool((await connection.execute(query, {"name": name})).scalar_one())
 
 
 async def migrate(url: str, revision: str = "head") -> None:

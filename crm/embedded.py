@@ -82,6 +82,12 @@ class EmbeddedCluster:
         """Stop the server, unless another program still uses it. Open connections are cut, open transactions undone."""
         await asyncio.to_thread(self._stop)
 
+    def leave(self) -> None:
+        """Use the cluster no longer, but let its server run: for a program that ends and comes back soon."""
+        if self._in_use is not None:
+            self._in_use.close()
+        self._in_use = None
+
     def running(self) -> Postmaster | None:
         """The server that runs on this cluster now, ours or one left by a killed program."""
         found = read_postmaster(self.folder)
@@ -90,15 +96,21 @@ class EmbeddedCluster:
     def _start(self) -> Postmaster:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder.with_name("postgres.starting")):
-            self._binaries = find_binaries(self.folder)
-            if self._in_use is not None:
-                self._in_use.close()  # started before: the server has died meanwhile
+            self.leave()  # started before: the server has died meanwhile
             self._in_use = self.folder.with_name("postgres.in-use").open("wb")
             fcntl.flock(self._in_use, fcntl.LOCK_SH)
-            let_in(self._binaries.account, self.folder.parent)
-            if not (self.folder / "PG_VERSION").exists():
-                make_cluster(self._binaries, self.folder)
-            return self._settled() or self._launch(self._binaries)
+            try:
+                return self._make_and_launch()
+            except BaseException:
+                self.leave()
+                raise
+
+    def _make_and_launch(self) -> Postmaster:
+        self._binaries = find_binaries(self.folder)
+        let_in(self._binaries.account, self.folder.parent)
+        if not (self.folder / "PG_VERSION").exists():
+            make_cluster(self._binaries, self.folder)
+        return self._settled() or self._launch(self._binaries)
 
     def _settled(self) -> Postmaster | None:
         """The running server once it is ready; None when none runs (any more)."""

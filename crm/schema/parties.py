@@ -69,6 +69,9 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_ops={"sort_name": "gin_trgm_ops"},
         ),
         Index("ix_party_owner_id_sort_name", "owner_id", "sort_name", "id"),
+        Index(
+            "ix_party_unassigned", "created_by", "sort_name", "id", postgresql_where=text("owner_id is null")
+        ),
         Index("ix_party_team_id_sort_name", "team_id", "sort_name", "id"),
     )
 
@@ -153,6 +156,12 @@ class PartyKindAssignment(HasId, Base):
             postgresql_where=text("status <> 'ended'"),
         ),
         Index("ix_party_kind_assignment_party_id", "party_id"),
+        Index(
+            "ix_party_kind_assignment_ended",
+            "kind_id",
+            "party_id",
+            postgresql_where=text("status = 'ended'"),
+        ),
         Index(
             "ix_party_kind_assignment_kind_id",
             "kind_id",

@@ -345,15 +345,17 @@ create table party (
 
 create index ix_party_merged_into_id on party (merged_into_id);
 
-create index ix_party_sort_name_id on party (sort_name, id) where lifecycle = 'active' and deleted_at is null;
+create index ix_party_sort_name_trgm on party using gin (sort_name gin_trgm_ops);
 
-create index ix_party_owner_id_sort_name on party (owner_id, sort_name, id);
+create index ix_party_unassigned on party (created_by, sort_name, id) where owner_id is null;
 
 create index ix_party_team_id_sort_name on party (team_id, sort_name, id);
 
 create index ix_party_last_communication_at_id on party (last_communication_at desc nulls last, id desc) where lifecycle = 'active' and deleted_at is null;
 
-create index ix_party_sort_name_trgm on party using gin (sort_name gin_trgm_ops);
+create index ix_party_sort_name_id on party (sort_name, id) where lifecycle = 'active' and deleted_at is null;
+
+create index ix_party_owner_id_sort_name on party (owner_id, sort_name, id);
 
 create table phone_number (
     e164 text,
@@ -373,11 +375,11 @@ create table phone_number (
     constraint fk_phone_number_profile_id foreign key(profile_id) references numbering_profile (id)
 );
 
-create unique index uq_phone_number_e164 on phone_number (e164) where e164 is not null;
-
 create unique index uq_phone_number_local on phone_number (local_digits, coalesce(profile_id, 0)) where local_digits is not null;
 
 create index ix_phone_number_e164_trgm on phone_number using gin (e164 gin_trgm_ops);
+
+create unique index uq_phone_number_e164 on phone_number (e164) where e164 is not null;
 
 create table pbx_connection (
     kind text not null,
@@ -465,9 +467,9 @@ create table organisation (
     constraint fk_organisation_party_id foreign key(party_id) references party (id)
 );
 
-create unique index uq_organisation_inn_kpp on organisation (inn, coalesce(kpp, '')) where inn is not null;
-
 create index ix_organisation_inn_prefix on organisation (inn text_pattern_ops);
+
+create unique index uq_organisation_inn_kpp on organisation (inn, coalesce(kpp, '')) where inn is not null;
 
 create table party_kind_assignment (
     party_id bigint not null,
@@ -487,9 +489,11 @@ create table party_kind_assignment (
     constraint fk_party_kind_assignment_assigned_by_id foreign key(assigned_by_id) references app_user (id)
 );
 
-create index ix_party_kind_assignment_party_id on party_kind_assignment (party_id);
-
 create unique index uq_party_kind_assignment_active on party_kind_assignment (party_id, kind_id) where status <> 'ended';
+
+create index ix_party_kind_assignment_ended on party_kind_assignment (kind_id, party_id) where status = 'ended';
+
+create index ix_party_kind_assignment_party_id on party_kind_assignment (party_id);
 
 create index ix_party_kind_assignment_kind_id on party_kind_assignment (kind_id, party_id) where status <> 'ended';
 
@@ -515,15 +519,15 @@ create table party_phone (
     constraint fk_party_phone_created_by foreign key(created_by) references app_user (id)
 );
 
-create unique index uq_party_phone_direct_owner on party_phone (number_id, extension) where usage = 'direct' and ended_at is null;
-
-create unique index uq_party_phone_row on party_phone (party_id, number_id, extension) where ended_at is null;
+create unique index uq_party_phone_primary on party_phone (party_id) where is_primary and ended_at is null;
 
 create index ix_party_phone_number_id on party_phone (number_id);
 
-create unique index uq_party_phone_primary on party_phone (party_id) where is_primary and ended_at is null;
-
 create index ix_party_phone_party_id on party_phone (party_id);
+
+create unique index uq_party_phone_direct_owner on party_phone (number_id, extension) where usage = 'direct' and ended_at is null;
+
+create unique index uq_party_phone_row on party_phone (party_id, number_id, extension) where ended_at is null;
 
 create table party_email (
     party_id bigint not null,
@@ -543,13 +547,13 @@ create table party_email (
     constraint fk_party_email_created_by foreign key(created_by) references app_user (id)
 );
 
-create unique index uq_party_email_direct_owner on party_email (email_id) where usage = 'direct' and ended_at is null;
+create index ix_party_email_party_id on party_email (party_id);
 
 create unique index uq_party_email_row on party_email (party_id, email_id) where ended_at is null;
 
 create unique index uq_party_email_primary on party_email (party_id) where is_primary and ended_at is null;
 
-create index ix_party_email_party_id on party_email (party_id);
+create unique index uq_party_email_direct_owner on party_email (email_id) where usage = 'direct' and ended_at is null;
 
 create table connection_gap (
     connection_id bigint not null,
@@ -682,11 +686,11 @@ create table affiliation (
     constraint fk_affiliation_created_by foreign key(created_by) references app_user (id)
 );
 
-create index ix_affiliation_organisation_id on affiliation (organisation_id);
+create unique index uq_affiliation_primary on affiliation (organisation_id) where is_primary and ended_at is null;
 
 create unique index uq_affiliation_active_pair on affiliation (person_id, organisation_id) where ended_at is null;
 
-create unique index uq_affiliation_primary on affiliation (organisation_id) where is_primary and ended_at is null;
+create index ix_affiliation_organisation_id on affiliation (organisation_id);
 
 create table extension_endpoint (
     connection_id bigint not null,

@@ -1,0 +1,102 @@
+"""From an empty database up and down again, also with rows in it; two programs at once; the rows of every installation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.database import alembic_config, migrate, open_database
+from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
+from crm.schema.base import uuid7
+from tests.crm import planting
+from tests.crm.planting import NOON
+
+EmptyDatabase = Callable[[], Awaitable[str]]
+
+
+async def tables(url: str) -> set[str]:
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+    await connection.close()
+    return {row["tablename"] for row in rows}
+
+
+async def test_up_down_and_up_again_when_empty(empty_database: EmptyDatabase) -> None:
+    url = await empty_database()
+    await migrate(url)
+    full = await tables(url)
+    assert {"party", "call", "alembic_version"} <= full
+    await migrate(url)  # nothing to do
+    await migrate(url, "base")
+    assert await tables(url) == {"alembic_version"}
+    await migrate(url)
+    assert await tables(url) == full
+
+
+async def test_down_and_up_with_rows(empty_database: EmptyDatabase) -> None:
+    url = await empty_database()
+    await migrate(url)
+    database = await open_database(url)
+    async with database.sessions.begin() as session:
+        office, agent = await planting.connection(session, "Office"), await planting.user(session, "agent")
+        await planting.extension(session, office, "101", agent)
+        client = await planting.organisation(session, "Invented Ltd", kind="client")
+        await planting.owns(session, client, await planting.number(session, "+79000000001"))
+        call = await planting.past_call(session, office, "+79000000001", NOON, party_id=client)
+        await session.execute(
+            text("insert into call_note (id, call_id, user_id, text) values (:id, :call, :user, 'note')"),
+            {"id": uuid7(), "call": call, "user": agent},
+        )
+        await session.execute(text("insert into access_log (event) values ('sign_in')"))
+    await database.close()
+    await migrate(url)  # an update that has nothing new keeps every row
+    database = await open_database(url)
+    async with database.sessions() as session:
+        assert (await session.execute(text("select count(*) from call"))).scalar_one() == 1
+    await database.close()
+    await migrate(url, "base")
+    assert await tables(url) == {"alembic_version"}
+    await migrate(url)
+
+
+async def test_programs_that_start_at_one_moment_migrate_one_after_another(
+    empty_database: EmptyDatabase,
+) -> None:
+    url = await empty_database()
+    await asyncio.gather(*(migrate(url) for _ in range(4)))
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("select count(*) from role") == len(ROLE_CODES)
+    await connection.close()
+
+
+def test_one_line_of_migrations() -> None:
+    script = ScriptDirectory.from_config(alembic_config())
+    assert len(script.get_heads()) == 1
+    assert script.get_base() == "0001"
+
+
+async def test_the_roles_begin_with_the_rights_of_the_model(session: AsyncSession) -> None:
+    rows = await session.execute(
+        text(
+            "select code, area, action, scope from permission join role on role.id = role_id where is_system"
+        )
+    )
+    stored: dict[str, dict[tuple[str, str], str]] = {}
+    for code, area, action, scope in rows:
+        stored.setdefault(code, {})[area, action] = scope
+    assert stored == {
+        code: {area_and_action(right): scope for right, scope in rights.items()}
+        for code, rights in DEFAULT_PERMISSIONS.items()
+    }
+
+
+async def test_every_installation_has_kinds_and_a_numbering_profile(session: AsyncSession) -> None:
+    kinds = await session.execute(text("select code from party_kind where is_system order by position"))
+    assert list(kinds.scalars()) == ["prospect", "client", "supplier", "agent", "other"]
+    profiles = await session.execute(text("select name, region from numbering_profile"))
+    assert [tuple(row) for row in profiles] == [("RU", "RU")]
