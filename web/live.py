@@ -119,7 +119,7 @@ class LiveHub:
                 continue
             frame = encode(message)
             for socket in tuple(sockets):
-                if message.topic is None or message.topic in socket.topics:
+                if message.watcher is None or message.watcher == socket.watcher:
                     self._put(socket, frame)
 
     def recheck(self, user_id: int) -> None:
@@ -145,8 +145,7 @@ class LiveHub:
         sockets = self._sockets.get(user_id, [])
         if socket in sockets:
             sockets.remove(socket)
-        if not any("calls" in other.topics for other in sockets):
-            self._desk.unwatch(user_id)
+        self._desk.unwatch(socket.watcher)
         if not sockets:
             self._sockets.pop(user_id, None)
 
@@ -208,14 +207,14 @@ class LiveHub:
             self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
             return
         socket.topics.add("calls")
-        snapshot = self._desk.watch(socket.access.user_id, BoardSight(socket.access))
+        snapshot = self._desk.watch(socket.watcher, socket.access.user_id, BoardSight(socket.access))
         answer = Envelope(1, "live.calls", at=self._now(), topic="calls", data=snapshot)
         self._put(socket, _encoder.encode(answer))
 
     def _unsubscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
         socket.topics.difference_update(topics)
-        if not any("calls" in other.topics for other in self._sockets.get(socket.access.user_id, ())):
-            self._desk.unwatch(socket.access.user_id)
+        if "calls" in topics:
+            self._desk.unwatch(socket.watcher)
 
     def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Final
 
 import structlog
@@ -18,12 +19,16 @@ CLOSED_SIGNED_OUT: Final = 4401
 CLOSED_TOO_SLOW: Final = 4408
 
 
+_watchers = itertools.count(1)
+
+
 class LiveSocket:
     """What the hub knows of one connected browser or program."""
 
     def __init__(self, ws: web.WebSocketResponse, access: Access, credential: Credential) -> None:
         self.access = access
         self.credential = credential
+        self.watcher = next(_watchers)  # names this socket as a follower of the live board
         self.topics: set[str] = set()
         self.hello_seq = 0
         self.is_closing = False

@@ -53,7 +53,7 @@ class Desk:
         self._ids: dict[tuple[int, str], UUID] = {}
         self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
         self._connections: dict[int, ConnectionView] = {}
-        self._watchers: dict[int, Sight] = {}
+        self._watchers: dict[int, tuple[int, Sight]] = {}  # by the watcher's own number: (user, how far)
 
     # What happened
 
@@ -141,7 +141,7 @@ class Desk:
         concerned = {user for user in self._mailboxes.users() if self._sits_at(user, connection.id)}
         return [
             self._tell(user_id, "connection.state", connection, at)
-            for user_id in sorted(concerned | self._watchers.keys())
+            for user_id in sorted(concerned | {user_id for user_id, _ in self._watchers.values()})
         ]
 
     def forget_connection(self, connection_id: int, at: datetime | None = None) -> list[Message]:
@@ -196,13 +196,16 @@ class Desk:
     def extensions_of(self, user_id: int) -> tuple[str, ...]:
         return tuple(extension for _, extension in self._directory.extensions_of(user_id))
 
-    def watch(self, user_id: int, sight: Sight) -> BoardSnapshot:
-        """This user follows everybody's calls from now on; the calls as they are."""
-        self._watchers[user_id] = sight
+    def watch(self, watcher: int, user_id: int, sight: Sight) -> BoardSnapshot:
+        """This socket follows everybody's calls from now on, as far as *its* rights go; the calls as they are.
+
+        Two sockets of one user may see differently far: a token may carry fewer rights than its owner has.
+        """
+        self._watchers[watcher] = user_id, sight
         return BoardSnapshot(calls=tuple(self.board(sight)))
 
-    def unwatch(self, user_id: int) -> None:
-        self._watchers.pop(user_id, None)
+    def unwatch(self, watcher: int) -> None:
+        self._watchers.pop(watcher, None)
 
     def board(self, sight: Sight) -> list[BoardCall]:
         """Every present call within a watcher's rights, oldest first."""
@@ -353,8 +356,9 @@ class Desk:
                 at=at,
                 seq=None,
                 topic="calls",
+                watcher=watcher,
             )
-            for user_id, sight in self._watchers.items()
+            for watcher, (user_id, sight) in self._watchers.items()
             if board.is_seen(call, self._directory, sight)
         ]
 

@@ -181,7 +181,10 @@ Data = CallView | BoardCall | NoteSaved | CallRef | ConnectionView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Something one user is told. `seq` numbers the user's own messages without gaps; those of a topic have none."""
+    """Something one user is told. `seq` numbers the user's own messages without gaps.
+
+    A message of a topic has no `seq` and is for one `watcher` alone.
+    """
 
     user_id: int
     type: str
@@ -189,6 +192,7 @@ class Message:
     at: datetime | None
     seq: int | None
     topic: str | None = None
+    watcher: int | None = None
 
 
 class Sight(Protocol):

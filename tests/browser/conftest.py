@@ -18,7 +18,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from crm import accounts
 from crm.database import Database
@@ -199,6 +199,9 @@ async def chromium() -> AsyncIterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"{CHROMIUM} is missing; tools/system_packages.sh installs it")
     async with async_playwright() as playwright:
+        expect.set_options(
+            timeout=15_000
+        )  # a build machine does much at once; what must be quick is measured apart
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
         await browser.close()

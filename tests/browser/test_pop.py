@@ -76,7 +76,7 @@ async def test_one_answers_and_the_others_are_told_who(office: Office) -> None:
     office.happen(call_id, fresh(answers("102", **of(call_id))))
     await expect(mine.locator(".call-end")).to_have_text("Принял: Олег Крылов")
     await expect(window(other, "talking")).to_be_visible()
-    await expect(window(mine)).to_have_count(0, timeout=4500)
+    await expect(window(mine)).to_have_count(0)
     await expect(window(other, "talking")).to_be_visible()
 
 
@@ -131,12 +131,14 @@ async def test_a_call_that_rings_after_a_visit_pops(office: Office) -> None:
 
 
 async def test_the_program_starts_anew(office: Office) -> None:
-    office.expect("ERR_CONNECTION_REFUSED|WebSocket|404")  # the details of a call that the new process does not know
+    office.expect(
+        "ERR_CONNECTION_REFUSED|WebSocket|404"
+    )  # the details of a call that the new process does not know
     page = await office.enter()
     call_id = await ring(office)
     await expect(window(page, "ringing")).to_be_visible()
     await office.restart()
-    await expect(page.locator(".line-state[data-state=up]")).to_be_visible(timeout=10_000)
+    await expect(page.locator(".line-state[data-state=up]")).to_be_visible()
     await expect(window(page)).to_have_count(0)  # the new process knows no such call
     office.happen(call_id, fresh(answers("101", **of(call_id))))
     await expect(window(page, "talking")).to_be_visible()
@@ -160,7 +162,7 @@ async def test_the_comment_is_kept_through_tabs_and_reload(office: Office) -> No
     call_id = await ring(office)
     office.happen(call_id, fresh(answers("101", **of(call_id))))
     await page.get_by_label("Комментарий").fill("Просит счёт до пятницы")
-    await expect(page.locator(".note-state")).to_have_text("сохранено", timeout=4000)
+    await expect(page.locator(".note-state")).to_have_text("сохранено")
     await expect(other.get_by_label("Комментарий")).to_have_value("Просит счёт до пятницы")
     await page.reload()
     await expect(page.get_by_label("Комментарий")).to_have_value("Просит счёт до пятницы")
@@ -174,7 +176,7 @@ async def test_the_comment_comes_back_after_a_crash_and_a_restart(office: Office
     call_id = await ring(office)
     office.happen(call_id, fresh(answers("101", **of(call_id))))
     await page.get_by_label("Комментарий").fill("Половина мысли")
-    await expect(page.locator(".note-state")).to_have_text("сохранено", timeout=4000)
+    await expect(page.locator(".note-state")).to_have_text("сохранено")
     await context.close()
     await office.restart()
     office.happen(call_id, fresh(answers("101", **of(call_id))))
@@ -190,7 +192,7 @@ async def test_what_is_typed_at_the_end_of_a_call_is_not_lost(office: Office) ->
     office.happen(call_id, fresh(ends(**of(call_id), answered_by="101")))
     await expect(page.locator(".call-state-mark")).to_have_text("Разговор окончен")
     await expect(page.get_by_label("Комментарий")).to_be_focused()
-    await expect(page.locator(".note-state")).to_have_text("сохранено", timeout=4000)
+    await expect(page.locator(".note-state")).to_have_text("сохранено")
 
 
 async def test_the_keyboard_reaches_the_window_and_comes_back(office: Office) -> None:
@@ -263,7 +265,7 @@ async def test_blocked_or_signed_out_elsewhere_the_page_goes_to_the_sign_in(offi
     first, second = await office.open(context), await office.open(context)
     await first.get_by_role("button", name="Выйти").click()
     await expect(first).to_have_url(office.url + "/sign-in")
-    await expect(second).to_have_url(office.url + "/sign-in", timeout=3000)
+    await expect(second).to_have_url(office.url + "/sign-in")
 
 
 async def test_without_shared_workers_a_tab_has_its_own_socket(office: Office) -> None:
@@ -312,7 +314,7 @@ async def test_windows_are_accessible(office: Office, size: dict[str, Any], them
     await expect(window(page, "talking")).to_be_attached()
     assert await axe(page) == []
     left = await ring(office, customer_number="+79161234567")
-    await expect(page.locator(".call-details .pop-number")).to_be_visible(timeout=3000)
+    await expect(page.locator(".call-details .pop-number")).to_be_visible()
     assert await axe(page) == []
     office.happen(left, fresh(ends(disposition=Disposition.ABANDONED, **of(left))))
     await expect(window(page, "caller_left")).to_be_attached()  # on a phone behind the talk that goes on

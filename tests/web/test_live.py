@@ -260,6 +260,22 @@ async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
         await head.receive(timeout=0.1)
 
 
+async def test_t18_a_token_with_fewer_rights_sees_less_than_its_owner(office: Office) -> None:
+    admin = access_with("admin", 4)
+    office.gate.sessions["session-admin"] = admin
+    office.gate.tokens["rc_narrow"] = admin.restricted_to({"live.board": "own"})
+    wide = await office.connect("session-admin")
+    narrow = await office.client.ws_connect("/live", headers={"Authorization": "Bearer rc_narrow"})
+    for ws in (narrow, wide):
+        await heard(ws)
+        await ws.send_json({"type": "sub", "topics": ["calls"]})
+        await heard(ws)
+    office.happen(rings("101"))
+    assert (await heard(wide))["topic"] == "calls"
+    with pytest.raises(TimeoutError):
+        await narrow.receive(timeout=0.1)
+
+
 async def test_the_board_names_clients_only_to_who_may_read_them(office: Office) -> None:
     telephony = access_with("telephony", 3)
     office.gate.sessions["session-telephony"] = telephony

@@ -342,15 +342,15 @@ class Everything:
 
 def test_watchers_see_everybodys_calls_within_their_rights() -> None:
     office = desk()
-    assert office.watch(50, Everything()).calls == ()
-    office.watch(51, Everything(frozenset({2})))
+    assert office.watch(1, 50, Everything()).calls == ()
+    office.watch(2, 51, Everything(frozenset({2})))
     messages = play(office, arrived(), rings("101"))
     assert [(message.user_id, message.type, message.topic) for message in messages] == [
         (50, "call.updated", "calls"),
         (1, "call.ringing", None),
         (50, "call.ringing", "calls"),
     ]
-    office.unwatch(50)
+    office.unwatch(1)
     assert [message.user_id for message in play(office, rings("103", "101"))] == [3, 51]
 
 

@@ -151,6 +151,9 @@ class CallStack extends HTMLElement {
     const isField = event.target.matches?.("input, textarea, select, [contenteditable]");
     const isLetter = event.altKey || (this.contains(event.target) && !isField);
     if (!isLetter) return null;
+    const nth = /^Digit([1-9])$/.exec(event.code)?.[1];
+    const candidate = nth && !event.altKey && this.querySelectorAll(".pop-candidates a")[nth - 1];
+    if (candidate) return () => candidate.focus(); // marks; Enter opens
     return {
       KeyQ: () => this.#newest.shrink(),
       KeyO: () => this.#newest.openCard(),
