@@ -28,6 +28,7 @@ from web.keys import (
 )
 from web.live import LiveHub
 from web.messages import message_tables
+from web.proxies import believe_proxies
 from web.refusals import refuse, refuse_by_rule, refuse_failure
 from web.render import catalogue_for, open_templates
 from web.routes import Handler, Route, Routes, add_routes, check_complete, check_rights
@@ -52,7 +53,7 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
         UnknownRight, RouteWithoutRight: a route whose right is not clear; the program does not start with it.
     """
     app = web.Application(
-        middlewares=[name_route, compress, tell_errors, auth.check_right, speak],
+        middlewares=[believe_proxies, name_route, compress, tell_errors, auth.check_right, speak],
         client_max_size=_MOST_BODY_BYTES,
     )
     catalogues = read_catalogues()

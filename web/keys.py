@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from web.i18n import Catalogue
     from web.live import LiveHub
     from web.notes import NoteStore
+    from web.proxies import Networks
     from web.routes import Route
 
 
@@ -35,6 +36,7 @@ class Services:
     now: Callable[[], datetime]  # the wall clock, aware UTC
     secure_cookies: bool = False  # True when people reach us by https
     public_origins: frozenset[str] = frozenset()  # other addresses of ours: "https://crm.example.org"
+    trusted_proxies: Networks = ()  # their X-Forwarded-For is believed
     default_language: str = "ru"
     time_zone: str = "Europe/Moscow"
     seal: Seal | None = None  # opens the secrets of connections; None: they are neither entered nor checked

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami_adapter.link import LinkState, LinkStatus
 from crm.gaps import begin_gap, end_gap
 from crm.journal import is_away
-from crm.schema.telephony import PbxConnection
+from crm.links import begin_gaps_of_last_run, note_heard
 from crm.telephony import set_connection_state
 
 log = structlog.get_logger(__name__)
@@ -52,24 +51,12 @@ class LinkBook:
 
     def note_heard(self, connection_id: int, at: datetime) -> None:
         """Events flow until now; after a crash the gap begins here."""
-        heard = update(PbxConnection).where(PbxConnection.id == connection_id)
-
-        async def write(session: AsyncSession) -> None:
-            await session.execute(heard.values(last_event_at=at, updated_at=PbxConnection.updated_at))
-
-        self._put(write)
+        self._put(lambda session: note_heard(session, connection_id, at))
 
     async def begin(self, at: datetime) -> None:
         """At start: whatever an earlier run heard last is where a gap began that goes on until the link is up."""
         async with self._sessions.begin() as session:
-            rows = await session.execute(
-                select(PbxConnection.id, PbxConnection.last_event_at).where(
-                    PbxConnection.deleted_at.is_(None), PbxConnection.last_event_at.is_not(None)
-                )
-            )
-            for connection_id, heard_at in rows.all():
-                if heard_at is not None:
-                    await begin_gap(session, connection_id, min(heard_at, at), "ringcard_stopped")
+            await begin_gaps_of_last_run(session, at)
 
     async def run(self) -> None:
         """Write for ever; cancel to stop."""

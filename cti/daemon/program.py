@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 from aiohttp import web
-from sqlalchemy import text
 
 from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
@@ -19,6 +18,7 @@ from crm.database import Database
 from crm.directory import Directory, directory
 from crm.errors import SecretUnreadable
 from crm.journal import Journal
+from crm.links import why_silent
 from crm.open_calls import open_calls
 from crm.rights import command_access
 from crm.schema.base import uuid7
@@ -35,11 +35,13 @@ from cti.daemon.recognition import Recognition
 from cti.daemon.settings import Settings
 from cti.daemon.switchboard import Switchboard
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
+from cti.numbers import warm_up
 from web.app import create_app
 from web.crm_notes import CrmNotes
 from web.gate import CrmGate
 from web.keys import LIVE, Services
 from web.live import LiveHub
+from web.proxies import networks
 from web.status import FIND_TROUBLES, Trouble
 
 log = structlog.get_logger(__name__)
@@ -80,11 +82,14 @@ class Program:
 
     async def run(self, started: asyncio.Event) -> None:
         """Serve until cancelled; `started` is set once the address answers."""
-        await self._go_on_with_open_calls()
-        await self._book.begin(wall_clock())
-        await self.renew()
+        await asyncio.to_thread(
+            warm_up
+        )  # the names of regions: half a second that no first caller should wait
         try:
             async with self._serving(), asyncio.TaskGroup() as tasks:
+                await self._go_on_with_open_calls()
+                await self._book.begin(wall_clock())
+                await self.renew()
                 for work in (
                     self.journal.run,
                     self.recognition.run,
@@ -138,6 +143,7 @@ class Program:
                 now=self._clock.now,
                 secure_cookies=any(origin.startswith("https:") for origin in settings.public_origins),
                 public_origins=frozenset(settings.public_origins),
+                trusted_proxies=networks(settings.trusted_proxies),
                 time_zone=settings.time_zone,
                 seal=self._seal,
             )
@@ -213,13 +219,11 @@ class Program:
                     self._book.note_heard(connection_id, at)
 
     async def _database_troubles(self) -> list[Trouble]:
-        try:
-            async with asyncio.timeout(2.5), self.database.engine.connect() as connection:
-                await connection.execute(text("select 1"))
-        except Exception as error:
-            detail = f"The database does not answer ({type(error).__name__}); calls go to the spool. Check the server."
-            return [Trouble(what="database", detail=detail, is_fatal=True)]
-        return []
+        why = await why_silent(self.database)
+        if why is None:
+            return []
+        detail = f"The database does not answer ({why}); calls go to the spool. Check the server."
+        return [Trouble(what="database", detail=detail, is_fatal=True)]
 
     async def _flush(self) -> None:
         try:

@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -109,7 +110,7 @@ def _checked(values: dict[str, Any]) -> Settings:
         region=_one_of(
             "region", str(values.get("region", "RU")).upper(), sorted(phonenumbers.SUPPORTED_REGIONS)
         ),
-        trusted_proxies=_words(values.get("trusted_proxies", ())),
+        trusted_proxies=_networks(values.get("trusted_proxies", ())),
         public_origins=_words(values.get("public_origins", ())),
     )
 
@@ -150,6 +151,16 @@ def _time_zone(value: str) -> str:
             f"time_zone is {value!r}, which this machine does not know. Write for example Europe/Moscow."
         ) from error
     return value
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    words = _words(value)
+    for word in words:
+        try:
+            ip_network(word, strict=False)
+        except ValueError as error:
+            raise SettingsError(f"trusted_proxies names {word!r}, which is no address or network.") from error
+    return words
 
 
 def _words(value: object) -> tuple[str, ...]:

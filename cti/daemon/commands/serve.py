@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import signal
+import socket
 import sys
 from collections.abc import Callable
 
@@ -76,33 +78,25 @@ async def _check(settings: Settings) -> None:
 
     async with open_storage(settings, pool_size=1):
         open_seal(settings.key_file)
-    with contextlib.closing(_bound(settings)):
-        pass
+    _check_address(settings)
     for name, value in described(settings).items():
         print(f"{name} = {value}")
 
 
-def _bound(settings: Settings) -> contextlib.ExitStack:
-    """Proof that the address is free.
+def _check_address(settings: Settings) -> None:
+    """Whether we could listen there; that somebody does so now (perhaps the running server) is no fault.
 
     Raises:
-        CommandFailed: it is taken, or not ours.
+        CommandFailed: the address is not of this machine, or the port not for us.
     """
-    import socket
-
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    probe = socket.socket(family, socket.SOCK_STREAM)
-    stack = contextlib.ExitStack()
-    stack.callback(probe.close)
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind((settings.host, settings.port))
-    except OSError as error:
-        stack.close()
-        raise CommandFailed(
-            f"Cannot listen on {settings.listen}: {error.strerror}. Change RINGCARD_LISTEN."
-        ) from error
-    return stack
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                text = f"Cannot listen on {settings.listen}: {error.strerror}. Change RINGCARD_LISTEN."
+                raise CommandFailed(text) from error
 
 
 def show_routes(options: argparse.Namespace) -> int:
