@@ -56,13 +56,24 @@ class Translator:
             return self._hold_back(message, at)
         if event in REPEATED and self._is_known(event, message.raw):
             return []
+        if event == b"VarSet" and self._is_inherited(message.raw):
+            return []
         translated = handler(message.headers, at)
         return [] if translated is None else [translated]
+
+    def _is_inherited(self, raw: bytes) -> bool:
+        """A variable of the first channel comes again on each channel of the call."""
+        return b"FROM_DID\r" in raw and self._is_repeated(
+            _value(raw, b"\r\nLinkedid: "), _value(raw, b"\r\nValue: ")
+        )
 
     def _is_known(self, event: bytes, raw: bytes) -> bool:
         """Whose telephone an extension is, is repeated at every change of its state; once is enough."""
         named, device = REPEATED[event]
-        key = (_value(raw, named), _value(raw, device))
+        return self._is_repeated(_value(raw, named), _value(raw, device))
+
+    def _is_repeated(self, subject: bytes, value: bytes) -> bool:
+        key = (subject, value)
         if key in self._known:
             return True
         if len(self._known) >= MAX_KNOWN:

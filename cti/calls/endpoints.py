@@ -69,7 +69,7 @@ class Endpoint:
     told_extension: str = ""  # by a hint, a queue member, or an administrator
     own_number: str = ""  # the short number it bears when it is called: configured on the PBX
     presented: str = ""  # the short number it presents when it calls
-    callers: set[str] = field(default_factory=set)
+    presented_outside: str = ""  # the last outside number it presented
     context: str = ""
     is_counted: bool = False  # among the endpoints that tell what a context is for
 
@@ -102,7 +102,8 @@ class Endpoints:
         self._endpoints: dict[str, Endpoint] = {}
         self._told_extensions: set[str] = set()
         self._contexts: dict[str, int] = {}
-        self._judged: dict[str, tuple[Role, str]] = {}  # until something new is seen of the endpoint
+        self._judged: dict[str, tuple[Role, str]] = {}
+        self.version = 0  # of all judgements together
         self._extensions = frozenset(extensions)
         self._lines = frozenset(lines)
         self._internal = re.compile(internal_pattern) if internal_pattern else None
@@ -116,6 +117,7 @@ class Endpoints:
         known.told_extension = known.told_extension or extension
         if len(self._told_extensions) < MAX_ENDPOINTS:
             self._told_extensions.add(extension)
+        self._judge(known)
 
     def note_called(self, endpoint: str, own_number: str, context: str) -> None:
         """The PBX made a channel to call it; the number it bears at birth is its configured one."""
@@ -124,7 +126,7 @@ class Endpoints:
         if is_short_number(own_number) and not known.own_number:
             known.own_number = own_number
             known.note("bears a short number", -15)
-        self._count(known)
+        self._judge(known)
 
     def note_dialled(self, endpoint: str, number: str) -> None:
         """The PBX began to dial it, handing it this number or none."""
@@ -133,18 +135,17 @@ class Endpoints:
             known.note("was handed a number", 50)
         else:
             known.note("was called by its own name", -30)
-        self._count(known)
+        self._judge(known)
 
     def note_caller(self, endpoint: str, presented: str, dialled: str, context: str) -> None:
         """It called the PBX, presenting one number and dialling another."""
         known = self._named(endpoint)
         self._note_context(known, context)
-        if len(known.callers) < 3 and presented:
-            known.callers.add(presented)
-        if len(known.callers) > 1:
-            known.note("presents several numbers", 40)
         if is_outside_number(presented):
             known.note("presents an outside number", 12)
+            if known.presented_outside not in ("", presented):
+                known.note("presents several outside numbers", 40)
+            known.presented_outside = presented
         elif is_short_number(presented):
             known.note("presents a short number", -10)
             known.presented = known.presented or presented
@@ -156,11 +157,13 @@ class Endpoints:
             known.note("dials short numbers", -5)
         if NON_NUMBER.sub("", dialled) and dialled in self._lines:
             known.note("delivers a number of ours", 60)
-        self._count(known)
+        self._judge(known)
 
     def note_number_went_out(self, endpoint: str) -> None:
         """The number it dialled was handed to a line: it is a telephone that called out."""
-        self._named(endpoint).note("dialled out", -40)
+        known = self._named(endpoint)
+        known.note("dialled out", -40)
+        self._judge(known)
 
     def _note_context(self, known: Endpoint, context: str) -> None:
         if context and not known.context:
@@ -184,20 +187,13 @@ class Endpoints:
 
     def role_of(self, endpoint: str) -> Role:
         """Telephone or line, as far as is known by now."""
-        return self._judgement(endpoint)[0]
+        judged = self._judged.get(endpoint)
+        return judged[0] if judged else Role.UNKNOWN
 
     def extension_of(self, endpoint: str) -> str:
         """The extension of a telephone: as told, as configured on it, its name, or as it presents itself."""
-        return self._judgement(endpoint)[1]
-
-    def _judgement(self, endpoint: str) -> tuple[Role, str]:
         judged = self._judged.get(endpoint)
-        if judged is None:
-            known = self._endpoints.get(endpoint)
-            if known is None:
-                return Role.UNKNOWN, endpoint.partition("/")[2]
-            judged = self._judged[endpoint] = self._role(known), self._extension(known)
-        return judged
+        return judged[1] if judged else endpoint.partition("/")[2]
 
     def _role(self, known: Endpoint) -> Role:
         if self._internal is not None:
@@ -229,6 +225,14 @@ class Endpoints:
         balance = self._contexts.get(known.context, 0)
         return 0 if balance == 0 or known.is_counted else (9 if balance > 0 else -9)
 
+    def _judge(self, known: Endpoint) -> None:
+        """Judge anew; whoever built on the old judgement sees by the version that it changed."""
+        self._count(known)
+        judged = self._role(known), self._extension(known)
+        if self._judged.get(known.name) != judged:
+            self._judged[known.name] = judged
+            self.version += 1
+
     def _count(self, known: Endpoint) -> None:
         """Once its kind is clear, an endpoint tells what its context is for."""
         if (
@@ -239,11 +243,13 @@ class Endpoints:
         ):
             known.is_counted = True
             sign = 1 if known.score > 0 else -1
-            self._judged.clear()
+            for neighbour in self._endpoints.values():
+                if neighbour.context == known.context and not neighbour.is_counted:
+                    self._judged[neighbour.name] = self._role(neighbour), self._extension(neighbour)
+            self.version += 1
             self._contexts[known.context] = self._contexts.get(known.context, 0) + sign
 
     def _named(self, endpoint: str) -> Endpoint:
-        self._judged.pop(endpoint, None)
         known = self._endpoints.get(endpoint)
         if known is None:
             if len(self._endpoints) >= MAX_ENDPOINTS:

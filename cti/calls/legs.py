@@ -50,6 +50,7 @@ class LiveLeg:
     bridge_id: str = ""
     has_talked: bool = False
     holds: bool = False
+    recorded: Leg | None = None  # once it has ended
     has_picked_up: bool = False  # took a call that rang elsewhere
     robbed_by: str = ""  # extension of whoever picked up what rang here
 
@@ -72,7 +73,7 @@ class LiveLeg:
 
     def record(self, extension: str | None) -> Leg:
         """The leg as everyone outside sees it."""
-        return Leg(
+        record = Leg(
             channel_id=self.channel_id,
             channel_name=self.name,
             extension=extension,
@@ -81,6 +82,9 @@ class LiveLeg:
             ended_at=self.ended_at,
             hangup_cause=self.cause,
         )
+        if self.has_ended:
+            self.recorded = record
+        return record
 
 
 def new_leg(channel: Channel, at: datetime | None, order: int, *, was_called: bool) -> LiveLeg:

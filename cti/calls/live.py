@@ -84,6 +84,8 @@ class LiveCall:
     legs: dict[str, LiveLeg] = field(default_factory=dict)
     open_legs: int = 0
     direction: Direction | None = None
+    directed_on: tuple[int, int] = (0, 0)  # what the direction was last judged on
+    rung: list[LiveLeg] = field(default_factory=list)  # called channels that rang and still exist
     is_told: bool = False  # CallArrived was said
     first: LiveLeg | None = None  # the channel the call began with
     customer: LiveLeg | None = None
@@ -155,6 +157,7 @@ class LiveCall:
         for name in ("legs", "linked_ids", "recordings", "transfers", "leg_records"):
             mine, theirs = getattr(self, name), getattr(younger, name)
             setattr(self, name, mine | theirs if isinstance(mine, dict) else [*mine, *theirs])
+        self.rung += younger.rung
         self.transfers_seen |= younger.transfers_seen
         for part in younger.participations:
             self._absorb_part(part)
@@ -178,6 +181,13 @@ class LiveCall:
         elif part.has_rung:
             mine = self.participations[index]
             self.amend(index, has_rung=True, rang_at=mine.rang_at or part.rang_at)
+
+    def note_ring(self, leg: LiveLeg, at: datetime | None) -> None:
+        """It rings, or must have rung, at the other end of this called channel."""
+        if leg.was_called and not leg.has_rung:
+            leg.has_rung, leg.rang_at = True, at
+            if leg.is_real:
+                self.rung.append(leg)
 
     def pending_transfer(self) -> int | None:
         """Index of the last transfer, while nobody knows what comes of it."""

@@ -33,8 +33,10 @@ class Parties:
 
         What is learned of an endpoint later may still correct it, until somebody talks.
         """
-        if call.is_answered:
+        basis = (self._endpoints.version, len(call.legs))
+        if call.is_answered or (call.direction is Direction.INBOUND and call.directed_on == basis):
             return False
+        call.directed_on = basis
         origin = self.origin(call)
         if origin is None:
             self._direct_without_legs(call)

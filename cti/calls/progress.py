@@ -78,7 +78,7 @@ class Progress:
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
         """The call as everyone outside sees it."""
-        legs = [leg.record(self._parties.agent_at(leg)) for leg in call.real_legs()]
+        legs = [leg.recorded or leg.record(self._parties.agent_at(leg)) for leg in call.real_legs()]
         return call.with_legs((*call.leg_records, *legs), now)
 
     # -- who talks -----------------------------------------------------------------------------------------------
@@ -226,9 +226,11 @@ class Progress:
 
     def _hear_rings(self, call: LiveCall, news: News) -> None:
         """Telephones that ring now; one that is picked up rings on until the customer hears it."""
+        if not call.rung and not call.ringing:
+            return
         now: dict[str, LiveLeg] = {}
-        for leg in call.live_legs():
-            if leg.was_called and leg.has_rung and not leg.has_talked and self._parties.is_phone(leg):
+        for leg in call.rung:
+            if not leg.has_talked and self._parties.is_phone(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
                 if not is_own and self._parties.extension_of(leg) not in call.talking:
                     now.setdefault(self._parties.extension_of(leg), leg)

@@ -133,6 +133,8 @@ class Registry:
         call = self.call_of(leg)
         leg.has_ended, leg.ended_at = True, at
         call.open_legs -= 1
+        if leg in call.rung:
+            call.rung.remove(leg)
         self.bridges.forget(leg)
         del self.legs[leg.channel_id]
         self.gone.add(leg.channel_id)

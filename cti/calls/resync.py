@@ -64,7 +64,7 @@ class Resync:
         if is_new:
             call.origin = Origin.ATTACHED if not call.is_told else call.origin
             call.learned_did = call.learned_did or seen.did
-        show_state(leg, channel, at)
+        show_state(call, leg, channel, at)
         self._registry.bridges.leave(leg)
         if seen.bridge_id and seen.bridge_id not in self._waiting_rooms:
             self._registry.bridges.enter(leg, seen.bridge_id)
@@ -82,10 +82,10 @@ def appearance(seen: SeenChannel) -> tuple[bool, float]:
     return bool(seen.was_called), -(seen.age_seconds or 0.0)
 
 
-def show_state(leg: LiveLeg, channel: Channel, at: datetime | None) -> None:
+def show_state(call: LiveCall, leg: LiveLeg, channel: Channel, at: datetime | None) -> None:
     """What a channel found in mid-life does; a called one that is up must have rung, nobody knows when."""
     if channel.state is ChannelState.UP and not leg.is_up:
         leg.is_up = True
-        leg.has_rung = leg.has_rung or leg.was_called
-    if channel.state is ChannelState.RINGING and leg.was_called and not leg.has_rung:
-        leg.has_rung, leg.rang_at = True, at
+        call.note_ring(leg, None)
+    if channel.state is ChannelState.RINGING:
+        call.note_ring(leg, at)

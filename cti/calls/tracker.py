@@ -126,8 +126,9 @@ class CallTracker:
             return None
         if not leg.was_called or leg.has_rung or leg.is_up:
             return self._unless_told(leg)
-        leg.has_rung, leg.rang_at = True, event.at
-        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
+        call = self._registry.call_of(leg)
+        call.note_ring(leg, event.at)
+        return call if leg.is_real else self._unless_told(leg)
 
     def _answered(self, event: ChannelAnswered) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
