@@ -8,7 +8,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, select, text, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    func,
+    literal,
+    not_,
+    select,
+    text,
+    true,
+    tuple_,
+    union,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -16,7 +29,7 @@ from sqlalchemy.orm import aliased
 from crm.errors import Invalid
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_kinds import KindInfo, kind_ids, kinds_of
-from crm.rights import Access, Columns, narrow
+from crm.rights import Access, ways
 from crm.schema.access import User
 from crm.schema.parties import (
     Affiliation,
@@ -114,10 +127,9 @@ async def list_parties(
     """
     access.require("party.read")
     size = page_size(limit)
-    columns = select(Party.id, Party.sort_name, Party.last_communication_at)
-    query = await filtered(session, access, columns, wanted)
+    parts = await _parts(session, access, wanted)
     by_sort = _by_name if sort is Sort.NAME else _by_last_communication
-    rows = await by_sort(session, query, cursor, size + 1)
+    rows = await by_sort(session, parts, cursor, size + 1)
     items = await rows_of(session, [row[0] for row in rows[:size]])
     more = _cursor(sort, *rows[size - 1]) if len(rows) > size else None
     return Page(items=tuple(items), next=more)
@@ -130,22 +142,28 @@ async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilt
         NotAllowed, Invalid (the kind).
     """
     access.require("party.read")
-    some = (await filtered(session, access, select(Party.id), wanted)).limit(MOST_COUNTED + 1).subquery()
+    parts = [part.limit(MOST_COUNTED + 1) for part in await _parts(session, access, wanted)]
+    some = select(_together(parts)).limit(MOST_COUNTED + 1).subquery()
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
-async def filtered(
-    session: AsyncSession, access: Access, query: Select[*Columns], wanted: PartyFilter
-) -> Select[*Columns]:
-    """The query with the list's condition and the user's rights.
+async def _parts(session: AsyncSession, access: Access, wanted: PartyFilter) -> list[Keys]:
+    """The list's rows, a query for each way in which one may be within the user's rights.
 
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
-    is_listed = [Party.deleted_at.is_(None), Party.lifecycle == literal("active", literal_execute=True)]
-    query = query.where(*is_listed, await condition_of(session, wanted))
-    return narrow(query, access, "party.read", Party)
+    is_active = Party.lifecycle == literal("active", literal_execute=True)
+    listed = select(Party.id, Party.sort_name, Party.last_communication_at).where(
+        Party.deleted_at.is_(None), is_active, await condition_of(session, wanted)
+    )
+    return [listed.where(way) for way in ways(access, "party.read", Party)]
+
+
+def _together(parts: Sequence[Keys]) -> Subquery:
+    """The rows of all parts, each once."""
+    return union(*[part.subquery().select() for part in parts]).subquery()
 
 
 async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
@@ -193,33 +211,45 @@ _CONDITIONS: Final[Mapping[Which, Any]] = {
 }
 
 
-async def _by_name(session: AsyncSession, query: Keys, cursor: str | None, most: int) -> list[Any]:
+async def _by_name(session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int) -> list[Any]:
+    after = None
     if cursor:
         name, party_id = decode_cursor(cursor, str, int)
-        query = query.where(tuple_(Party.sort_name, Party.id) > tuple_(name or "", party_id or 0))
-    return list(await session.execute(query.order_by(Party.sort_name, Party.id).limit(most)))
+        after = tuple_(Party.sort_name, Party.id) > tuple_(name or "", party_id or 0)
+    pages = [
+        (part if after is None else part.where(after)).order_by(Party.sort_name, Party.id).limit(most)
+        for part in parts
+    ]
+    rows = _together(pages)
+    return list(await session.execute(select(rows).order_by(rows.c.sort_name, rows.c.id).limit(most)))
 
 
 async def _by_last_communication(
-    session: AsyncSession, query: Keys, cursor: str | None, most: int
+    session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int
 ) -> list[Any]:
     """The latest first, then those never spoken to; one range of the index after the other."""
     moment, party_id = decode_cursor(cursor, str, int) if cursor else (None, None)
     last = Party.last_communication_at
-    query = query.order_by(last.desc().nulls_last(), Party.id.desc())
     rows: list[Any] = []
     if moment or not cursor:
-        spoken = query.where(last.is_not(None))
+        spoken: ColumnElement[bool] = last.is_not(None)
         if cursor:
-            spoken = spoken.where(tuple_(last, Party.id) < tuple_(moment_of(moment, cursor), party_id or 0))
-        rows = list(await session.execute(spoken.limit(most)))
-        party_id = None
+            before = tuple_(last, Party.id) < tuple_(moment_of(moment, cursor), party_id or 0)
+            spoken = and_(spoken, before)
+        rows, party_id = await _latest(session, parts, spoken, most), None
     if len(rows) < most:
-        silent = query.where(last.is_(None))
-        if party_id is not None:
-            silent = silent.where(Party.id < party_id)
-        rows += await session.execute(silent.limit(most - len(rows)))
+        silent = last.is_(None) if party_id is None else and_(last.is_(None), Party.id < party_id)
+        rows += await _latest(session, parts, silent, most - len(rows))
     return rows
+
+
+async def _latest(
+    session: AsyncSession, parts: Sequence[Keys], within: ColumnElement[bool], most: int
+) -> list[Any]:
+    order = (Party.last_communication_at.desc().nulls_last(), Party.id.desc())
+    rows = _together([part.where(within).order_by(*order).limit(most) for part in parts])
+    last = rows.c.last_communication_at.desc().nulls_last()
+    return list(await session.execute(select(rows).order_by(last, rows.c.id.desc()).limit(most)))
 
 
 def _cursor(sort: Sort, party_id: int, sort_name: str, last: datetime | None) -> str:

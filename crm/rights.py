@@ -256,11 +256,19 @@ def narrow(query: Select[*Columns], access: Access, right: str, model: Any) -> S
 
 def condition(access: Access, right: str, model: Any) -> ColumnElement[bool]:
     """What `narrow` adds, for use inside a larger condition."""
+    return or_(*ways(access, right, model))
+
+
+def ways(access: Access, right: str, model: Any) -> list[ColumnElement[bool]]:
+    """The ways in which a record can be within this user's scope; one of them is enough.
+
+    A page of a long list asks for each way by itself, so that each is read from its own index, in order.
+    """
     scope = access.scope(right)
     if scope is Scope.NONE:
-        return false()
+        return [false()]
     if scope is Scope.ALL:
-        return true()
+        return [true()]
     rule = _RULES.get(inspect_model(model).mapper.class_)
     if rule is None:
         raise LookupError(
@@ -269,29 +277,31 @@ def condition(access: Access, right: str, model: Any) -> ColumnElement[bool]:
     return rule(access, right, scope, model)
 
 
-def _party_rule(access: Access, right: str, scope: Scope, party: Any) -> ColumnElement[bool]:
-    ways: list[ColumnElement[bool]] = [
+def _party_ways(access: Access, right: str, scope: Scope, party: Any) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
         party.owner_id == access.user_id,
         and_(party.owner_id.is_(None), party.created_by == access.user_id),
     ]
-    if scope is Scope.TEAM and access.team_ids:
-        ways.append(party.team_id.in_(access.team_ids))
+    if scope is Scope.TEAM:
+        found += [party.team_id == team_id for team_id in sorted(access.team_ids)]
     if right in CALL_TIME_RIGHTS:
         # An array, not IN (…): computed once, and usable as an index condition beside the other ways.
         ids = call_time_parties(access.user_id)
-        ways.append(party.id == any_(func.array(ids.scalar_subquery())))
-    return or_(*ways)
+        found.append(party.id == any_(func.array(ids.scalar_subquery())))
+    return found
 
 
-def _communication_rule(access: Access, right: str, scope: Scope, communication: Any) -> ColumnElement[bool]:
-    ways = [communication.user_id == access.user_id, _took_part(access, scope, communication.id)]
-    if scope is Scope.TEAM and access.team_ids:
-        ways.append(communication.team_id.in_(access.team_ids))
-    return or_(*ways)
+def _communication_ways(
+    access: Access, right: str, scope: Scope, communication: Any
+) -> list[ColumnElement[bool]]:
+    found = [communication.user_id == access.user_id, _took_part(access, scope, communication.id)]
+    if scope is Scope.TEAM:
+        found += [communication.team_id == team_id for team_id in sorted(access.team_ids)]
+    return found
 
 
-def _call_rule(access: Access, right: str, scope: Scope, call: Any) -> ColumnElement[bool]:
-    return _took_part(access, scope, call.id)
+def _call_ways(access: Access, right: str, scope: Scope, call: Any) -> list[ColumnElement[bool]]:
+    return [_took_part(access, scope, call.id)]
 
 
 def _took_part(access: Access, scope: Scope, call_id: Any) -> ColumnElement[bool]:
@@ -301,20 +311,20 @@ def _took_part(access: Access, scope: Scope, call_id: Any) -> ColumnElement[bool
     return select(Participation.id).where(Participation.call_id == call_id, mine).exists()
 
 
-def _journal_rule(access: Access, right: str, scope: Scope, journal: Any) -> ColumnElement[bool]:
+def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> list[ColumnElement[bool]]:
     mine: ColumnElement[bool] = journal.actor_id == access.user_id
     if scope is not Scope.TEAM or not access.team_ids:
-        return mine
+        return [mine]
     colleagues = select(TeamMembership.user_id).where(
         TeamMembership.team_id.in_(access.team_ids), TeamMembership.valid_to.is_(None)
     )
-    return or_(mine, journal.actor_id.in_(colleagues))
+    return [mine, journal.actor_id.in_(colleagues)]
 
 
-_RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], ColumnElement[bool]]]] = {
-    Party: _party_rule,
-    Communication: _communication_rule,
-    Call: _call_rule,
-    ChangeLog: _journal_rule,
-    AccessLog: _journal_rule,
+_RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[ColumnElement[bool]]]]] = {
+    Party: _party_ways,
+    Communication: _communication_ways,
+    Call: _call_ways,
+    ChangeLog: _journal_ways,
+    AccessLog: _journal_ways,
 }
