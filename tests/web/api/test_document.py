@@ -40,7 +40,7 @@ CHECKS = [
 ]
 MOST_ADDRESS = 1500  # characters before quoting
 HYPOTHESIS = settings(
-    max_examples=12,  # of each operation, kind of data and role
+    max_examples=8,  # of each operation, kind of data and role
     deadline=None,
     database=None,
     phases=[Phase.generate],
