@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import lzma
 import re
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ami_adapter.errors import AmiMessageTooLong
 from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.translate import Translator, is_noise
 from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
@@ -17,6 +19,8 @@ from cti.calls.records import CallRecord
 from cti.calls.telling import tell_call
 from cti.calls.tracker import CallTracker
 from cti.numbers import NumberingProfile, to_e164
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65_536
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -49,7 +53,10 @@ def replay_calls(
         tracker = CallTracker(internal_pattern=internal_pattern)
     except re.error as problem:
         raise ReplayFailed(f"{internal_pattern!r} is not a regular expression: {problem}") from problem
-    calls = track(chunks, tracker)
+    try:
+        calls = track(chunks, tracker)
+    except AmiMessageTooLong as problem:
+        raise ReplayFailed(f"{path} is no AMI stream: {problem}") from problem
     return [tell_call(call, lambda number: to_e164(number, profile).e164) for call in calls]
 
 
@@ -71,9 +78,20 @@ def call_events(chunks: Iterable[tuple[bytes, datetime | None]], tracker: CallTr
     frames, translator = AmiFrames(is_noise=is_noise), Translator()
     for data, at in chunks:
         for message in frames.feed(data):
-            moment = stamped(message) or at
-            for event in translator.translate(message, moment):
-                yield from tracker.apply(event)
+            yield from meaning(message, at, translator, tracker)
+
+
+def meaning(
+    message: AmiMessage, at: datetime | None, translator: Translator, tracker: CallTracker
+) -> list[CallEvent]:
+    """What one message means; one that raises costs itself only."""
+    told: list[CallEvent] = []
+    try:
+        for event in translator.translate(message, stamped(message) or at):
+            told += tracker.apply(event)
+    except Exception:
+        log.exception("this message was passed over: %r", message.raw[:2000])
+    return told
 
 
 def stamped(message: AmiMessage) -> datetime | None:

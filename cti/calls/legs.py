@@ -61,8 +61,7 @@ class LiveLeg:
 
     def see(self, channel: Channel) -> None:
         """Take over what the channel shows now; what it showed first stays known."""
-        number = presented(channel.caller_number)
-        if number:
+        if channel.caller_number != self.caller_number and (number := presented(channel.caller_number)):
             self.caller_number = number
             self.first_caller = self.first_caller or number
         if channel.connected_number:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ami_adapter.replay import ReplayFailed, call_events, connected_at, replay_calls, timed_chunks, track
-from cti.calls.call_events import SnapshotApplied
+from cti.calls.call_events import CallEvent, SnapshotApplied
+from cti.calls.channel_events import ChannelEvent, HangupRequested
 from cti.calls.records import CallRecord, CallState, Origin
 from cti.calls.tracker import CallTracker
 from tests.captures import ALL, Capture, capture
@@ -218,6 +219,27 @@ def test_a_recording_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(ReplayFailed, match="regular expression"):
         replay_calls(tmp_path / "empty.ami", internal_pattern="(")
     assert replay_calls(tmp_path / "empty.ami") == []
+    (tmp_path / "endless.ami").write_bytes(b"x" * 200_000)
+    with pytest.raises(ReplayFailed, match="no AMI stream"):
+        replay_calls(tmp_path / "endless.ami")
+
+
+def test_i18_a_message_that_raises_costs_only_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply = CallTracker.apply
+    raised: list[ChannelEvent] = []
+
+    def apply_but_once(self: CallTracker, event: ChannelEvent) -> list[CallEvent]:
+        if isinstance(event, HangupRequested) and not raised:
+            raised.append(event)
+            raise ZeroDivisionError
+        return apply(self, event)
+
+    monkeypatch.setattr(CallTracker, "apply", apply_but_once)
+    (call,) = tell(capture("asterisk22/01-inbound-answered"))
+    assert (raised != [], call["answered_by"], call["open"]) == (True, "101", False)
+    assert "HangupRequest" in caplog.text
 
 
 # -- gaps: the same tracker before and after ---------------------------------------------------------------------
