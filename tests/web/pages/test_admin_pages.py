@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from crm import accounts
+from crm.gaps import begin_gap, end_gap
 from tests.web.pages.office import PASSWORD, Office
 
 
@@ -37,6 +39,17 @@ async def test_the_check_says_in_plain_words_why_nothing_pops(office: Office) ->
     assert "127.0.0.1:9 cannot be reached" in text
     assert "Look at enabled=yes" in text
     assert "<html" not in text
+
+
+async def test_gaps_are_told_with_their_reason(office: Office) -> None:
+    began = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    async with office.database.sessions.begin() as session:
+        await begin_gap(session, office.connection_id, began, "ringcard_stopped")
+        await end_gap(session, office.connection_id, began + timedelta(seconds=75))
+        await begin_gap(session, office.connection_id, began + timedelta(hours=1), "login_refused")
+    text = await (await office.get(f"/admin/connections/{office.connection_id}")).text()
+    for told in ("ringcard did not run", "1:15", "The login was refused", "still going on"):
+        assert told in text, told
 
 
 async def test_a_line_is_understood_in_any_spelling(office: Office) -> None:
