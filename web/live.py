@@ -225,7 +225,7 @@ class LiveHub:
     # Watching
 
     async def watch(self) -> None:
-        """Drop calls that were shown long enough, and look again at the rights of whoever is connected."""
+        """Drop calls that were shown long enough, and look again at the rights of whoever is connected; for ever."""
         next_round = self._now() + RECHECK_ALL
         while True:
             with contextlib.suppress(TimeoutError):
@@ -233,10 +233,13 @@ class LiveHub:
                     await self._recheck_due.wait()
             self._recheck_due.clear()
             now = self._now()
-            self._desk.expire(now)
             users, self._to_recheck = self._to_recheck, set()
             if now >= next_round:
                 next_round, users = now + RECHECK_ALL, set(self._sockets)
+            try:
+                self._desk.expire(now)
+            except Exception:  # one call that cannot be dropped must not keep blocked users connected
+                log.exception("live_expire_failed")
             for user_id in users:
                 await self._recheck_user(user_id)
 

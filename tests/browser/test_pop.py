@@ -9,6 +9,9 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from crm.numbers import NumberValues
+from crm.parties import create_party, organisation_values
+from crm.rights import command_access
 from crm.schema.base import uuid7
 from cti.calls.call_events import CallEvent
 from cti.calls.records import CallState, Direction, Disposition
@@ -250,6 +253,29 @@ async def test_several_owners_are_shown_as_several(office: Office) -> None:
     call_id = await ring(office, customer_number="+79000000009")
     office.recognise(call_id, (1, "ООО «Первый»"), (2, "ООО «Второй»"), outcome="ambiguous")
     await expect(page.locator(".pop-name").first).to_have_text("Общий номер")
+
+
+async def test_owners_of_a_shared_number_are_listed_and_none_is_chosen(office: Office) -> None:
+    names = ["ООО «Выдуманный сад»", "ООО «Небывалый лес»"]
+    shared = NumberValues(presented="+7 495 777-00-11", is_shared=True)
+    async with office.company.database.sessions.begin() as session:
+        ids = [
+            await create_party(
+                session, command_access(), organisation_values(name), kinds=["client"], numbers=[shared]
+            )
+            for name in names
+        ]
+    page = await office.enter("admin", "/parties")
+    agent = await office.enter("agent", "/parties")
+    call_id = await ring(office, customer_number="+74957770011")
+    office.recognise(call_id, *zip(ids, names, strict=True), outcome="ambiguous")
+    await expect(agent.locator(".call-details .pop-name")).to_have_text("Общий номер: кто-то из 2")
+    await expect(agent.locator(".pop-candidates li")).to_have_count(2)
+    assert await axe(agent) == []
+    await agent.keyboard.press("F2")
+    await agent.keyboard.press("Digit2")
+    await expect(agent.locator(".pop-candidates a").nth(1)).to_be_focused()
+    await expect(window(page)).to_have_count(0)  # nobody rings there
 
 
 async def test_t13_a_name_is_text_and_never_markup(office: Office) -> None:
