@@ -100,7 +100,7 @@ def test_the_table_tells_socket_messages_too() -> None:
 
 async def test_a_right_that_is_missing_is_refused(client: Client) -> None:
     refused = await client.get("/test/admin")
-    assert refused.status == HTTPStatus.FORBIDDEN
+    assert refused.status == HTTPStatus.NOT_FOUND
     assert "secret" not in await refused.text()
     allowed = await client.get("/test/admin", headers={"Cookie": "ringcard=s-admin"})
     assert allowed.status == HTTPStatus.OK
@@ -160,7 +160,7 @@ async def test_t29_a_bug_tells_a_number_and_nothing_else(client: Client) -> None
     ("what", "status"),
     [
         ("not-found", 404),
-        ("not-allowed", 403),
+        ("not-allowed", 404),
         ("invalid", 422),
         ("conflict", 409),
         ("text", 404),
