@@ -159,17 +159,19 @@ def _ways(typed: str, profile: NumberingProfile) -> list[Select[Any]]:
 
 
 def _by_number(typed: str, digits: str, profile: NumberingProfile) -> Select[Any]:
-    parts = {digits, digits.lstrip("0") or digits}
     number = to_e164(typed, profile)
-    if number.kind is NumberKind.E164 and number.e164:
-        parts = {number.e164}  # a whole number, in any spelling
-    elif len(digits) > FEWEST_CHARACTERS and digits[0] in "78":
-        parts.add(digits[1:])  # 8 916 … is +7 916 …
+    if number.kind is NumberKind.E164:
+        matches: ColumnElement[bool] = PhoneNumber.e164 == number.e164  # a whole number, in any spelling
+    else:
+        parts = {digits, digits.lstrip("0") or digits}
+        if len(digits) > FEWEST_CHARACTERS and digits[0] in "78":
+            parts.add(digits[1:])  # 8 916 … is +7 916 …
+        matches = or_(*[PhoneNumber.e164.like(f"%{part}%") for part in sorted(parts)])
     return (
         _hit(FoundBy.NUMBER, PhoneNumber.e164, 1)
         .join(PartyPhone, PartyPhone.party_id == Party.id)
         .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
-        .where(PartyPhone.ended_at.is_(None), or_(*[PhoneNumber.e164.like(f"%{part}%") for part in parts]))
+        .where(PartyPhone.ended_at.is_(None), matches)
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.affiliations import ContactValues, add_contact
@@ -120,6 +121,34 @@ async def test_a_list_of_one_page_has_no_next(session: AsyncSession) -> None:
     page = await list_parties(session, COMMAND, PartyFilter(which=Which.CONTACTS))
     assert (len(page.items), page.next) == (50, None)
     assert (await list_parties(session, COMMAND, PartyFilter(kind="client"))).items == ()
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize("role", ["admin", "manager", "agent"])
+async def test_a_page_of_a_long_list_is_read_from_an_index(
+    session: AsyncSession, sort: Sort, role: str
+) -> None:
+    """At 20,000 rows the plan is the one of a million: no statement of a page reads the whole table."""
+    team = await make_team(session, f"Plans {role} {sort}")
+    access = await make_user(session, (role,), team_id=team)
+    other = await make_user(session)
+    await plenty(session, 20_000, owner_id=other.user_id, team_id=team)
+    await session.execute(update(Party).where(Party.number % 400 == 0).values(owner_id=access.user_id))
+    await session.execute(text("analyze party"))
+    connection = await session.connection()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection.sync_connection, "before_cursor_execute", note)
+    page = await list_parties(session, access, PartyFilter(which=Which.CONTACTS), sort=sort)
+    event.remove(connection.sync_connection, "before_cursor_execute", note)
+    assert len(page.items) == 50
+    for statement, parameters in asked:
+        if "sort_name" in statement:
+            plan = await connection.exec_driver_sql("explain " + statement, parameters)
+            assert "Seq Scan on party" not in "\n".join(plan.scalars())
 
 
 async def test_counting_stops_at_a_thousand(session: AsyncSession) -> None:
