@@ -240,10 +240,9 @@ class LiveCall:
             return CallState.ENDED
         if self.is_connected:
             return CallState.HELD if self.is_held else CallState.TALKING
-        if self.is_parked:
-            return CallState.HELD
-        is_ringing = self.ringing or (self.far_end_rang and not self.is_answered)
-        return CallState.RINGING if is_ringing else CallState.ARRIVED
+        if self.ringing or (self.far_end_rang and not self.is_answered):
+            return CallState.RINGING
+        return CallState.HELD if self.is_answered else CallState.ARRIVED  # who was answered now waits
 
     def recording_file(self) -> str | None:
         """The file with the customer's talk; a file without sound is none."""

@@ -20,7 +20,7 @@ from cti.calls.channel_events import (
 from cti.calls.legs import LiveLeg
 from cti.calls.live import LiveCall
 from cti.calls.progress import News
-from cti.calls.records import Transfer
+from cti.calls.records import CameBy, Transfer
 from cti.calls.registry import Registry
 
 PARK = "park"
@@ -56,6 +56,10 @@ class PassingOn:
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
         transfer = Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
+        if (part := call.open_participation(to)) is not None and call.participations[
+            part
+        ].came_by is CameBy.RING:
+            call.amend(part, came_by=CameBy.TRANSFER)
         target_id = event.target.channel_id if event.target else event.second.channel_id
         return self._transferred(call, transfer, (first.channel_id, target_id))
 

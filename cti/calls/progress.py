@@ -26,6 +26,8 @@ from cti.calls.live import LiveCall
 from cti.calls.parties import Parties
 from cti.calls.records import CallRecord, CameBy, Direction, Disposition, Participation, ParticipationResult
 
+SAME_MOMENT = 0.5  # seconds: whoever stops ringing just before an answer lost the race
+
 
 @dataclass(slots=True)
 class News:
@@ -74,6 +76,7 @@ class Progress:
         number = call.customer_number()
         if call.is_told and number != call.told_number:
             news.add(CallUpdated, what="number")
+            call.tell(news.at, f"the customer's number is {number}")
         call.told_number = number
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
@@ -372,4 +375,13 @@ class Progress:
         result = part.result or ParticipationResult.NOT_ANSWERED
         if result is ParticipationResult.ELSEWHERE and not call.is_answered:
             result = ParticipationResult.NOT_ANSWERED
+        elif result is ParticipationResult.NOT_ANSWERED and has_just_lost(part, call.answered_at):
+            result = ParticipationResult.ELSEWHERE
         return replace(part, result=result, left_at=part.left_at or call.ended_at)
+
+
+def has_just_lost(part: Participation, answered_at: datetime | None) -> bool:
+    """It stopped ringing in the moment somebody else's answer went through."""
+    if part.left_at is None or answered_at is None or part.left_at > answered_at:
+        return False
+    return (answered_at - part.left_at).total_seconds() < SAME_MOMENT

@@ -280,7 +280,7 @@ class CallTracker:
         if leg is None:
             return None
         call = self._registry.call_of(leg)
-        if call.mailbox is None:
+        if call.mailbox is None and is_callers(leg, call):
             call.mailbox, call.mailbox_at = event.mailbox, event.at
             call.tell(event.at, f"mailbox {event.mailbox} takes the call")
         return call
@@ -290,7 +290,7 @@ class CallTracker:
         if leg is None:
             return None
         call = self._registry.call_of(leg)
-        if not call.saw_menu:
+        if not call.saw_menu and is_callers(leg, call):
             call.saw_menu = True
             call.tell(event.at, "a voice menu answers")
         return call
@@ -347,3 +347,8 @@ class CallTracker:
             SourceStopped: self._resync.stopped,
             SnapshotTaken: self._resync.apply,
         }
+
+
+def is_callers(leg: LiveLeg, call: LiveCall) -> bool:
+    """Whether whoever called is at this channel: a called mobile that is asked to press 1 hears a menu as well."""
+    return leg is call.first or (leg.is_real and not leg.was_called)
