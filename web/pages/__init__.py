@@ -9,7 +9,7 @@ from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, form, lists
+from web.pages.parties import card, contacts, form, lists
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -17,6 +17,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lists.routes,
     form.routes,
     card.routes,
+    contacts.routes,
     party_numbers.routes,
     calls.routes,
     live_calls.routes,

@@ -155,6 +155,30 @@ async def test_numbers_are_added_shared_shown_first_and_ended(office: Office) ->
     assert "is not a telephone number" in await wrong.text()
 
 
+async def test_contacts_are_added_made_primary_and_ended(office: Office) -> None:
+    typed = {
+        "mode": "quick",
+        "organisation": "ООО «Контакты»",
+        "person": "Анна",
+        "number": "",
+        "kind": "client",
+    }
+    base = (await office.post("/parties/new", typed, "agent")).headers["Location"]
+    assert (await office.post(f"{base}/contacts", {"person": ""}, "agent")).status == 422
+    taken = await office.post(f"{base}/contacts", {"person": "Вера", "number": "+7 812 309-20-10"}, "agent")
+    assert (taken.status, "АО «Чужое»" in await taken.text()) == (422, True)
+    added = {"person": "Вера", "position": "Юрист", "number": "+7 495 700-10-01"}
+    assert (await office.post(f"{base}/contacts", added, "agent")).status == 303
+    text = await (await office.get(base, "agent")).text()
+    for told in ("Вера", "Юрист", "+7 495 700-10-01"):
+        assert told in text
+    other = re.search(rf"{base}/contacts/(\d+)/primary", text)
+    assert other is not None
+    assert (await office.post(f"{base}/contacts/{other[1]}/primary", {}, "agent")).status == 303
+    assert (await office.post(f"{base}/contacts/{other[1]}/end", {}, "agent")).status == 303
+    assert "Юрист" not in await (await office.get(base, "agent")).text()
+
+
 async def test_a_number_of_another_party_cannot_be_reached_through_ones_own(office: Office) -> None:
     text = await (await office.get(f"/parties/{office.foreign_id}", "stranger")).text()
     foreign = re.search(r"/numbers/(\d+)/end", text)

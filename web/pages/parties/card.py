@@ -40,7 +40,7 @@ async def answer_card(
         if card.id != party_id:  # merged: the one who lives on has the card
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
         page = await timeline(session, request[ACCESS], card.id)
-    context = {"found": None, **more}
+    context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
     return render(
         request,
         "parties/card.html",
