@@ -103,6 +103,34 @@ _CLOSE_PARTICIPATIONS = text(
     """
 )
 
+_DROP_UNTOLD = tuple(
+    text(f"with told as (select call_id, {keys} from jsonb_populate_recordset(null::{table}, cast(:rows as jsonb))), "  # noqa: S608
+         f"untold as (select id from {table} t where t.call_id = any(:calls) and not exists "
+         f"(select from told where (told.call_id, {told}) = (t.call_id, {ours}))) {change}")
+    for table, keys, told, ours, change in (
+        ("participation", "extension, attempt", "told.extension, told.attempt", "t.extension, t.attempt",
+         "update leg set participation_id = null where participation_id in (select id from untold)"),
+        ("participation", "extension, attempt", "told.extension, told.attempt", "t.extension, t.attempt",
+         "delete from participation where id in (select id from untold)"),
+        ("leg", "channel_id", "told.channel_id", "t.channel_id", "delete from leg where id in (select id from untold)"),
+        ("transfer", "position", "told.position", "t.position",
+         "delete from transfer where id in (select id from untold)"),
+    )
+)  # fmt: skip
+
+
+async def drop_untold(
+    connection: AsyncConnection,
+    calls: Sequence[str],
+    parts: Sequence[Any],
+    legs: Sequence[Any],
+    transfers: Sequence[Any],
+) -> None:
+    """Remove what the last record of these calls does not name any more: it was seen wrongly on the way."""
+    ids = [UUID(call_id) for call_id in calls]
+    for statement, rows in zip(_DROP_UNTOLD, (parts, parts, legs, transfers), strict=True):
+        await connection.execute(statement, {"calls": ids, **as_json(rows)})
+
 
 async def join_calls(
     connection: AsyncConnection, absorbed: str, survivor: str, told: Sequence[Participation]

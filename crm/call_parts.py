@@ -45,6 +45,7 @@ class ParticipationInfo:
     team_name: str | None
     came_by: str
     rang_at: datetime | None
+    has_rung: bool  # also where nobody saw when
     answered_at: datetime | None
     left_at: datetime | None
     result: str | None
@@ -110,7 +111,7 @@ async def _participations(
         .outerjoin(User, User.id == Participation.user_id)
         .outerjoin(Team, Team.id == Participation.team_id)
         .where(Participation.call_id.in_(calls))
-        .order_by(Participation.rang_at.nulls_last(), Participation.answered_at, Participation.id)
+        .order_by(Participation.position, Participation.rang_at.nulls_last(), Participation.id)
     )
     return _by_call(
         (part.call_id, _participation(part, user_name, team_name, legs.get(part.id, ())))
@@ -131,6 +132,7 @@ def _participation(
         team_name=team_name,
         came_by=part.came_by,
         rang_at=part.rang_at,
+        has_rung=part.has_rung,
         answered_at=part.answered_at,
         left_at=part.left_at,
         result=part.result,

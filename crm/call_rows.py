@@ -1,7 +1,7 @@
 """What becomes of a stored call when it is told again: pure, so that any order of any repeats gives the same row.
 
-A record is the whole call as it stood at one moment of one run of the program. Of two records of one run the later one
-holds everything of the earlier. A restart in mid-call begins a new run that knows less of the past: then times stay as
+A record is the whole call as it stood at one step of one run of the program. Of two records of one run the later one
+is the whole truth as that run knows it. A restart in mid-call begins a new run that knows less of the past: then times stay as
 they were stored first, and everything else is taken from the later telling where it says something.
 """
 
@@ -106,7 +106,7 @@ def row_of(entry: CallEntry) -> CallRow:
         match_status=facts.match_status,
         number_note_id=facts.number_note_id,
         recording_file=clean(record.recording_file),
-        told=f"{is_ended:d} {entry.run:<{RUN_CHARACTERS}} {progress(record):06d}",
+        told=f"{is_ended:d} {entry.run:<{RUN_CHARACTERS}} {entry.step:012d}",
         story={entry.run: [clean(line) or "" for line in record.story]} if record.story else {},
     )
 
@@ -145,17 +145,6 @@ def adds_nothing(stored: CallRow, new: CallRow) -> bool:
 
 def is_other_run(stored: CallRow, new: CallRow) -> bool:
     return _run(new.told) != _run(stored.told)
-
-
-def progress(record: CallRecord) -> int:
-    """A measure that only grows while a call goes on."""
-    times: list[datetime | None] = [record.started_at, record.queued_at, record.answered_at, record.ended_at]
-    for part in record.participations:
-        times += [part.rang_at, part.answered_at, part.left_at]
-    for leg in record.legs:
-        times += [leg.started_at, leg.answered_at, leg.ended_at]
-    known = sum(at is not None for at in times) + len(record.linked_ids) + len(record.transfers)
-    return len(record.story) + known + len(record.participations) + len(record.legs)
 
 
 def first(*values: T | None) -> T | None:

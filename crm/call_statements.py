@@ -97,16 +97,17 @@ ADD_KEYS = text(
 )
 UPSERT_PARTICIPATIONS = text(
     f"""
-    insert into participation (id, call_id, user_id, team_id, extension, attempt, came_by, rang_at, answered_at,
-        left_at, result, is_first_answer)
-    select r.id, r.call_id, r.user_id, r.team_id, r.extension, r.attempt, r.came_by, r.rang_at, r.answered_at,
+    insert into participation (id, call_id, user_id, team_id, position, extension, attempt, came_by, rang_at,
+        has_rung, answered_at, left_at, result, is_first_answer)
+    select r.id, r.call_id, r.user_id, r.team_id, r.position, r.extension, r.attempt, r.came_by, r.rang_at, r.has_rung, r.answered_at,
         r.left_at, r.result, r.is_first_answer
     from {_rows_of("participation")}
     on conflict (call_id, extension, attempt) do update set
         user_id = coalesce(participation.user_id, excluded.user_id),
         team_id = coalesce(participation.team_id, excluded.team_id),
-        came_by = excluded.came_by,
+        position = excluded.position, came_by = excluded.came_by,
         rang_at = coalesce(participation.rang_at, excluded.rang_at),
+        has_rung = participation.has_rung or excluded.has_rung,
         answered_at = coalesce(participation.answered_at, excluded.answered_at),
         left_at = coalesce(participation.left_at, excluded.left_at),
         result = case participation.result when 'answered' then 'answered'

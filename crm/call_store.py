@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
-from crm.call_joins import close_left_participations, join_calls, move_notes
+from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes
 from crm.call_rows import COLUMNS, CallRow, adds_nothing, first, is_other_run, merged, row_of
 from crm.call_statements import as_json
 from crm.journal_entries import CallEntry
@@ -45,6 +45,12 @@ class Telling:
     entry: CallEntry
     before: CallRow | None
     row: CallRow
+
+    @property
+    def is_last_word(self) -> bool:
+        """The call is over, and one run told all of it: what its last record does not name was taken back."""
+        is_told_by_one = self.row.story.keys() <= {self.entry.run}
+        return self.before is not None and self.row.ended_at is not None and is_told_by_one
 
 
 async def store(
@@ -98,8 +104,11 @@ async def _store_batch(
     await _run(connection, statements.ADD_KEYS, _key_rows(tellings))
     parts = _participation_rows(tellings, people)
     await _run(connection, statements.UPSERT_PARTICIPATIONS, parts)
-    await _run(connection, statements.UPSERT_LEGS, _leg_rows(tellings))
-    await _run(connection, statements.UPSERT_TRANSFERS, _transfer_rows(tellings))
+    legs, transfers = _leg_rows(tellings), _transfer_rows(tellings)
+    if whole := [telling.row.id for telling in tellings if telling.is_last_word]:
+        await drop_untold(connection, whole, parts, legs, transfers)
+    await _run(connection, statements.UPSERT_LEGS, legs)
+    await _run(connection, statements.UPSERT_TRANSFERS, transfers)
     await _run(connection, statements.TOUCH_PARTIES, _party_rows(tellings, links))
     await _run(connection, statements.GRANT, _grant_rows(tellings, parts, links, access))
     await _run(connection, statements.ADD_OUTBOX, _outbox_rows(tellings, links))
@@ -218,7 +227,7 @@ def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
 def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Person]) -> list[dict[str, Any]]:
     rows = []
     for telling in tellings:
-        for part in telling.entry.record.participations:
+        for position, part in enumerate(telling.entry.record.participations):
             user_id, team_id = people.get(_moment(telling, part), (None, None))
             rows.append(
                 {
@@ -226,10 +235,12 @@ def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Per
                     "call_id": telling.row.id,
                     "user_id": user_id,
                     "team_id": team_id,
+                    "position": position,
                     "extension": part.extension,
                     "attempt": part.attempt,
                     "came_by": part.came_by,
                     "rang_at": part.rang_at,
+                    "has_rung": part.has_rung or part.rang_at is not None,
                     "answered_at": part.answered_at,
                     "left_at": part.left_at,
                     "result": part.result,

@@ -198,10 +198,7 @@ async def export_calls(
 
 def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
     """The JSON object of a stored call: the fields of `cti.calls.telling.tell_call`, with our ids."""
-    told = parts.participations.get(call.id, ())
-    rang = sorted(
-        (part for part in told if part.rang_at is not None), key=lambda part: part.rang_at or call.started_at
-    )
+    rang = [part.extension for part in parts.participations.get(call.id, ()) if part.has_rung]
     return {
         "id": str(call.id),
         "key": call.external_id,
@@ -212,7 +209,7 @@ def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
         "did": call.did_e164,
         "did_raw": call.did,
         "queue": call.queue,
-        "rang": list(dict.fromkeys(part.extension for part in rang)),
+        "rang": list(dict.fromkeys(rang)),
         "answered": call.disposition == Disposition.ANSWERED or call.answered_at is not None,
         "answered_by": call.answered_by,
         "placed_by": call.placed_by,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -59,7 +60,7 @@ class Journal:
     ) -> None:
         self._database, self._spool, self._on_stored = database, spool, on_stored
         self._access, self._most_waiting = access, most_waiting
-        self._run_id = str(uuid7())
+        self._run_id, self._steps = str(uuid7()), itertools.count(1)
         self._waiting: dict[Key, Entry] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -86,7 +87,7 @@ class Journal:
         """Take an entry; called from the event loop, in the order of events."""
         if isinstance(entry, CallEntry):
             key: Key = (entry.connection_id, entry.record.key)
-            entry = msgspec.structs.replace(entry, run=entry.run or self._run_id)
+            entry = msgspec.structs.replace(entry, run=self._run_id, step=next(self._steps))
             entry = keeping_caller(entry, self._waiting.get(key))
         else:
             key = (entry.connection_id, object())  # snapshots never replace one another

@@ -57,7 +57,10 @@ class CallEntry(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
     record: CallRecord
     facts: CallFacts = CallFacts()
     at: datetime
-    run: str = ""  # the run of the program that tells it; the journal fills it in
+    run: str = (
+        ""  # the run of the program that tells it, and a number that grows with every entry of that run:
+    )
+    step: int = 0  # the journal fills both in
 
 
 class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):

@@ -93,7 +93,7 @@ class Call(Base):
     mirror_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     joined_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     recording_file: Mapped[str | None]
-    # How far the call had been told: ended or not, by which run of the program, after how much. A later telling wins.
+    # How far the call had been told: ended or not, by which run of the program, at which step of it. A later telling wins.
     told: Mapped[str] = mapped_column(Text(collation="C"), server_default="")
     # The lines of its story by run of the program: a restart in mid-call begins a new telling.
     story: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -145,10 +145,12 @@ class Participation(HasOurId, Base):
     call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    position: Mapped[int] = mapped_column(Integer, server_default="0")  # in the order of the telling
     extension: Mapped[str]
     attempt: Mapped[int] = mapped_column(Integer)
     came_by: Mapped[str]
     rang_at: Mapped[datetime | None]
+    has_rung: Mapped[bool] = mapped_column(server_default=text("false"))  # also where nobody saw when
     answered_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]
     result: Mapped[str | None]

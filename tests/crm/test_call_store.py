@@ -49,6 +49,7 @@ class Office:
             facts=CallFacts(**facts),
             at=NOON,
             run=run,
+            step=len(record.story),
         )
 
     async def tell(self, *entries: CallEntry) -> list[StoredCall]:

@@ -271,9 +271,9 @@ create table number_note (
     constraint fk_number_note_by_id foreign key(by_id) references app_user (id)
 );
 
-create index ix_number_note_e164 on number_note (e164);
-
 create index ix_number_note_pattern on number_note (pattern) where pattern is not null;
+
+create index ix_number_note_e164 on number_note (e164);
 
 create table agent_state (
     user_id bigint not null,
@@ -343,17 +343,17 @@ create table party (
     constraint fk_party_created_by foreign key(created_by) references app_user (id)
 );
 
-create index ix_party_merged_into_id on party (merged_into_id);
+create index ix_party_unassigned on party (created_by, sort_name, id) where owner_id is null;
 
 create index ix_party_sort_name_trgm on party using gin (sort_name gin_trgm_ops);
 
-create index ix_party_unassigned on party (created_by, sort_name, id) where owner_id is null;
-
 create index ix_party_team_id_sort_name on party (team_id, sort_name, id);
 
-create index ix_party_last_communication_at_id on party (last_communication_at desc nulls last, id desc) where lifecycle = 'active' and deleted_at is null;
+create index ix_party_merged_into_id on party (merged_into_id);
 
 create index ix_party_sort_name_id on party (sort_name, id) where lifecycle = 'active' and deleted_at is null;
+
+create index ix_party_last_communication_at_id on party (last_communication_at desc nulls last, id desc) where lifecycle = 'active' and deleted_at is null;
 
 create index ix_party_owner_id_sort_name on party (owner_id, sort_name, id);
 
@@ -375,11 +375,11 @@ create table phone_number (
     constraint fk_phone_number_profile_id foreign key(profile_id) references numbering_profile (id)
 );
 
+create unique index uq_phone_number_e164 on phone_number (e164) where e164 is not null;
+
 create unique index uq_phone_number_local on phone_number (local_digits, coalesce(profile_id, 0)) where local_digits is not null;
 
 create index ix_phone_number_e164_trgm on phone_number using gin (e164 gin_trgm_ops);
-
-create unique index uq_phone_number_e164 on phone_number (e164) where e164 is not null;
 
 create table pbx_connection (
     kind text not null,
@@ -489,11 +489,11 @@ create table party_kind_assignment (
     constraint fk_party_kind_assignment_assigned_by_id foreign key(assigned_by_id) references app_user (id)
 );
 
-create unique index uq_party_kind_assignment_active on party_kind_assignment (party_id, kind_id) where status <> 'ended';
-
 create index ix_party_kind_assignment_ended on party_kind_assignment (kind_id, party_id) where status = 'ended';
 
 create index ix_party_kind_assignment_party_id on party_kind_assignment (party_id);
+
+create unique index uq_party_kind_assignment_active on party_kind_assignment (party_id, kind_id) where status <> 'ended';
 
 create index ix_party_kind_assignment_kind_id on party_kind_assignment (kind_id, party_id) where status <> 'ended';
 
@@ -519,15 +519,15 @@ create table party_phone (
     constraint fk_party_phone_created_by foreign key(created_by) references app_user (id)
 );
 
-create unique index uq_party_phone_primary on party_phone (party_id) where is_primary and ended_at is null;
+create unique index uq_party_phone_row on party_phone (party_id, number_id, extension) where ended_at is null;
 
 create index ix_party_phone_number_id on party_phone (number_id);
+
+create unique index uq_party_phone_primary on party_phone (party_id) where is_primary and ended_at is null;
 
 create index ix_party_phone_party_id on party_phone (party_id);
 
 create unique index uq_party_phone_direct_owner on party_phone (number_id, extension) where usage = 'direct' and ended_at is null;
-
-create unique index uq_party_phone_row on party_phone (party_id, number_id, extension) where ended_at is null;
 
 create table party_email (
     party_id bigint not null,
@@ -547,11 +547,11 @@ create table party_email (
     constraint fk_party_email_created_by foreign key(created_by) references app_user (id)
 );
 
+create unique index uq_party_email_primary on party_email (party_id) where is_primary and ended_at is null;
+
 create index ix_party_email_party_id on party_email (party_id);
 
 create unique index uq_party_email_row on party_email (party_id, email_id) where ended_at is null;
-
-create unique index uq_party_email_primary on party_email (party_id) where is_primary and ended_at is null;
 
 create unique index uq_party_email_direct_owner on party_email (email_id) where usage = 'direct' and ended_at is null;
 
@@ -660,9 +660,9 @@ create table communication (
 
 create index ix_communication_started_at on communication (started_at desc, id desc);
 
-create index ix_communication_contact_id_started_at on communication (contact_id, started_at desc, id desc);
-
 create index ix_communication_party_id_started_at on communication (party_id, started_at desc, id desc);
+
+create index ix_communication_contact_id_started_at on communication (contact_id, started_at desc, id desc);
 
 create index ix_communication_user_id_started_at on communication (user_id, started_at desc, id desc);
 
@@ -686,9 +686,9 @@ create table affiliation (
     constraint fk_affiliation_created_by foreign key(created_by) references app_user (id)
 );
 
-create unique index uq_affiliation_primary on affiliation (organisation_id) where is_primary and ended_at is null;
-
 create unique index uq_affiliation_active_pair on affiliation (person_id, organisation_id) where ended_at is null;
+
+create unique index uq_affiliation_primary on affiliation (organisation_id) where is_primary and ended_at is null;
 
 create index ix_affiliation_organisation_id on affiliation (organisation_id);
 
@@ -775,13 +775,13 @@ create table call (
     constraint fk_call_joined_into_id foreign key(joined_into_id) references call (id)
 );
 
-create index ix_call_started_at on call (started_at desc, id desc) where joined_into_id is null;
-
-create index ix_call_joined_into_id on call (joined_into_id) where joined_into_id is not null;
-
 create index ix_call_open on call (connection_id) where ended_at is null;
 
 create index ix_call_customer_e164_started_at on call (customer_e164, started_at desc);
+
+create index ix_call_started_at on call (started_at desc, id desc) where joined_into_id is null;
+
+create index ix_call_joined_into_id on call (joined_into_id) where joined_into_id is not null;
 
 create table call_key (
     connection_id bigint not null,
@@ -800,10 +800,12 @@ create table participation (
     call_id uuid not null,
     user_id bigint,
     team_id bigint,
+    position integer default '0' not null,
     extension text not null,
     attempt integer not null,
     came_by text not null,
     rang_at timestamp with time zone,
+    has_rung boolean default false not null,
     answered_at timestamp with time zone,
     left_at timestamp with time zone,
     result text,
