@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import ClientResponse
-from sqlalchemy import text
+from sqlalchemy import insert, text, update
 
 from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES
+from crm.schema.base import uuid7
+from crm.schema.communications import Call, Communication, Participation
 from tests.web.pages.office import Office
 from web.pages import ROUTES
 from web.routes import SIGNED_IN, Route
@@ -100,6 +103,38 @@ async def test_lists_search_and_calls_hold_what_one_may_see(office: Office) -> N
     assert str(office.call_id) in await (await office.get("/calls", "telephony")).text()
     assert str(office.call_id) not in await (await office.get("/calls", "stranger")).text()
     assert (await office.get(f"/calls/{office.call_id}", "stranger")).status == 404
+
+
+async def test_a_strangers_card_opens_while_their_call_rings_here_and_only_then(office: Office) -> None:
+    call_id, now = uuid7(), datetime.now(UTC)
+    agent = office.people["agent"].user_id
+    async with office.database.sessions.begin() as session:
+        await session.execute(
+            insert(Communication).values(id=call_id, kind="call", direction="in", started_at=now)
+        )
+        await session.execute(
+            insert(Call).values(
+                id=call_id,
+                connection_id=office.connection_id,
+                external_id=str(call_id),
+                direction="inbound",
+                state="ringing",
+                customer_e164="+78123092010",
+                started_at=now,
+            )
+        )
+        part = {"id": uuid7(), "call_id": call_id, "user_id": agent, "extension": "101", "attempt": 1}
+        await session.execute(insert(Participation).values(part | {"came_by": "ring", "rang_at": now}))
+    card = f"/parties/{office.foreign_id}"
+    assert (await office.get(card, "agent")).status == 200
+    assert (await office.get(card, "manager")).status == 404
+    assert (await office.post(f"{card}/edit", {"short_name": "x"}, "agent")).status == 404
+    async with office.database.sessions.begin() as session:
+        ended = {"state": "ended", "ended_at": now, "disposition": "abandoned"}
+        await session.execute(update(Call).where(Call.id == call_id).values(ended))
+        over = {"left_at": now, "result": "not_answered"}
+        await session.execute(update(Participation).where(Participation.call_id == call_id).values(over))
+    assert (await office.get(card, "agent")).status == 404
 
 
 async def test_notes_are_not_for_the_telephony_administrator(office: Office) -> None:
