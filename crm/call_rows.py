@@ -119,6 +119,11 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
     }
     ended = _end(stored, new)
     started_at = min(stored.started_at, new.started_at)
+    story, answered_at = _stories(stored, new), earliest([stored.answered_at, new.answered_at])
+    if len(story) > 1 and ended.ended_at and answered_at and not ended.ended_unseen:
+        # No single run saw the whole talk; its two ends were seen, and a link that was down hung nobody up.
+        whole = (ended.ended_at - answered_at).total_seconds() - (values["hold_seconds"] or 0.0)
+        values["talk_seconds"] = max(0.0, round(whole, 3))
     return CallRow(
         id=stored.id,
         connection_id=stored.connection_id,
@@ -127,12 +132,12 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
         origin=min(stored.origin, new.origin, key=lambda origin: _ORIGINS.index(Origin(origin))),
         started_at=started_at,
         queued_at=earliest([stored.queued_at, new.queued_at]),
-        answered_at=earliest([stored.answered_at, new.answered_at]),
+        answered_at=answered_at,
         ended_at=ended.ended_at,
         disposition=first(ended.disposition, later.disposition),
         ended_unseen=ended.ended_unseen,
         told=later.told,
-        story=_stories(stored, new),
+        story=story,
         **values,
     )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,16 @@ from ami_adapter.demo.recording import load_recording
 from ami_adapter.replay import replay_calls
 from crm.embedded import EmbeddedCluster, read_postmaster
 from tests.daemon.office import Office, open_office
+from tests.pbx.ringcard_process import CommandFailed
 
 pytestmark = pytest.mark.slow
 
+SLOW = 0.4  # a talk of five seconds lasts twelve: time to kill and start a program in the middle
 CAPTURES = Path(__file__).parents[1] / "captures" / "asterisk22"
 SAME = (
     "direction",
     "customer_e164",
     "did",
-    "rang",
     "answered_by",
     "disposition",
     "final_agent",
@@ -53,6 +57,13 @@ async def office() -> Any:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+async def stopped_afterwards(office: Office) -> AsyncIterator[None]:
+    """A test that fails leaves no server to the next one."""
+    yield
+    await office.ringcard.stop()
+
+
 async def test_a_ring_group_pops_at_all_and_closes_when_one_answers(office: Office) -> None:
     async with office.ringcard.serving(), office.listening("101") as first, office.listening("102") as second:
         await until_linked(office)
@@ -79,7 +90,7 @@ async def test_i16_killed_in_mid_call_the_call_ends_in_the_journal_once(office: 
     before = len(await office.calls())
     await office.ringcard.start()
     await until_linked(office)
-    office.pbx.speed = 1.0
+    office.pbx.speed = SLOW
     playing = asyncio.create_task(office.pbx.play(load_recording(capture("01-inbound-answered"))))
     async with office.listening("101") as screen:
         answered = await screen.until_type("call.answered")
@@ -89,7 +100,7 @@ async def test_i16_killed_in_mid_call_the_call_ends_in_the_journal_once(office: 
     await office.ringcard.start()
     async with office.listening("101") as screen:
         hello = screen.messages[0]
-        await screen.until_type("call.ended")
+        await screen.until_type("call.ended", seconds=40)
     await playing
     calls = (await office.ended_calls(before + 1))[before:]
     assert len(calls) == 1
@@ -97,8 +108,8 @@ async def test_i16_killed_in_mid_call_the_call_ends_in_the_journal_once(office: 
     (wanted,) = told_by_replay("01-inbound-answered")
     assert call["id"] == answered["data"]["id"]
     assert (call["disposition"], call["answered_by"], call["ended_unseen"]) == ("answered", "101", False)
-    assert call["talk_s"] == pytest.approx(wanted["talk_s"], abs=3.0)
-    assert hello["type"] == "hello"
+    assert call["talk_s"] == pytest.approx(wanted["talk_s"] / SLOW, abs=4.0)
+    assert [one["id"] for one in hello["data"]["calls"]] in ([], [call["id"]])
     await office.ringcard.stop()
 
 
@@ -106,7 +117,7 @@ async def test_i04_killed_and_the_call_gone_meanwhile_it_ends_unseen_with_a_gap(
     before = len(await office.calls())
     await office.ringcard.start()
     await until_linked(office)
-    office.pbx.speed = 2.0
+    office.pbx.speed = SLOW
     playing = asyncio.create_task(office.pbx.play(load_recording(capture("01-inbound-answered"))))
     async with office.listening("101") as screen:
         await screen.until_type("call.answered")
@@ -140,28 +151,55 @@ async def test_i13_while_the_database_is_away_pops_go_on_and_nothing_is_lost(off
 
 
 def _stop_postgres(office: Office) -> None:
-    import os
-    import signal
-
     server = read_postmaster(office.ringcard.data / "postgres")
     assert server is not None
     os.kill(server.pid, signal.SIGQUIT)  # at once, as a crash
 
 
 async def test_commands_refuse_in_one_line_and_routes_name_their_rights(office: Office) -> None:
-    from tests.pbx.ringcard_process import CommandFailed
-
+    run = office.ringcard.run
     for arguments, said in (
         (("line", "add", "nowhere", "+74951234567", "--name", "x"), "'nowhere'"),
-        (("line", "add", "lab", "not a number", "--name", "x"), "not a number"),
         (("extension", "assign", "lab", "101", "nobody"), "'nobody'"),
         (("call", "no-id"), "'no-id'"),
     ):
         with pytest.raises(CommandFailed) as raised:
-            await office.ringcard.run(*arguments)
+            await run(*arguments)
         assert said in str(raised.value)
         assert "Traceback" not in str(raised.value)
-    routes = json.loads(await office.ringcard.run("routes", "--json"))
+    routes = json.loads(await run("routes", "--json"))
     assert all(route["right"] for route in routes)
     assert {"/live#resume", "/live#sub"} <= {route["path"] for route in routes}
-    assert "data = " in await office.ringcard.run("serve", "--check")
+    assert "data = " in await run("serve", "--check")
+
+
+async def test_a_running_server_takes_up_what_commands_change(office: Office) -> None:
+    run, pbx = office.ringcard.run, office.pbx
+    await run(
+        "user",
+        "add",
+        "nina",
+        "--name",
+        "Nina",
+        "--role",
+        "agent",
+        "--password-stdin",
+        stdin="long-enough-words",
+    )
+    where = ("--host", "127.0.0.1", "--port", str(pbx.port), "--user", pbx.user, "--secret-stdin")
+    async with office.ringcard.serving():
+        await run("connection", "add", "second", "--kind", "asterisk", *where, stdin=pbx.secret)
+        await run("line", "add", "second", "8 (495) 123-45-10", "--name", "Group")
+        await run("extension", "assign", "second", "103", "nina")
+        office.tokens["nina"] = (await run("token", "create", "nina", "--name", "test")).strip()
+        async with asyncio.timeout(20):
+            while pbx.listeners < 2:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        async with office.listening("nina") as screen:
+            await pbx.play(load_recording(capture("04-ring-group")))
+            assert (await screen.until_type("call.ringing"))["data"]["line"] == "Group"
+    users = json.loads(await run("user", "list", "--json"))
+    assert {"login": "nina", "extensions": ["103"]}.items() <= next(
+        user for user in users if user["login"] == "nina"
+    ).items()
