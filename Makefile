@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
-.PHONY: help install run test check format bench lock clean
+.PHONY: help install run test check static format bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,16 +23,18 @@ install: $(VENV)/.installed
 run: $(VENV)/.installed
 	@exec $(BIN)/ringcard demo
 
-test: $(VENV)/.installed-dev
+test: static
 	@tools/system_packages.sh
 	@$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-dev
+check: static
+	$(BIN)/python -m pytest -q -m "not browser and not pbx and not slow"
+
+static: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not browser and not pbx and not slow"
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
