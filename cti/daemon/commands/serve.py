@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+from crm.database import Database
 from cti.daemon.failures import CommandFailed
 from cti.daemon.logs import set_up_logs
 from cti.daemon.settings import Settings, described, load_settings
@@ -47,6 +48,7 @@ async def run_server(settings: Settings, started: Callable[[], None]) -> None:
 
     stop = _stop_event()
     async with open_storage(settings) as database:
+        await _tell_first_step(database)
         program = Program(settings, database)
         is_started = asyncio.Event()
         running = asyncio.create_task(program.run(is_started))
@@ -57,6 +59,16 @@ async def run_server(settings: Settings, started: Callable[[], None]) -> None:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+
+
+async def _tell_first_step(database: Database) -> None:
+    """There is no built-in account: the first start says how to make one."""
+    from crm.accounts import has_users
+
+    async with database.sessions() as session:
+        if not await has_users(session):
+            hint = "ringcard: nobody can sign in yet. Make an administrator: ringcard user add LOGIN --name NAME --role admin"
+            print(hint, file=sys.stderr, flush=True)
 
 
 def _stop_event() -> asyncio.Event:
