@@ -26,7 +26,9 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from crm.database_errors import DatabaseUnreachable, ExtensionMissing, ServerTooOld, TextNotComparable
+from crm.numbering import HOME_PROFILE
 from crm.server_binaries import OLDEST_MAJOR
+from cti.numbers import NumberingProfile
 
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 2.0
@@ -57,8 +59,8 @@ def async_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg")
 
 
-def make_database(url: str, *, pool_size: int = POOL_SIZE) -> Database:
-    """The engine and sessions for a database, without asking it anything."""
+def make_database(url: str, *, pool_size: int = POOL_SIZE, region: str = "RU") -> Database:
+    """The engine and sessions for a database, without asking it anything. `region`: of the installation."""
     engine = create_async_engine(
         async_url(url),
         pool_size=pool_size,
@@ -68,16 +70,17 @@ def make_database(url: str, *, pool_size: int = POOL_SIZE) -> Database:
         pool_use_lifo=True,
         connect_args=_connect_arguments(STATEMENT_SECONDS),
     )
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False))
+    info = {HOME_PROFILE: NumberingProfile(region=region)}
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False, info=info))
 
 
-async def open_database(url: str, *, pool_size: int = POOL_SIZE) -> Database:
+async def open_database(url: str, *, pool_size: int = POOL_SIZE, region: str = "RU") -> Database:
     """Check the server, and give its engine and sessions. Call `migrate` once before.
 
     Raises:
         DatabaseUnreachable, ServerTooOld, ExtensionMissing, TextNotComparable: the message names value and remedy.
     """
-    database = make_database(url, pool_size=pool_size)
+    database = make_database(url, pool_size=pool_size, region=region)
     try:
         await check(database.engine)
     except BaseException:

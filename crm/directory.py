@@ -13,7 +13,7 @@ from types import MappingProxyType
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.numbering import as_profile
+from crm.numbering import as_profile, home_profile
 from crm.schema.access import Team, User
 from crm.schema.telephony import (
     Extension,
@@ -113,10 +113,12 @@ async def directory(session: AsyncSession, at: datetime) -> Directory:
     )
     lines = await _lines(session)
     extensions = await _extensions(session, at)
+    home = home_profile(session)
     connections = {
         connection.id: _connection(
             connection,
             profile,
+            home,
             [line for line in lines if line.connection_id == connection.id],
             [extension for extension in extensions if extension.connection_id == connection.id],
         )
@@ -131,6 +133,7 @@ async def directory(session: AsyncSession, at: datetime) -> Directory:
 def _connection(
     row: PbxConnection,
     profile: ProfileRow | None,
+    home: NumberingProfile,
     lines: Iterable[DirectoryLine],
     extensions: list[DirectoryExtension],
 ) -> ConnectionDirectory:
@@ -141,7 +144,7 @@ def _connection(
         kind=row.kind,
         is_enabled=row.is_enabled,
         time_zone=row.time_zone,
-        profile=as_profile(profile, by_digits),
+        profile=as_profile(profile, home, by_digits),
         profile_id=row.profile_id,
         lines=MappingProxyType({line.e164: line for line in lines}),
         extensions=MappingProxyType(by_digits),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import phonenumbers
@@ -20,6 +20,7 @@ from crm.schema.telephony import NumberingProfile as ProfileRow
 from crm.schema.telephony import PbxConnection
 from cti.numbers import DEFAULT_PROFILE, NumberingProfile
 
+HOME_PROFILE: Final = "home_profile"  # in `session.info`, put there by `open_database`
 _LENGTHS: Final = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?")
 
 
@@ -122,11 +123,19 @@ async def list_profiles(session: AsyncSession) -> list[ProfileInfo]:
     ]
 
 
-def as_profile(row: ProfileRow | None, extensions: Iterable[str] = ()) -> NumberingProfile:
-    """The profile as `to_e164` takes it; without a row, the default one."""
+def home_profile(session: AsyncSession) -> NumberingProfile:
+    """How numbers are written where ringcard is installed (RINGCARD_REGION); for what belongs to no connection."""
+    profile: NumberingProfile = session.info.get(HOME_PROFILE, DEFAULT_PROFILE)
+    return profile
+
+
+def as_profile(
+    row: ProfileRow | None, home: NumberingProfile, extensions: Iterable[str] = ()
+) -> NumberingProfile:
+    """The profile as `to_e164` takes it; without a row, that of the installation."""
     known = frozenset(extensions)
     if row is None:
-        return NumberingProfile(extensions=known)
+        return replace(home, extensions=known)
     return NumberingProfile(
         region=row.region,
         area_code=row.area_code,
@@ -140,13 +149,12 @@ def as_profile(row: ProfileRow | None, extensions: Iterable[str] = ()) -> Number
 
 async def profile_of_connection(session: AsyncSession, connection_id: int) -> NumberingProfile:
     """How numbers are written on this connection, without its extensions: for numbers that people enter."""
-    return as_profile(
-        await session.scalar(
-            select(ProfileRow)
-            .join(PbxConnection, PbxConnection.profile_id == ProfileRow.id)
-            .where(PbxConnection.id == connection_id)
-        )
+    row = await session.scalar(
+        select(ProfileRow)
+        .join(PbxConnection, PbxConnection.profile_id == ProfileRow.id)
+        .where(PbxConnection.id == connection_id)
     )
+    return as_profile(row, home_profile(session))
 
 
 def _lengths(pattern: str | None) -> tuple[int, int]:

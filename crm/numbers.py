@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
 from crm.errors import AlreadyExists, Invalid, NotFound, NumberHasSeveralOwners
+from crm.numbering import home_profile
 from crm.party_access import editable_party, lock_keys, readable_party
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.parties import Party, PartyPhone, PhoneNumber
 from crm.schema.telephony import Line
-from cti.numbers import DEFAULT_PROFILE, Number, NumberingProfile, NumberKind, format_number, to_e164
+from cti.numbers import Number, NumberingProfile, NumberKind, format_number, to_e164
 
 DIRECT = "direct"
 SHARED = "shared"
@@ -52,7 +53,7 @@ class Owner:
     version: int
 
 
-def read_number(presented: str, profile: NumberingProfile = DEFAULT_PROFILE) -> Number:
+def read_number(presented: str, profile: NumberingProfile) -> Number:
     """The number a person entered.
 
     Raises:
@@ -84,7 +85,7 @@ async def attach_number(
     party_id: int,
     values: NumberValues,
     *,
-    profile: NumberingProfile = DEFAULT_PROFILE,
+    profile: NumberingProfile | None = None,
     via: str = "form",
 ) -> int:
     """Give a party a number; the same number twice is one. Returns the id of the tie (`PartyPhone`).
@@ -94,7 +95,7 @@ async def attach_number(
         AlreadyExists (a direct number of somebody else: attach to them, or mark it shared).
     """
     access.require("party.edit")
-    number = read_number(values.presented, profile)
+    number = read_number(values.presented, profile or home_profile(session))
     await lock_keys(session, [lock_key(number)])
     party = await editable_party(session, access, party_id, is_shared=True)
     return await tie(session, access, party.id, number, values, via=via)

@@ -26,6 +26,7 @@ from crm.affiliations import (
 from crm.changes import as_json, record_change
 from crm.emails import attach_email, email_key, tie_email
 from crm.errors import AlreadyExists, Conflict, Invalid, NotFound
+from crm.numbering import home_profile
 from crm.numbers import NumberValues, lock_key, owner_of, read_number, tie
 from crm.party_access import constraint_of, editable_party, lock_keys
 from crm.party_kinds import add_kinds, put_kinds
@@ -42,7 +43,7 @@ from crm.rights import Access
 from crm.schema.access import NumberCounter, User
 from crm.schema.journals import ChangeLog
 from crm.schema.parties import Organisation, Party, Person
-from cti.numbers import DEFAULT_PROFILE, Number, NumberingProfile
+from cti.numbers import Number, NumberingProfile
 
 __all__ = [
     "ContactValues",
@@ -89,7 +90,7 @@ async def create_party(
     numbers: Sequence[NumberValues] = (),
     emails: Sequence[str] = (),
     owner_id: int | None = None,
-    profile: NumberingProfile = DEFAULT_PROFILE,
+    profile: NumberingProfile | None = None,
     via: str = "form",
 ) -> int:
     """A new person or organisation with its numbers and addresses, all or nothing.
@@ -105,7 +106,8 @@ async def create_party(
     columns = columns_of(values)
     if values.type == ORGANISATION and not kinds:
         raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
-    read = [(read_number(each.presented, profile), each) for each in numbers]
+    home = profile or home_profile(session)
+    read = [(read_number(each.presented, home), each) for each in numbers]
     await _lock_and_look(session, columns, read, emails)
     try:
         async with session.begin_nested():
@@ -133,7 +135,7 @@ async def quick_create(
     position: str = "",
     kind: str = "prospect",
     is_shared: bool = False,
-    profile: NumberingProfile = DEFAULT_PROFILE,
+    profile: NumberingProfile | None = None,
     via: str = "form",
 ) -> QuickCreated:
     """The quick form «Название, Имя, Телефон»: organisation, contact, tie and number in one transaction.
@@ -148,8 +150,9 @@ async def quick_create(
         raise Invalid("organisation", "", "Enter the name of the organisation or of the person.")
     numbers = [NumberValues(presented=number, is_shared=is_shared)] if number.strip() else []
     is_of_organisation = bool(organisation.strip()) and (is_shared or not person.strip())
+    home = profile or home_profile(session)
     if numbers:
-        await lock_keys(session, [lock_key(read_number(number, profile))])
+        await lock_keys(session, [lock_key(read_number(number, home))])
     async with session.begin_nested():  # all four or nothing, also for a caller that goes on after a refusal
         return await _quick_create(
             session,
@@ -160,7 +163,7 @@ async def quick_create(
             kind,
             [] if is_of_organisation else numbers,
             numbers if is_of_organisation else [],
-            profile,
+            home,
             via,
         )
 

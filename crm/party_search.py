@@ -29,12 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.names import normal_name, organisation_key
+from crm.numbering import home_profile
 from crm.party_access import readable, readable_ids
 from crm.party_lists import PartyRow, rows_of
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.parties import Organisation, Party, PartyPhone, Person, PhoneNumber
-from cti.numbers import DEFAULT_PROFILE, NumberingProfile, NumberKind, to_e164
+from cti.numbers import NumberingProfile, NumberKind, to_e164
 
 FEWEST_CHARACTERS: Final = 3
 MOST_CHARACTERS: Final = 100
@@ -88,7 +89,7 @@ async def search_parties(
     typed: str,
     *,
     condition: ColumnElement[bool] | None = None,
-    profile: NumberingProfile = DEFAULT_PROFILE,
+    profile: NumberingProfile | None = None,
     limit: int = SHOWN,
 ) -> SearchResult:
     """Find parties by what somebody types.
@@ -100,7 +101,7 @@ async def search_parties(
         NotAllowed.
     """
     access.require("party.read")
-    ways = _ways(typed[:MOST_CHARACTERS], profile)
+    ways = _ways(typed[:MOST_CHARACTERS], profile or home_profile(session))
     if not ways:
         return SearchResult(hits=(), is_too_short=True)
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))

@@ -31,7 +31,7 @@ async def open_storage(settings: Settings, *, pool_size: int = 10) -> AsyncItera
     """The database, migrated and checked."""
     async with database_url(settings) as url:
         await migrate(url)
-        database = await open_database(url, pool_size=pool_size)
+        database = await open_database(url, pool_size=pool_size, region=settings.region)
         try:
             yield database
         finally:

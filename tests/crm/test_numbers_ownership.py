@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.accounts import access_of
-from crm.database import Database
+from crm.database import Database, open_database
 from crm.errors import AlreadyExists, Invalid, NotAllowed, NotFound, NumberHasSeveralOwners
 from crm.numbers import NumberValues, attach_number, end_ownership, mark_number
 from crm.parties import create_party, organisation_values, person_values, quick_create
@@ -19,6 +19,7 @@ from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.parties import Party, PartyPhone, PhoneNumber
 from tests.crm import planting
 from tests.crm.people import COMMAND, make_user
+from tests.database import make_copy
 
 NUMBER = "8 (900) 000-00-01"
 
@@ -165,3 +166,14 @@ async def test_sixteen_agents_at_once_make_one_owner(database: Database, form: s
         made = select(func.count()).select_from(Party).where(Party.display_name.like("Caller %"))
         assert await session.scalar(made) == 1
         assert await access_of(session, agents[0].user_id) is not None
+
+
+async def test_numbers_are_read_as_in_the_installations_own_country(database_server: str) -> None:
+    """RINGCARD_REGION counts wherever no numbering profile was chosen."""
+    database = await open_database(await make_copy(database_server), region="BY")
+    try:
+        async with database.sessions.begin() as session:
+            party_id = await client(session, "Минск", "8 017 217-12-34")
+            assert [phone.e164 for phone in await phones(session, party_id)] == ["+375172171234"]
+    finally:
+        await database.close()
