@@ -153,7 +153,10 @@ def is_other_run(stored: CallRow, new: CallRow) -> bool:
 
 
 def first(*values: T | None) -> T | None:
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def earliest(times: Iterable[datetime | None]) -> datetime | None:

@@ -14,21 +14,25 @@ from crm.call_rows import COLUMNS
 
 
 def as_json(rows: Sequence[Any]) -> dict[str, str]:
-    """The parameter of a statement below."""
-    return {"rows": msgspec.json.encode(rows).decode()}
+    """The parameter of a statement that takes one array."""
+    return {"rows": to_json(rows)}
+
+
+def to_json(rows: Sequence[Any]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def _rows_of(table: str) -> str:
     return f"jsonb_populate_recordset(null::{table}, cast(:rows as jsonb)) as r"
 
 
-def _upsert_calls() -> TextClause:
+def _upsert_calls() -> str:
     columns = ", ".join(COLUMNS)
     values = ", ".join(_known(column) for column in COLUMNS)
     changes = ", ".join(
         f"{column} = excluded.{column}" for column in COLUMNS if column not in ("id", "connection_id")
     )
-    return text(
+    return (
         f"insert into call ({columns}) select {values} from {_rows_of('call')} order by r.id "  # noqa: S608
         f"on conflict (id) do update set {changes}"
     )
@@ -90,13 +94,12 @@ UPSERT_COMMUNICATIONS = text(
     returning id, party_id, contact_id
     """  # noqa: S608
 )
-UPSERT_CALLS = _upsert_calls()
-ADD_KEYS = text(
+_UPSERT_CALLS = _upsert_calls()
+_ADD_KEYS = (
     f"insert into call_key (connection_id, linked_id, call_id) select connection_id, linked_id, call_id "  # noqa: S608
     f"from {_rows_of('call_key')} on conflict (connection_id, linked_id) do nothing"
 )
-UPSERT_PARTICIPATIONS = text(
-    f"""
+_UPSERT_PARTICIPATIONS = f"""
     insert into participation (id, call_id, user_id, team_id, position, extension, attempt, came_by, rang_at,
         has_rung, answered_at, left_at, result, is_first_answer)
     select r.id, r.call_id, r.user_id, r.team_id, r.position, r.extension, r.attempt, r.came_by, r.rang_at, r.has_rung, r.answered_at,
@@ -114,7 +117,6 @@ UPSERT_PARTICIPATIONS = text(
             else coalesce(excluded.result, participation.result) end,
         is_first_answer = participation.is_first_answer or excluded.is_first_answer
     """  # noqa: S608
-)
 # A channel is made just before it rings: it belongs to the first attempt at its extension that is not before it.
 UPSERT_LEGS = text(
     f"""
@@ -134,8 +136,7 @@ UPSERT_LEGS = text(
         hangup_cause = coalesce(leg.hangup_cause, excluded.hangup_cause)
     """  # noqa: S608
 )
-UPSERT_TRANSFERS = text(
-    f"""
+_UPSERT_TRANSFERS = f"""
     insert into transfer (id, call_id, position, from_extension, to_target, kind, at, outcome)
     select r.id, r.call_id, r.position, r.from_extension, r.to_target, r.kind, r.at, r.outcome
     from {_rows_of("transfer")}
@@ -143,9 +144,7 @@ UPSERT_TRANSFERS = text(
         from_extension = excluded.from_extension, to_target = excluded.to_target, kind = excluded.kind,
         at = coalesce(transfer.at, excluded.at), outcome = coalesce(excluded.outcome, transfer.outcome)
     """  # noqa: S608
-)
-TOUCH_PARTIES = text(
-    """
+_TOUCH_PARTIES = """
     update party set
         last_communication_at = greatest(party.last_communication_at, latest.started_at),
         last_talk_at = greatest(party.last_talk_at, latest.answered_at)
@@ -159,17 +158,32 @@ TOUCH_PARTIES = text(
         or party.last_talk_at < latest.answered_at or (party.last_talk_at is null and latest.answered_at is not null)
     )
     """
-)
-GRANT = text(
-    f"""
+_GRANT = f"""
     insert into access_grant (user_id, party_id, reason, call_id, until)
     select r.user_id, r.party_id, 'call', r.call_id, max(r.until) from {_rows_of("access_grant")}
     group by r.user_id, r.party_id, r.call_id
     on conflict (user_id, party_id, reason, call_id) do update
         set until = greatest(access_grant.until, excluded.until)
     """  # noqa: S608
-)
-ADD_OUTBOX = text(
+_ADD_OUTBOX = (
     f"insert into outbox_event (type, record_kind, record_id, after, at) "  # noqa: S608
     f"select r.type, 'call', r.record_id, r.after, r.at from {_rows_of('outbox_event')}"
+)
+
+
+def _all_of(**fragments: str) -> TextClause:
+    """One statement out of several, each with its rows in the parameter of its name: one way to the server and back."""
+    parts = (f"{name} as ({fragment.replace(':rows', f':{name}')})" for name, fragment in fragments.items())
+    return text(f"with {', '.join(parts)} select")
+
+
+# Foreign keys between them are checked at the end of the statement. Legs look for participations: they come after.
+WRITE = _all_of(
+    calls=_UPSERT_CALLS,
+    keys=_ADD_KEYS,
+    parts=_UPSERT_PARTICIPATIONS,
+    transfers=_UPSERT_TRANSFERS,
+    parties=_TOUCH_PARTIES,
+    grants=_GRANT,
+    outbox=_ADD_OUTBOX,
 )

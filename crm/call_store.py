@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
 from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes
-from crm.call_rows import COLUMNS, CallRow, adds_nothing, first, is_other_run, merged, row_of
-from crm.call_statements import as_json
+from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
+from crm.call_statements import as_json, to_json
 from crm.journal_entries import CallEntry
-from crm.schema.base import uuid7
+from crm.schema.base import uuid7_texts
 from cti.calls.records import Direction, Participation
 
 ACCESS_AFTER_CALL = timedelta(hours=24)
@@ -86,7 +86,9 @@ def without_overlaps(entries: Iterable[CallEntry]) -> Iterable[list[CallEntry]]:
 
 
 def keys_of(entry: CallEntry) -> list[str]:
-    return list(dict.fromkeys((entry.record.key, *entry.record.linked_ids)))
+    """The linked ids of an entry, its own key first."""
+    key, others = entry.record.key, entry.record.linked_ids
+    return [key] if others in ((key,), ()) else list(dict.fromkeys((key, *others)))
 
 
 async def _store_batch(
@@ -100,29 +102,31 @@ async def _store_batch(
         return []
     people = await _people(connection, tellings)
     links = await _store_communications(connection, tellings, people)
-    await connection.execute(statements.UPSERT_CALLS, as_json([telling.row for telling in tellings]))
-    await _run(connection, statements.ADD_KEYS, _key_rows(tellings))
-    parts = _participation_rows(tellings, people)
-    await _run(connection, statements.UPSERT_PARTICIPATIONS, parts)
-    legs, transfers = _leg_rows(tellings), _transfer_rows(tellings)
+    parts, legs, transfers = (
+        _participation_rows(tellings, people),
+        _leg_rows(tellings),
+        _transfer_rows(tellings),
+    )
+    written: dict[str, Sequence[Any]] = {
+        "calls": [telling.row for telling in tellings],
+        "keys": _key_rows(tellings),
+        "parts": parts,
+        "transfers": transfers,
+        "parties": _party_rows(tellings, links),
+        "grants": _grant_rows(tellings, parts, links, access),
+        "outbox": _outbox_rows(tellings, links),
+    }
+    await connection.execute(statements.WRITE, {name: to_json(rows) for name, rows in written.items()})
     if whole := [telling.row.id for telling in tellings if telling.is_last_word]:
         await drop_untold(connection, whole, parts, legs, transfers)
-    await _run(connection, statements.UPSERT_LEGS, legs)
-    await _run(connection, statements.UPSERT_TRANSFERS, transfers)
-    await _run(connection, statements.TOUCH_PARTIES, _party_rows(tellings, links))
-    await _run(connection, statements.GRANT, _grant_rows(tellings, parts, links, access))
-    await _run(connection, statements.ADD_OUTBOX, _outbox_rows(tellings, links))
+    if legs:
+        await connection.execute(statements.UPSERT_LEGS, as_json(legs))
     restarted = [
         t.row for t in tellings if t.row.ended_at and t.before is not None and is_other_run(t.before, t.row)
     ]
     if restarted:
         await close_left_participations(connection, [row.id for row in restarted])
     return [_stored(telling, links) for telling in tellings]
-
-
-async def _run(connection: AsyncConnection, statement: Any, rows: Sequence[Any]) -> None:
-    if rows:
-        await connection.execute(statement, as_json(rows))
 
 
 async def _known_calls(
@@ -180,14 +184,17 @@ async def _people(connection: AsyncConnection, tellings: Sequence[Telling]) -> d
 
 
 def _moment(telling: Telling, part: Participation) -> Moment:
-    at = first(part.rang_at, part.answered_at, telling.row.started_at) or telling.entry.at
-    return telling.entry.connection_id, part.extension, at
+    return (
+        telling.entry.connection_id,
+        part.extension,
+        part.rang_at or part.answered_at or telling.row.started_at,
+    )
 
 
 def _speaker(telling: Telling) -> Moment | None:
     """Whose call this is in lists: who answered it, or who placed it."""
     row = telling.row
-    extension = first(row.answered_by, row.placed_by)
+    extension = row.answered_by or row.placed_by
     return (row.connection_id, extension, row.answered_at or row.started_at) if extension else None
 
 
@@ -226,12 +233,13 @@ def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
 
 def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Person]) -> list[dict[str, Any]]:
     rows = []
+    ids = iter(uuid7_texts(sum(len(telling.entry.record.participations) for telling in tellings)))
     for telling in tellings:
         for position, part in enumerate(telling.entry.record.participations):
             user_id, team_id = people.get(_moment(telling, part), (None, None))
             rows.append(
                 {
-                    "id": uuid7(),
+                    "id": next(ids),
                     "call_id": telling.row.id,
                     "user_id": user_id,
                     "team_id": team_id,
@@ -251,9 +259,10 @@ def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Per
 
 
 def _leg_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+    ids = iter(uuid7_texts(sum(len(telling.entry.record.legs) for telling in tellings)))
     return [
         {
-            "id": uuid7(),
+            "id": next(ids),
             "call_id": telling.row.id,
             "channel_id": leg.channel_id,
             "channel_name": leg.channel_name,
@@ -269,9 +278,10 @@ def _leg_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
 
 
 def _transfer_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+    ids = iter(uuid7_texts(sum(len(telling.entry.record.transfers) for telling in tellings)))
     return [
         {
-            "id": uuid7(),
+            "id": next(ids),
             "call_id": telling.row.id,
             "position": position,
             "from_extension": transfer.from_extension,

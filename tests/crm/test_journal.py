@@ -255,7 +255,7 @@ async def test_i04_a_snapshot_ends_what_the_pbx_no_longer_knows(
         journal.put(telling(office, life("4.1")[0], at=after(91)))
         await journal.idle()
         async with database.sessions() as session:
-            assert [call.linked_ids for call in await open_calls(session, office)] == [("3.1",), ("4.1",)]
+            assert {call.linked_ids for call in await open_calls(session, office)} == {("3.1",), ("4.1",)}
             calls = {call.external_id: call for call in await session.scalars(select(Call))}
             parts = {part.call_id: part for part in await session.scalars(select(Participation))}
     answered, missed = calls["1.1"], calls["2.1"]
