@@ -63,8 +63,12 @@ class Recognition:
         while True:
             question = await self._waiting.get()
             result = await self._answer(question)
-            if result is not None:
+            if result is None:
+                continue
+            try:
                 self._tell(question, result)
+            except Exception:  # costs this answer only (invariant I18)
+                log.exception("match_not_told", call_id=str(question.call_id))
 
     async def _answer(self, question: Question) -> MatchResult | None:
         key = (question.connection_id, question.number.e164 or question.number.digits or "")

@@ -1,0 +1,74 @@
+"""Who calls: answers beside the first picture, from memory while the database is away, and never the end of the program."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.database import Database, make_database
+from crm.matching import MatchOutcome, MatchResult
+from crm.numbers import NumberValues
+from crm.parties import create_party, person_values
+from crm.rights import command_access
+from cti.daemon.recognition import MOST_WAITING, Question, Recognition
+from cti.numbers import to_e164
+
+CALL = UUID("019aa0c2-0000-7000-8000-000000000001")
+
+
+def question(presented: str = "+79000000001") -> Question:
+    return Question(connection_id=1, call_id=CALL, number=to_e164(presented), line_id=None)
+
+
+async def answers_of(recognition: Recognition, heard: list[MatchResult], count: int) -> list[MatchResult]:
+    working = asyncio.create_task(recognition.run())
+    try:
+        async with asyncio.timeout(10):
+            while len(heard) < count:
+                await asyncio.sleep(0.01)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    return heard
+
+
+async def test_i18_a_listener_that_raises_costs_its_own_answer_only(database: Database) -> None:
+    heard: list[MatchResult] = []
+
+    def tell(asked: Question, result: MatchResult) -> None:
+        heard.append(result)
+        if len(heard) == 1:
+            raise RuntimeError("a broken window")
+
+    recognition = Recognition(database.sessions, tell)
+    recognition.ask(question())
+    recognition.ask(question("+79000000002"))
+    found = await answers_of(recognition, heard, 2)
+    assert [one.outcome for one in found] == [MatchOutcome.UNKNOWN, MatchOutcome.UNKNOWN]
+
+
+async def test_i13_a_name_once_found_is_shown_while_the_database_is_away(
+    database: Database, session: AsyncSession
+) -> None:
+    values = person_values("Пример")
+    await create_party(session, command_access(), values, numbers=[NumberValues(presented="+79000000003")])
+    await session.commit()
+    heard: list[MatchResult] = []
+    recognition = Recognition(database.sessions, lambda _asked, result: heard.append(result))
+    recognition.ask(question("+79000000003"))
+    await answers_of(recognition, heard, 1)
+    away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
+    recognition._sessions = away.sessions
+    recognition.ask(question("+79000000003"))
+    found = await answers_of(recognition, heard, 2)
+    await away.close()
+    assert [party.name for party in found[1].parties] == [party.name for party in found[0].parties] != []
+
+
+async def test_i10_too_many_questions_cost_the_oldest(database: Database) -> None:
+    recognition = Recognition(database.sessions, lambda _asked, _result: None)
+    for _ in range(MOST_WAITING + 10):
+        recognition.ask(question())
+    assert recognition._waiting.qsize() == MOST_WAITING
