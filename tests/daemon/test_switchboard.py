@@ -1,0 +1,184 @@
+"""The straight line: windows before the journal, the journal before the match, one id whatever a call is named by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from crm.directory import ConnectionDirectory, Directory, DirectoryExtension, DirectoryLine
+from crm.journal_entries import CallEntry, Entry, SnapshotEntry
+from crm.matching import MatchedParty, MatchOutcome, MatchResult
+from cti.calls.call_events import CallArrived, CallEnded, CallRinging, CallsJoined, SnapshotApplied
+from cti.calls.records import CallRecord, CallState, Direction, Disposition
+from cti.daemon.call_ids import CallIds
+from cti.daemon.recognition import Question
+from cti.daemon.switchboard import Switchboard
+from cti.desk import Desk, EmptyDirectory, Message
+from cti.numbers import NumberingProfile
+
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PARTY = MatchedParty(
+    id=7, number=7, type="organisation", name="ООО «Пример»", kinds=("client",), former_kinds=(), lifecycle="active",
+    owner_id=None, owner_name=None, team_id=None, contact_id=None, contact_name=None, position=None, is_primary=False,
+    organisations=(), do_not_call=False, last_talk_at=None, last=None,
+)  # fmt: skip
+MATCHED = MatchResult(outcome=MatchOutcome.MATCHED, e164="+79161234501", parties=(PARTY,), owners=1)
+
+
+def call(**more: object) -> CallRecord:
+    first = CallRecord(
+        key="1.1",
+        linked_ids=("1.1",),
+        direction=Direction.INBOUND,
+        state=CallState.RINGING,
+        customer_number="89161234501",
+        did="74951234501",
+        ringing=("101",),
+        started_at=AT,
+    )
+    return replace(first, **more)  # type: ignore[arg-type]
+
+
+class Line:
+    """A switchboard whose neighbours write down what they are given, in one order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+        self.ids = CallIds()
+        self.board = Switchboard(
+            desk=Desk(EmptyDirectory(), epoch="e"),
+            journal=self,
+            ask=lambda question: self.told.append(("ask", question)),
+            deliver=self.deliver,
+            now=lambda: AT,
+            ids=self.ids,
+        )
+        self.board.set_directory(directory())
+
+    def put(self, entry: Entry) -> None:
+        self.told.append(("journal", entry))
+
+    def deliver(self, messages: Iterable[Message]) -> None:
+        self.told += [("window", message) for message in messages]
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _value in self.told]
+
+    def questions(self) -> list[Question]:
+        return [value for _kind, value in self.told if isinstance(value, Question)]
+
+    def entries(self) -> list[CallEntry]:
+        return [value for _kind, value in self.told if isinstance(value, CallEntry)]
+
+
+def directory() -> Directory:
+    agent = DirectoryExtension(
+        id=1,
+        connection_id=1,
+        digits="101",
+        endpoints=(),
+        user_id=5,
+        user_name="Anna",
+        team_id=None,
+        team_name=None,
+    )
+    line = DirectoryLine(
+        id=3,
+        connection_id=1,
+        e164="+74951234501",
+        presented="+74951234501",
+        name="Sales",
+        colour=None,
+        team_id=None,
+    )
+    connection = ConnectionDirectory(
+        id=1,
+        name="lab",
+        kind="asterisk",
+        is_enabled=True,
+        time_zone=None,
+        profile=NumberingProfile(extensions=frozenset({"101"})),
+        profile_id=None,
+        lines={line.e164: line},
+        extensions={"101": agent},
+        extension_of_endpoint={},
+    )
+    return Directory(connections={1: connection}, own_numbers=frozenset({line.e164}))
+
+
+def test_the_window_comes_first_then_the_journal_then_the_question() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    assert line.kinds() == ["window", "journal", "ask"]
+    (entry,), (question,) = line.entries(), line.questions()
+    assert (entry.facts.customer_e164, entry.facts.line_id, entry.facts.match_status) == (
+        "+79161234501",
+        3,
+        None,
+    )
+    assert (question.call_id, question.line_id) == (entry.call_id, 3)
+
+
+def test_a_number_is_asked_about_once_and_the_answer_reaches_window_and_journal() -> None:
+    line = Line()
+    line.board.receive(
+        1, [CallArrived(call=call(ringing=()), at=AT), CallRinging(call=call(), extension="101", at=AT)]
+    )
+    (question,) = line.questions()
+    line.told.clear()
+    line.board.recognised(question, MATCHED)
+    assert line.kinds() == ["window", "journal"]
+    assert (line.entries()[0].facts.party_id, line.entries()[0].facts.match_status) == (7, "matched")
+    ended = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    assert line.entries()[-1].facts.party_id == 7
+    assert len(line.questions()) == 0
+
+
+def test_a_call_between_colleagues_asks_nobody() -> None:
+    line = Line()
+    internal = call(direction=Direction.INTERNAL, customer_number=None, did=None)
+    line.board.receive(1, [CallRinging(call=internal, extension="101", at=AT)])
+    assert line.questions() == []
+    assert line.entries()[0].facts.match_status == "internal"
+
+
+def test_joined_calls_keep_the_survivors_id_and_both_names() -> None:
+    line = Line()
+    older, consultation = call(), call(key="2.1", linked_ids=("2.1",), ringing=("102",))
+    line.board.receive(1, [CallArrived(call=older, at=AT), CallArrived(call=consultation, at=AT)])
+    survivor = line.ids.of(1, older)
+    joined = call(linked_ids=("1.1", "2.1"))
+    line.board.receive(1, [CallsJoined(call=joined, absorbed_key="2.1", at=AT)])
+    assert line.ids.of(1, joined) == survivor == line.ids.of(1, consultation)
+
+
+def test_a_call_of_an_earlier_run_keeps_its_id() -> None:
+    line = Line()
+    stored = UUID("019aa0c2-0000-7000-8000-00000000000a")
+    line.ids.learn(1, stored, ["1.1"])
+    line.board.receive(1, [CallArrived(call=call(), at=AT)])
+    assert line.entries()[0].call_id == stored
+
+
+def test_the_journal_found_another_id_and_windows_follow() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    told = line.entries()[0].call_id
+    stored = UUID("019aa0c2-0000-7000-8000-00000000000b")
+    line.told.clear()
+    line.board.stored_as(told, stored)
+    (message,) = [value for _kind, value in line.told if isinstance(value, Message)]
+    assert (getattr(message.data, "id", None), getattr(message.data, "was", None)) == (stored, told)
+    assert line.ids.of(1, call()) == stored
+
+
+def test_a_snapshot_names_every_present_linked_id_and_asks_who_is_there() -> None:
+    line = Line()
+    present = call(state=CallState.TALKING, ringing=(), talking=("101",), linked_ids=("1.1", "3.3"))
+    line.board.receive(1, [SnapshotApplied(present=(present,), at=AT)])
+    (snapshot,) = [value for _kind, value in line.told if isinstance(value, SnapshotEntry)]
+    assert snapshot.present == ("1.1", "3.3")
+    assert len(line.questions()) == 1
