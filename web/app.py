@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from crm.errors import CrmError
+from crm.journal import is_away
 from web import api, assets, auth, live, notes, pages, pops, status
 from web.assets import read_assets
 from web.i18n import read_catalogues, speaking
@@ -19,6 +20,7 @@ from web.keys import (
     LIVE,
     NOTES,
     NOW,
+    REFUSED_LOG,
     ROUTE,
     ROUTE_OF,
     SERVICES,
@@ -29,7 +31,8 @@ from web.keys import (
 from web.live import LiveHub
 from web.messages import message_tables
 from web.proxies import believe_proxies
-from web.refusals import refuse, refuse_by_rule, refuse_failure
+from web.refusals import refuse, refuse_by_rule, refuse_failure, refuse_while_away
+from web.refused_log import RefusedLog, note_refusals, written
 from web.render import catalogue_for, open_templates
 from web.routes import Handler, Route, Routes, add_routes, check_complete, check_rights
 from web.security import add_security_headers
@@ -53,7 +56,15 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
         UnknownRight, RouteWithoutRight: a route whose right is not clear; the program does not start with it.
     """
     app = web.Application(
-        middlewares=[believe_proxies, name_route, compress, tell_errors, auth.check_right, speak],
+        middlewares=[
+            believe_proxies,
+            name_route,
+            note_refusals,
+            compress,
+            tell_errors,
+            auth.check_right,
+            speak,
+        ],
         client_max_size=_MOST_BODY_BYTES,
     )
     catalogues = read_catalogues()
@@ -61,10 +72,12 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
     app[SERVICES], app[SESSIONS], app[GATE] = services, services.sessions, services.gate
     app[NOTES], app[DESK], app[NOW] = services.notes, services.desk, services.now
     app[CATALOGUES], app[ASSETS], app[TEMPLATES] = catalogues, files, open_templates(files)
-    app[LIVE] = LiveHub(services.desk, services.gate, services.now)
+    app[REFUSED_LOG] = refused = RefusedLog(services.sessions, services.now)
+    app[LIVE] = LiveHub(services.desk, services.gate, services.now, on_refused=refused.note)
     _add_table(app, [*route_table(), *(line for table in more for line in table)])
     app.on_response_prepare.append(add_security_headers)
     app.cleanup_ctx.append(live.watched)
+    app.cleanup_ctx.append(written)
     app.on_shutdown.append(live.close_sockets)
     return app
 
@@ -99,8 +112,8 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         return answer
     except CrmError as error:
         return refuse_by_rule(request, error)
-    except Exception:
-        return refuse_failure(request)
+    except Exception as error:
+        return refuse_while_away(request, error) if is_away(error) else refuse_failure(request)
 
 
 @web.middleware

@@ -13,7 +13,7 @@ from web.frame import first_page
 from web.gate import CameIn, Credential
 from web.i18n import gettext as _
 from web.i18n import ngettext, speaking
-from web.keys import ACCESS, GATE, LIVE, ROUTE, SERVICES, SESSION_TOKEN
+from web.keys import ACCESS, GATE, LIVE, MISSING_RIGHT, ROUTE, SERVICES, SESSION_TOKEN
 from web.refusals import is_for_program, refuse
 from web.render import catalogue_for, render
 from web.routes import OPEN, SIGNED_IN, Handler, RouteKind, Routes
@@ -58,6 +58,7 @@ async def check_right(request: web.Request, handler: Handler) -> web.StreamRespo
     if (access := request.get(ACCESS)) is None:
         return _ask_to_sign_in(request)
     if route.right != SIGNED_IN and not access.may(route.right):
+        request[MISSING_RIGHT] = route.right
         return refuse(request, HTTPStatus.NOT_FOUND)  # as if it were not there
     return await handler(request)
 

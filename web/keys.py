@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from web.live import LiveHub
     from web.notes import NoteStore
     from web.proxies import Networks
+    from web.refused_log import RefusedLog
     from web.routes import Route
 
 
@@ -52,10 +53,13 @@ NOW: web.AppKey[Callable[[], datetime]] = web.AppKey("now")
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates", Environment)
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 CATALOGUES: web.AppKey[Mapping[str, Catalogue]] = web.AppKey("catalogues")
+REFUSED_LOG: web.AppKey[RefusedLog] = web.AppKey("refused_log")
 ROUTE_OF: web.AppKey[Mapping[web.AbstractRoute, Route]] = web.AppKey("route_of")
 
 ACCESS: web.RequestKey[Access] = web.RequestKey("access", Access)
 """Who asks and what they may do; present on every route whose right is not `OPEN`."""
 ROUTE: web.RequestKey[Route] = web.RequestKey("route")
+MISSING_RIGHT: web.RequestKey[str] = web.RequestKey("missing_right", str)
+"""The right that was missing, on a request that was refused for it."""
 SESSION_TOKEN: web.RequestKey[str] = web.RequestKey("session_token", str)
 """The cookie's secret, when the request came with a live session (not with an API token)."""

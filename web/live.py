@@ -12,7 +12,7 @@ import contextlib
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -96,13 +96,22 @@ def encode(message: Message, *, replayed: bool = False) -> bytes:
     )
 
 
+class OnRefused(Protocol):
+    """Takes down that a message was refused for want of a right."""
+
+    def __call__(self, access: Access, address: str, **detail: object) -> None: ...
+
+
 class LiveHub:
     """All live sockets. Called from the event loop only; `deliver` never waits."""
 
-    def __init__(self, desk: Desk, gate: Gate, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, desk: Desk, gate: Gate, now: Callable[[], datetime], *, on_refused: OnRefused | None = None
+    ) -> None:
         self._desk = desk
         self._gate = gate
         self._now = now
+        self._on_refused = on_refused
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
         self._to_recheck: set[int] = set()
@@ -127,6 +136,11 @@ class LiveHub:
         self._to_recheck.add(user_id)
         self._recheck_due.set()
 
+    def recheck_everybody(self) -> None:
+        """What was said meanwhile may not have been heard."""
+        self._to_recheck.update(self._sockets)
+        self._recheck_due.set()
+
     def count(self) -> int:
         return sum(map(len, self._sockets.values()))
 
@@ -139,6 +153,9 @@ class LiveHub:
         """From now on the socket hears everything; the first it hears is the whole picture."""
         self._sockets[socket.access.user_id].append(socket)
         self._greet(socket)
+        self.recheck(
+            socket.access.user_id
+        )  # what changed between the handshake's check and now was told to nobody
 
     def remove(self, socket: LiveSocket) -> None:
         user_id = socket.access.user_id
@@ -205,6 +222,10 @@ class LiveHub:
         if not socket.access.may("live.board"):
             refusal = {"topics": ["calls"], "right": "live.board"}
             self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
+            if self._on_refused is not None:
+                self._on_refused(
+                    socket.access, "", right="live.board", why="right", method="SEND", path="/live#sub:calls"
+                )
             return
         socket.topics.add("calls")
         snapshot = self._desk.watch(socket.watcher, socket.access.user_id, BoardSight(socket.access))
@@ -226,36 +247,58 @@ class LiveHub:
 
     async def watch(self) -> None:
         """Drop calls that were shown long enough, and look again at the rights of whoever is connected; for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._expire_for_ever())
+            tasks.create_task(self._recheck_for_ever())
+
+    async def _expire_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                self._desk.expire(self._now())
+            except Exception:  # one call that cannot be dropped must not keep the others
+                log.exception("live_expire_failed")
+
+    async def _recheck_for_ever(self) -> None:
+        """Whoever was named goes first, also in the middle of a round through everybody."""
         next_round = self._now() + RECHECK_ALL
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._recheck_due.wait()
             self._recheck_due.clear()
-            now = self._now()
-            users, self._to_recheck = self._to_recheck, set()
-            if now >= next_round:
-                next_round, users = now + RECHECK_ALL, set(self._sockets)
-            try:
-                self._desk.expire(now)
-            except Exception:  # one call that cannot be dropped must not keep blocked users connected
-                log.exception("live_expire_failed")
-            for user_id in users:
-                await self._recheck_user(user_id)
+            if await self._recheck_named() and self._now() >= next_round:
+                next_round = self._now() + RECHECK_ALL
+                await self._recheck_everybody()
 
-    async def _recheck_user(self, user_id: int) -> None:
+    async def _recheck_everybody(self) -> None:
+        """One round; whoever is named meanwhile goes first. When nobody can be asked, the next round tries again."""
+        for user_id in tuple(self._sockets):
+            if not (await self._recheck_named() and await self._recheck_user(user_id)):
+                return
+
+    async def _recheck_named(self) -> bool:
+        """False when nobody can be asked: with the next tick we ask again."""
+        while self._to_recheck:
+            user_id = self._to_recheck.pop()
+            if not await self._recheck_user(user_id):
+                self._to_recheck.add(user_id)
+                return False
+        return True
+
+    async def _recheck_user(self, user_id: int) -> bool:
+        """Close or narrow this user's sockets; False if nobody could be asked."""
         for socket in tuple(self._sockets.get(user_id, ())):
             try:
                 access = await self._gate.access(socket.credential)
-            except (
-                Exception
-            ) as error:  # the database is away: pops go on (invariant I13), the next round asks again
-                log.warning("live_recheck_failed", user_id=user_id, error=repr(error))
-                continue
+            except Exception as error:  # the database is away: pops go on (invariant I13), and we ask again
+                log.warning("live_recheck_failed", user_id=user_id, error=type(error).__name__)
+                return False
             if access is None:
                 self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
             elif access != socket.access or access.scopes != socket.access.scopes:
                 self._narrow(socket, access)
+        return True
 
     def _narrow(self, socket: LiveSocket, access: Access) -> None:
         """Other rights than before: what the socket follows is judged anew."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, NotFound, Taken
 from crm.passwords import TooManySignIns
@@ -19,6 +19,7 @@ from web.render import catalogue_for, render
 from web.routes import RouteKind
 
 log = structlog.get_logger(__name__)
+RETRY_SECONDS: Final = 5
 _PROGRAM_KINDS = {RouteKind.API, RouteKind.SOCKET}
 
 
@@ -72,7 +73,24 @@ def refuse_by_rule(request: web.Request, error: CrmError) -> web.Response:
     """A rule of the CRM said no, and the handler had no better place to show it."""
     status = _STATUSES.get(type(error), HTTPStatus.CONFLICT)
     with speaking(catalogue_for(request)):
-        return refuse(request, status, _(error.template) % error.values)
+        return refuse(request, status, tell(error))
+
+
+def tell(error: CrmError) -> str:
+    """The error in the reader's language: the value, what is wrong, what to try."""
+    template = error.why if isinstance(error, Invalid) else error.template
+    return _(template) % error.values
+
+
+def refuse_while_away(request: web.Request, error: Exception) -> web.Response:
+    """The database does not serve now: said so, with when to come back (invariant I13)."""
+    why = (str(error).splitlines() or [""])[0][:200]
+    log.warning("request_without_database", path=request.path, error=type(error).__name__, why=why)
+    with speaking(catalogue_for(request)):
+        _title, advice = _words(HTTPStatus.SERVICE_UNAVAILABLE)
+    answer = refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, advice)
+    answer.headers[hdrs.RETRY_AFTER] = str(RETRY_SECONDS)
+    return answer
 
 
 def refuse_failure(request: web.Request) -> web.Response:

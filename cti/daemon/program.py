@@ -125,11 +125,12 @@ class Program:
         troubles = await self._database_troubles()
         if self.journal.is_losing:
             detail = "The spool on disk is full; calls wait in memory only. Bring the database back, free disk space."
-            troubles.append(Trouble(what="journal", detail=detail, is_fatal=True))
+            troubles.append(Trouble(what="journal", detail=detail, outline=detail, is_fatal=True))
         for connection_id, state in self._links.states().items():
             if state.status is not LinkStatus.UP:
-                detail = f"{self._names.get(connection_id, connection_id)}: {state.detail}"
-                troubles.append(Trouble(what="connection", detail=detail, is_fatal=False))
+                name = self._names.get(connection_id, connection_id)
+                told, outline = f"{name}: {state.detail}", f"{name}: {state.code}"
+                troubles.append(Trouble(what="connection", detail=told, outline=outline, is_fatal=False))
         return troubles
 
     def _make_app(self) -> web.Application:
@@ -191,8 +192,12 @@ class Program:
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
             },
-            catch_up=self._renewal.ask,
+            catch_up=self._catch_up,
         )
+
+    def _catch_up(self) -> None:
+        self._renewal.ask()
+        self._hub.recheck_everybody()
 
     def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
         self.switchboard.receive(connection_id, events)
@@ -223,7 +228,7 @@ class Program:
         if why is None:
             return []
         detail = f"The database does not answer ({why}); calls go to the spool. Check the server."
-        return [Trouble(what="database", detail=detail, is_fatal=True)]
+        return [Trouble(what="database", detail=detail, outline=detail, is_fatal=True)]
 
     async def _flush(self) -> None:
         try:

@@ -102,7 +102,7 @@ class NoDatabase:
 
     @staticmethod
     def sessions() -> async_sessionmaker[AsyncSession]:
-        return async_sessionmaker(create_async_engine("postgresql+asyncpg://nowhere.invalid/none"))
+        return async_sessionmaker(create_async_engine("postgresql+asyncpg://127.0.0.1:1/none"))
 
 
 def services_with(gate: FakeGate, desk: Desk, **more: Any) -> Services:

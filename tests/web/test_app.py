@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound
 from tests.cti.desk.calls import desk
@@ -53,6 +54,9 @@ async def raise_it(request: web.Request) -> web.Response:
         "invalid": Invalid("name", "", "Give a name."),
         "conflict": Conflict({"name": ("a", "b")}, 2, "Someone"),
         "text": web.HTTPNotFound(text="There is no <b>such</b> party."),
+        "away": ConnectionRefusedError("db.internal:5432 refused user crm"),
+        "frozen": PoolTimeout("QueuePool limit"),
+        "role": Invalid("roles", "boss", "There is no role “%(role)s”.", role="boss"),
     }[request.match_info["what"]]
 
 
@@ -63,7 +67,14 @@ async def write(request: web.Request) -> web.Response:
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[Client]:
-    gate = FakeGate(people={}, sessions={"s-agent": access_with("agent"), "s-admin": access_with("admin", 2)})
+    gate = FakeGate(
+        people={},
+        sessions={
+            "s-agent": access_with("agent"),
+            "s-admin": access_with("admin", 2),
+            "s-russian": access_with("agent", 3, language="ru"),
+        },
+    )
     async with TestClient(TestServer(create_app(services_with(gate, desk()), [pages]))) as client:
         client.session.headers["Cookie"] = "ringcard=s-agent"
         yield client
@@ -177,6 +188,32 @@ async def test_errors_of_the_crm_are_told_to_people_and_to_programs(
     body = await told.json(content_type=None)
     assert body["status"] == status
     assert {"type", "title"} <= set(body)
+
+
+@pytest.mark.parametrize("what", ["away", "frozen"])
+async def test_i13_without_the_database_one_is_told_so_and_when_to_come_back(
+    client: Client, what: str
+) -> None:
+    page = await client.get(f"/test/raise/{what}")
+    assert (page.status, page.headers["Retry-After"]) == (503, "5")
+    text = await page.text()
+    assert "The database does not answer" in text
+    assert "<code>" not in text  # no incident: nobody has to be told
+    told = await client.get(f"/api/test/raise/{what}")
+    assert (told.status, told.headers["Retry-After"]) == (503, "5")
+    body = await told.json(content_type="application/problem+json")
+    assert body["detail"] == "Calls go on. Try again in a few seconds."
+    assert "db.internal" not in text + str(body)
+
+
+async def test_a_rule_is_told_in_the_readers_language(client: Client) -> None:
+    """`why` is a sentence of its own in the catalogues, values and all."""
+    russian = {"Cookie": "ringcard=s-russian"}
+    page = await (await client.get("/test/raise/role", headers=russian)).text()
+    assert "Роли «boss» нет." in page
+    assert "There is no role" not in page
+    told = await (await client.get("/api/test/raise/role", headers=russian)).json(content_type=None)
+    assert told["detail"] == "Роли «boss» нет."
 
 
 async def test_t13_a_text_of_an_error_is_escaped(client: Client) -> None:

@@ -260,6 +260,52 @@ async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
         await head.receive(timeout=0.1)
 
 
+async def test_g07_what_changes_during_the_handshake_counts(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocked after the check and before the socket was known: nobody was there to be told."""
+    access = office.gate.sessions["session-agent"]
+
+    async def once(_gate: FakeGate, credential: Credential) -> Any:
+        return access if office.gate.sessions.pop(credential.secret, None) else None
+
+    monkeypatch.setattr(FakeGate, "access", once)
+    ws = await office.connect()
+    await heard(ws)
+    assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+
+
+async def test_g07_a_user_who_was_blocked_while_the_database_was_away_is_asked_about_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    await asyncio.sleep(0.05)
+    asked = 0
+
+    async def away_once(_gate: FakeGate, _credential: Credential) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise ConnectionRefusedError
+        return None
+
+    monkeypatch.setattr(FakeGate, "access", away_once)
+    office.hub.recheck(1)
+    assert (await ws.receive(timeout=2)).data == CLOSED_SIGNED_OUT
+
+
+async def test_g07_after_a_silence_of_the_database_everybody_is_asked_about(office: Office) -> None:
+    agent, head = await office.connect(), await office.connect("session-head")
+    for ws in (agent, head):
+        await heard(ws)
+    await asyncio.sleep(0.05)
+    office.gate.sessions.clear()
+    office.hub.recheck_everybody()
+    for ws in (agent, head):
+        assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+
+
 async def test_t18_a_token_with_fewer_rights_sees_less_than_its_owner(office: Office) -> None:
     admin = access_with("admin", 4)
     office.gate.sessions["session-admin"] = admin

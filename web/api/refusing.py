@@ -10,8 +10,8 @@ from aiohttp import web
 
 from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, NotFound
 from web.api.reading import Unreadable
-from web.i18n import gettext as _
 from web.refusals import problem
+from web.refusals import tell as sentence
 
 
 class FoundParty(msgspec.Struct):
@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 def tell(error: CrmError) -> web.Response:
     """A rule of the CRM as problem details, with the field it is about and, for a duplicate, what was found."""
     if isinstance(error, (NotFound, NotAllowed)):  # the same answer on purpose
-        return problem(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, _words(error))
+        return problem(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, sentence(error))
     more: dict[str, Any] = {"code": error.code}
     if error.field:
         more["field"] = error.field
@@ -49,15 +49,9 @@ def tell(error: CrmError) -> web.Response:
     if isinstance(error, Conflict):
         more["version"] = error.version
     status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, Invalid) else HTTPStatus.CONFLICT
-    return problem(status, status.phrase, _words(error), **more)
+    return problem(status, status.phrase, sentence(error), **more)
 
 
 def tell_unreadable(error: Unreadable) -> web.Response:
     more: dict[str, Any] = {"field": error.field} if error.field else {}
     return problem(error.status, HTTPStatus(error.status).phrase, str(error), **more)
-
-
-def _words(error: CrmError) -> str:
-    if isinstance(error, Invalid):
-        return _(error.why) % error.values
-    return _(error.template) % error.values

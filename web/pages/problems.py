@@ -14,8 +14,10 @@ from crm.errors import (
     SecretUnreadable,
     Taken,
 )
-from web.i18n import gettext as _
 from web.pages.forms import Form
+from web.refusals import tell
+
+__all__ = ["FORM_ERRORS", "note_on", "tell"]
 
 # What a person can mend in the form they filled; anything else is no matter of the form.
 FORM_ERRORS: Final = (
@@ -27,13 +29,6 @@ FORM_ERRORS: Final = (
     SecretUnreadable,
     Taken,
 )
-
-
-def tell(error: CrmError) -> str:
-    """The error's sentence: the value, what is wrong, what to try."""
-    if isinstance(error, Invalid):
-        return _(error.why) % error.values
-    return _(error.template) % error.values
 
 
 def note_on(form: Form, error: CrmError) -> None:
