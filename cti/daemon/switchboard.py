@@ -100,15 +100,7 @@ class Switchboard:
         known.facts = CallFacts.of(
             result, customer_e164=number.e164, did_e164=facts.did_e164, line_id=facts.line_id
         )
-        self._journal.put(
-            CallEntry(
-                connection_id=question.connection_id,
-                call_id=question.call_id,
-                record=known.record,
-                facts=known.facts,
-                at=at,
-            )
-        )
+        self._write(question.connection_id, question.call_id, known, at)
 
     def stored_as(self, told_id: UUID, stored_id: UUID) -> None:
         """The journal found the call under an earlier id: everyone follows it."""
@@ -121,18 +113,28 @@ class Switchboard:
         self._deliver(self._desk.rename(told_id, stored_id))
 
     def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
+        """Every present call is told to the journal before it closes those that are not."""
         self._deliver(self._desk.apply(connection_id, None, event))
-        keys = tuple(linked_id for call in event.present for linked_id in call.linked_ids)
-        self._journal.put(
-            SnapshotEntry(connection_id=connection_id, present=keys, at=event.at or self._now())
-        )
+        at = event.at or self._now()
         for call in event.present:
-            self._tell_again(connection_id, call, event.at)
+            call_id = self._ids.of(connection_id, call)
+            known = self._know(connection_id, call_id, call)
+            self._write(connection_id, call_id, known, at)
+            self._ask_who_calls(connection_id, call_id, known, call)
+        keys = tuple(linked_id for call in event.present for linked_id in call.linked_ids)
+        self._journal.put(SnapshotEntry(connection_id=connection_id, present=keys, at=at))
 
-    def _tell_again(self, connection_id: int, call: CallRecord, at: datetime | None) -> None:
-        """A call that was going on before we listened: its number is asked as for any other."""
-        call_id = self._ids.of(connection_id, call)
-        self._ask_who_calls(connection_id, call_id, self._know(connection_id, call_id, call), call)
+    def _write(self, connection_id: int, call_id: UUID, known: KnownCall, at: datetime) -> None:
+        if known.record is not None:
+            self._journal.put(
+                CallEntry(
+                    connection_id=connection_id,
+                    call_id=call_id,
+                    record=known.record,
+                    facts=known.facts,
+                    at=at,
+                )
+            )
 
     def _happened(self, connection_id: int, event: CallEvent) -> None:
         assert not isinstance(event, SnapshotApplied)
@@ -142,15 +144,7 @@ class Switchboard:
             self._ids.join(connection_id, event.absorbed_key, call_id)
         known = self._know(connection_id, call_id, call)
         self._deliver(self._desk.apply(connection_id, call_id, event, known.number))
-        self._journal.put(
-            CallEntry(
-                connection_id=connection_id,
-                call_id=call_id,
-                record=call,
-                facts=known.facts,
-                at=event.at or self._now(),
-            )
-        )
+        self._write(connection_id, call_id, known, event.at or self._now())
         if not isinstance(event, CallEnded) or known.asked is None:
             self._ask_who_calls(connection_id, call_id, known, call)
 
