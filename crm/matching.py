@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -99,7 +100,7 @@ class MatchResult:
     is_spam: bool = False
     number_note_id: int | None = None
     earlier_calls: int = 0
-    calls_last_hour: int = 0
+    calls_last_hour: int = 0  # of theirs to us
     last_call_at: datetime | None = None
 
     @property
@@ -117,10 +118,12 @@ async def find_by_number(
     line_id: int | None = None,
     connection_id: int | None = None,
     at: datetime | None = None,
+    present_call: UUID | None = None,
 ) -> MatchResult:
     """Who answers to this number at a moment (by default: now). Never raises on an odd number.
 
     Args:
+        present_call: left out of the earlier calls: the journal may have written it already, or not yet.
         line_id, connection_id: where the number came in: for extensions, and for digits that mean something there only.
     """
     match number.kind:
@@ -129,9 +132,13 @@ async def find_by_number(
         case NumberKind.INTERNAL if _is_plain(number.digits):
             return await _find_colleague(session, number.digits or "", connection_id, at)
         case NumberKind.E164 if _is_plain(number.e164):
-            return await _find_owners(session, OWNERS_BY_E164, number, line_id, connection_id, at)
+            return await _find_owners(
+                session, OWNERS_BY_E164, number, line_id, connection_id, at, present_call
+            )
         case NumberKind.LOCAL if _is_plain(number.digits):
-            return await _find_owners(session, OWNERS_BY_DIGITS, number, line_id, connection_id, at)
+            return await _find_owners(
+                session, OWNERS_BY_DIGITS, number, line_id, connection_id, at, present_call
+            )
         case NumberKind.SERVICE:
             reason = Reason("service_number", number.digits or "")
         case _:
@@ -182,10 +189,13 @@ def _owners_statement(condition: str) -> TextClause:
         ),
         earlier as (
             select count(*) as calls, max(started_at) as last_at,
-                count(*) filter (where started_at > (select at from asked) - interval '1 hour') as last_hour
+                count(*) filter (
+                    where direction = 'inbound' and started_at > (select at from asked) - interval '1 hour'
+                ) as last_hour
             from (
-                select started_at from call
+                select started_at, direction from call
                 where customer_e164 = :e164 and joined_into_id is null and started_at <= (select at from asked)
+                    and id is distinct from cast(:present_call as uuid)
                 order by started_at desc limit {MOST_EARLIER_CALLS}
             ) calls
         ),
@@ -273,8 +283,9 @@ async def _find_owners(
     line_id: int | None,
     connection_id: int | None,
     at: datetime | None,
+    present_call: UUID | None,
 ) -> MatchResult:
-    values: dict[str, Any] = {"e164": number.e164, "at": at}
+    values: dict[str, Any] = {"e164": number.e164, "at": at, "present_call": present_call}
     if statement is OWNERS_BY_DIGITS:
         values |= {"digits": number.digits, "line_id": line_id, "connection_id": connection_id}
     rows = (await session.execute(statement, values)).all()

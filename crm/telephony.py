@@ -118,7 +118,9 @@ class ConnectionInfo:
     is_enabled: bool
     state: str  # connecting, up, refused, down
     state_since: datetime | None
-    state_detail: str | None
+    state_detail: str | None  # English
+    state_code: str | None  # for catalogues, filled with the values
+    state_values: Mapping[str, str]
     last_event_at: datetime | None
     version: int
 
@@ -280,10 +282,23 @@ async def connection_secret(session: AsyncSession, connection_id: int, seal: Sea
 
 
 async def set_connection_state(
-    session: AsyncSession, connection_id: int, state: str, since: datetime, detail: str | None
+    session: AsyncSession,
+    connection_id: int,
+    state: str,
+    since: datetime,
+    *,
+    detail: str | None = None,
+    code: str | None = None,
+    code_values: Mapping[str, str] | None = None,
 ) -> None:
-    """How the link stands, written by the program that holds it."""
-    values = {"state": state, "state_since": since, "state_detail": detail}
+    """How the link stands, written by the program that holds it: in English, and as a code with values for catalogues."""
+    values = {
+        "state": state,
+        "state_since": since,
+        "state_detail": detail,
+        "state_code": code,
+        "state_values": dict(code_values or {}),
+    }
     await session.execute(
         update(PbxConnection)
         .where(PbxConnection.id == connection_id)
@@ -333,6 +348,8 @@ def _info(row: PbxConnection) -> ConnectionInfo:
         state=row.state,
         state_since=row.state_since,
         state_detail=row.state_detail,
+        state_code=row.state_code,
+        state_values=row.state_values,
         last_event_at=row.last_event_at,
         version=row.version,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cti.numbers import format_number
 from web.i18n import current_language
+from web.i18n import gettext as _
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Control characters, and those that turn the direction of the text around them: `exe.fdp` must not read `pdf.exe`.
@@ -68,8 +69,8 @@ def day(value: date | None) -> str:
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
-def local_formats(zone: ZoneInfo) -> dict[str, Callable[[datetime | None], str]]:
-    """The formats that depend on where the reader is."""
+def local_formats(zone: ZoneInfo, now: datetime) -> dict[str, Callable[[datetime | None], str]]:
+    """The formats that depend on where the reader is, and on when."""
 
     def local(moment: datetime) -> datetime:
         return moment.astimezone(zone)
@@ -83,7 +84,47 @@ def local_formats(zone: ZoneInfo) -> dict[str, Callable[[datetime | None], str]]
     def local_day(value: datetime | None) -> str:
         return "" if value is None else day(local(value).date())
 
-    return {"moment": moment, "clock": clock, "local_day": local_day}
+    def recent(value: datetime | None) -> str:
+        """«сегодня 14:32», «вчера 9:05», else the date."""
+        if value is None:
+            return ""
+        today, when = local(now).date(), local(value)
+        words = {today: _("today %(time)s"), today - timedelta(days=1): _("yesterday %(time)s")}
+        word = words.get(when.date())
+        return word % {"time": f"{when:%H:%M}"} if word else moment(value)
+
+    return {"moment": moment, "clock": clock, "local_day": local_day, "recent": recent}
+
+
+# In this order: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("YaBrowser", "Yandex Browser"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("CriOS", "Chrome"),
+    ("Version", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def browser(user_agent: str | None) -> str:
+    """«Chrome 150, Linux» for the long line that a browser sends; another program's line as it is, cut."""
+    sent = user_agent or ""
+    system = next((name for mark, name in _SYSTEMS if mark in sent), "")
+    for mark, name in _BROWSERS:
+        if found := re.search(rf"{mark}\w*/(\d+)", sent):
+            return ", ".join(filter(None, (f"{name} {found[1]}", system)))
+    return sent[:60]
 
 
 def iso(value: datetime | None) -> str:

@@ -57,7 +57,11 @@ async def _look_up(
     try:
         async with request.app[SESSIONS]() as session:
             found = await find_by_number(
-                session, call.number, line_id=line_id, connection_id=view.connection_id
+                session,
+                call.number,
+                line_id=line_id,
+                connection_id=view.connection_id,
+                present_call=view.id,
             )
             kinds = {kind.code: kind for kind in await list_kinds(session)} if found.parties else {}
     except (SQLAlchemyError, OSError, TimeoutError) as error:

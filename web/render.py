@@ -41,6 +41,7 @@ def open_templates(assets: Assets) -> Environment:
     environment.filters |= {
         "phone": formats.phone,
         "duration": formats.duration,
+        "browser": formats.browser,
         "day": formats.day,
         "whole": formats.whole_number,
         "iso": formats.iso,
@@ -77,19 +78,31 @@ def render(request: web.Request, template: str, *, status: int = 200, **context:
     """A page: the template says `{% extends layout %}` and fills the blocks `title` and `main`."""
     access = request.get(ACCESS)
     layout = _PARTIAL if is_partial(request) else _FULL if access is not None else _PLAIN
-    return _answer(request, template, status, {**_frame(request, access), **context, "layout": layout})
+    return _answer(request, template, status, {**_with_frame(request, context), "layout": layout})
 
 
 def render_fragment(
     request: web.Request, template: str, *, status: int = 200, **context: Any
 ) -> web.Response:
     """A piece of a page: rows, a form, a call window's details. The template extends nothing."""
-    return _answer(request, template, status, {**_frame(request, request.get(ACCESS)), **context})
+    return _answer(request, template, status, _with_frame(request, context))
 
 
 def _answer(request: web.Request, template: str, status: int, context: Mapping[str, Any]) -> web.Response:
     text = request.app[TEMPLATES].get_template(template).render(context)
     return web.Response(text=text, status=status, content_type="text/html")
+
+
+def _with_frame(request: web.Request, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The context of a page together with what stands around it.
+
+    Raises:
+        ValueError: the page gives its own meaning to a name of the frame, which would spoil the frame.
+    """
+    frame = _frame(request, request.get(ACCESS))
+    if clash := frame.keys() & context.keys():
+        raise ValueError(f"A page may not call its own values {sorted(clash)}: the frame uses these names.")
+    return {**frame, **context}
 
 
 def _frame(request: web.Request, access: Access | None) -> dict[str, Any]:
@@ -99,8 +112,8 @@ def _frame(request: web.Request, access: Access | None) -> dict[str, Any]:
         "access": access,
         "modules": modules_for(access) if access else (),
         "home": first_page(access) if access else "/sign-in",
-        "extensions": request.app[DESK].extensions_of(access.user_id) if access else (),
-        **formats.local_formats(zone_of(request)),
+        "own_extensions": request.app[DESK].extensions_of(access.user_id) if access else (),
+        **formats.local_formats(zone_of(request), request.app[SERVICES].now()),
     }
 
 

@@ -49,7 +49,9 @@ class PbxConnection(HasId, Tracked, Binned, Base):
     is_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     state: Mapped[str] = mapped_column(server_default="down")  # connecting, up, refused, down
     state_since: Mapped[datetime | None]
-    state_detail: Mapped[str | None]
+    state_detail: Mapped[str | None]  # in English, with the remedy
+    state_code: Mapped[str | None]  # the same for catalogues: unreachable, login_refused, …
+    state_values: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     last_event_at: Mapped[datetime | None]
     __table_args__ = (
         Index(

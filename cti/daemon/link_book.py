@@ -45,7 +45,13 @@ class LinkBook:
             self._put(lambda session: end_gap(session, connection_id, at))
         self._put(
             lambda session: set_connection_state(
-                session, connection_id, state.status.value, state.since, state.detail
+                session,
+                connection_id,
+                state.status.value,
+                state.since,
+                detail=state.detail,
+                code=state.code,
+                code_values=state.values,
             )
         )
 

@@ -18,7 +18,12 @@ class Seating:
         found = self.extension(connection_id, extension)
         if found is None or found.user_id is None:
             return None
-        return Agent(user_id=found.user_id, name=found.user_name or found.digits, team_id=found.team_id)
+        return Agent(
+            user_id=found.user_id,
+            name=found.user_name or found.digits,
+            team_id=found.team_id,
+            team=found.team_name,
+        )
 
     def own_line(self, connection_id: int, did: str | None) -> OwnLine | None:
         connection = self._directory.connections.get(connection_id)

@@ -14,6 +14,7 @@ class Agent:
     user_id: int
     name: str
     team_id: int | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

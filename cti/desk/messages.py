@@ -79,6 +79,8 @@ class CallView:
     phone: str | None  # E.164, else as presented; None when withheld
     phone_text: str  # as people write it; "" when withheld
     colleague: str | None  # an internal call's other side: name, else extension
+    colleague_extension: str | None
+    colleague_team: str | None
     queue: str | None
     extension: str  # this user's
     state: SeatState

@@ -91,6 +91,8 @@ class PresentCall:
     def view(self, seat: Seat, directory: Directory) -> CallView:
         """The call as the holder of this seat sees it."""
         record, line = self.record, self.line
+        other = self._other_extension(seat)
+        colleague = directory.agent_at(self.connection_id, other) if other else None
         return CallView(
             id=self.id,
             connection_id=self.connection_id,
@@ -100,7 +102,9 @@ class PresentCall:
             number_kind=self.number.kind.value if self.number else None,
             phone=self.phone,
             phone_text=self.phone_text,
-            colleague=self._colleague(seat, directory),
+            colleague=colleague.name if colleague else other,
+            colleague_extension=other,
+            colleague_team=colleague.team if colleague else None,
             queue=record.queue,
             extension=seat.extension,
             state=seat.state,
@@ -114,12 +118,12 @@ class PresentCall:
             was=self.was,
         )
 
-    def _colleague(self, seat: Seat, directory: Directory) -> str | None:
+    def _other_extension(self, seat: Seat) -> str | None:
+        """The other side of an internal call."""
         if self.record.direction is not Direction.INTERNAL:
             return None
         others = (self.record.placed_by, *self.record.talking, *self.record.ringing, self.record.dialled)
-        other = next((extension for extension in others if extension and extension != seat.extension), None)
-        return name_of(directory, self.connection_id, other)
+        return next((extension for extension in others if extension and extension != seat.extension), None)
 
 
 def _shown(number: Number | None, presented: str | None) -> tuple[str | None, str]:

@@ -51,7 +51,7 @@ def test_another_key_opens_nothing_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(SecretUnreadable, match="other"):
         open_seal(tmp_path / "other").open(sealed)
     with pytest.raises(SecretUnreadable):
-        open_seal(tmp_path / "one").open(sealed[:-1] + b"x")
+        open_seal(tmp_path / "one").open(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     (tmp_path / "short").write_bytes(b"abc")
     with pytest.raises(SecretUnreadable):
         open_seal(tmp_path / "short")
@@ -268,11 +268,16 @@ async def test_a_change_tells_running_programs_at_once(database: Database, seal:
 
 async def test_the_state_of_a_link_is_kept(session: AsyncSession, seal: Seal) -> None:
     connection_id = await add(session, seal)
-    await telephony.set_connection_state(session, connection_id, "refused", NOW, "wrong secret")
-    info = await telephony.connection(session, COMMAND, connection_id)
-    assert (info.state, info.state_since, info.state_detail, info.version) == (
+    await telephony.set_connection_state(
+        session,
+        connection_id,
         "refused",
         NOW,
-        "wrong secret",
-        1,
+        detail="wrong secret",
+        code="login_refused",
+        code_values={"user": "x"},
     )
+    info = await telephony.connection(session, COMMAND, connection_id)
+    assert (info.state, info.state_since, info.version) == ("refused", NOW, 1)
+    assert (info.state_detail, info.state_code) == ("wrong secret", "login_refused")
+    assert info.state_values == {"user": "x"}

@@ -56,6 +56,7 @@ class Connection(msgspec.Struct, kw_only=True):
     state: Literal["connecting", "up", "refused", "down"]
     state_since: datetime | None
     state_detail: str | None
+    state_code: str | None
     last_event_at: datetime | None
 
 
@@ -130,6 +131,7 @@ def _connection(info: ConnectionInfo) -> Connection:
         state=msgspec.convert(info.state, Literal["connecting", "up", "refused", "down"]),
         state_since=info.state_since,
         state_detail=info.state_detail,
+        state_code=info.state_code,
         last_event_at=info.last_event_at,
     )
 

@@ -14,12 +14,14 @@ from crm.errors import Conflict, SecretUnreadable
 from crm.sealing import Seal
 from crm.telephony import AsteriskSettings, ConnectionInfo
 from web.i18n import gettext as _
-from web.keys import ACCESS, SERVICES, SESSIONS
+from web.keys import ACCESS, LIVE, SERVICES, SESSIONS
 from web.pages.admin.check_words import ToldAnswer, told
+from web.pages.admin.link_words import told_link
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
 from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pop_delay import pop_delay
 from web.render import render_fragment
 from web.routes import RouteKind
 
@@ -32,7 +34,14 @@ _LATEST_GAPS: Final = 10
 async def list_connections(request: web.Request) -> web.Response:
     async with request.app[SESSIONS]() as session:
         connections = await telephony.list_connections(session, request[ACCESS])
-    return render_section(request, "admin/connections.html", _PATH, connections=connections)
+    return render_section(
+        request,
+        "admin/connections.html",
+        _PATH,
+        connections=connections,
+        told_link=told_link,
+        delay=pop_delay(request.app[LIVE].drawn_ms),
+    )
 
 
 @routes.get(_PATH + "/new", right="connection.manage")
@@ -186,5 +195,6 @@ async def _show_form(
         connection=connection,
         profiles=profiles,
         gaps=gaps,
+        told_link=told_link,
         is_saved="saved" in request.query,
     )

@@ -97,11 +97,12 @@ class CallWindow extends HTMLElement {
   #showHead(call) {
     const { state, line, clock, close } = this.#parts;
     const [iconName, word] = stateWords(call);
-    state.replaceChildren(icon(iconName), el("span", {}, word));
-    const parts = [el("span", { class: "call-line-name" }, lineName(call))];
+    state.replaceChildren(icon(iconName), el("span", { class: "call-state-word" }, word));
+    const parts = lineName(call) ? [el("span", { class: "call-line-name" }, lineName(call))] : [];
     if (call.line_colour) parts.unshift(lineDot(call.line_colour));
     if (call.queue) parts.push(el("span", { class: "call-queue" }, t("queue “{name}”", { name: call.queue })));
     line.replaceChildren(...parts);
+    line.hidden = parts.length === 0;
     clock.setAttribute("since", clockStart(call) ?? "");
     clock.hidden = !this.isOpenCall || !clockStart(call);
     close.hidden = this.isOpenCall;
@@ -140,7 +141,7 @@ class CallWindow extends HTMLElement {
   #stateChanged(call) {
     clearTimeout(this.#timer);
     this.#parts.news.textContent = this.isOpenCall
-      ? `${stateWords(call)[1]}: ${callerName(call)}, ${lineName(call)}`
+      ? [`${stateWords(call)[1]}: ${callerName(call)}`, lineName(call)].filter(Boolean).join(", ")
       : endWords(call);
     if (this.isOpenCall) return;
     const isOver = call.state === "stopped" || (call.state === "ended" && !call.answered_at && !call.reason);
@@ -201,7 +202,7 @@ function stateWords(call) {
     case "talking":
       return ["phone-call", { inbound: t("Incoming"), outbound: t("Outgoing"), internal: t("Internal") }[call.direction]];
     case "elsewhere":
-      return ["phone-check", t("Taken")];
+      return ["phone-check", endWords(call)];
     case "caller_left":
       return ["phone-x", t("Did not wait")];
     default:
@@ -215,14 +216,20 @@ function endWords(call) {
   return { busy: t("Busy"), no_answer: t("No answer"), failed: t("The call failed"), cancelled: t("Cancelled") }[call.reason] ?? t("Call ended");
 }
 
-const lineName = (call) => call.line ?? (call.direction === "internal" ? t("Internal") : t("No line"));
+// What stands under the state; an outgoing call often has no line of ours, and needs none.
+function lineName(call) {
+  if (call.line) return call.line;
+  if (call.direction === "internal") return call.colleague_extension ? t("ext. {digits}", { digits: call.colleague_extension }) : "";
+  return call.direction === "inbound" ? t("No line") : "";
+}
+
 const clockStart = (call) => (TALK.has(call.state) ? call.answered_at : call.ringing_since);
 const sameMatch = (one, other) => JSON.stringify(one.match) === JSON.stringify(other.match);
 
 function callerName(call) {
   if (call.direction === "internal") return call.colleague ?? t("Colleague");
   const parties = call.match?.parties ?? [];
-  if (call.match?.outcome === "matched" && parties[0]) return parties[0].contact_name ?? parties[0].name;
+  if (call.match?.outcome === "matched" && parties[0]) return [parties[0].name, parties[0].contact_name].filter(Boolean).join(", ");
   if (call.number_kind === "hidden") return t("Number withheld");
   return call.phone_text || t("Unknown number");
 }
@@ -236,6 +243,10 @@ function whoLines(call) {
   }
   if (call.match?.outcome === "ambiguous") {
     return [el("p", { class: "pop-name" }, t("Shared number")), phoneLine(call)];
+  }
+  if (call.direction === "internal") {
+    const team = call.colleague_team ? el("p", { class: "pop-soft" }, call.colleague_team) : null;
+    return [el("p", { class: "pop-name" }, callerName(call)), team].filter(Boolean);
   }
   return [el("p", { class: "pop-name pop-number" }, callerName(call))];
 }
