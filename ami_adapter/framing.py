@@ -12,13 +12,15 @@ GREETING = b"Asterisk Call Manager/"
 EVENT = b"Event: "
 AFTER_EVENT = len(EVENT)
 STRAY = b"\r\n"
+MAX_VALUE = 1000  # characters kept of a value: names and numbers of callers are anybody's to choose
 
 
 class AmiMessage(Mapping[str, str]):
     """One AMI message: a frozen mapping of header to value, decoded only when somebody looks inside.
 
     Where a header is repeated the first one wins; `repeated` counts the others. Bytes that are not UTF-8 become
-    U+FFFD. `event` is the event's name as bytes, read without decoding, b"" for a response.
+    U+FFFD, and so does NUL, which no database stores; of a value 1,000 characters are kept. `event` is the event's
+    name as bytes, read without decoding, b"" for a response.
     """
 
     __slots__ = ("_headers", "_repeated", "event", "raw")
@@ -37,7 +39,12 @@ class AmiMessage(Mapping[str, str]):
     def headers(self) -> dict[str, str]:
         """The decoded headers; a shared dict, not to be changed."""
         if self._headers is None:
-            self._headers, self._repeated = parse_headers(self.raw.decode("utf-8", "replace"))
+            text = self.raw.decode("utf-8", "replace")
+            if "\0" in text:
+                text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+            self._headers, self._repeated = parse_headers(text)
+            if len(self.raw) > MAX_VALUE:
+                self._headers = {name: value[:MAX_VALUE] for name, value in self._headers.items()}
         return self._headers
 
     @property

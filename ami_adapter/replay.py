@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ami_adapter.errors import AmiMessageTooLong
+from ami_adapter.errors import AmiError, AmiMessageTooLong
 from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.translate import Translator, is_noise
 from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
@@ -28,7 +28,7 @@ WALL_CLOCK = re.compile(rb"EventTV: (\d{4}-\d\d-\d\dT[0-9:.]+[+-]\d{4})")
 FIRST_ID = re.compile(rb"\r\nUniqueid: (?:[^\r\n]*-)?(\d{9,11})\.\d+\r\n")
 
 
-class ReplayFailed(Exception):
+class ReplayFailed(AmiError):
     """The recording cannot be read."""
 
 

@@ -68,6 +68,7 @@ def make_database(url: str, *, pool_size: int = POOL_SIZE, region: str = "RU") -
         pool_timeout=STATEMENT_SECONDS,
         pool_pre_ping=True,  # a connection that died with the server is replaced before its first statement
         pool_use_lifo=True,
+        hide_parameters=True,  # an error's text goes into logs: no hashes, no secrets, no clients (threat T26)
         connect_args=_connect_arguments(STATEMENT_SECONDS),
     )
     info = {HOME_PROFILE: NumberingProfile(region=region)}
@@ -134,7 +135,10 @@ async def _has_extension(connection: AsyncConnection, name: str) -> bool:
 async def migrate(url: str, revision: str = "head") -> None:
     """Bring the schema to `revision`; programs that start at the same moment wait for one another."""
     engine = create_async_engine(
-        async_url(url), poolclass=NullPool, connect_args=_connect_arguments(MIGRATION_SECONDS)
+        async_url(url),
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args=_connect_arguments(MIGRATION_SECONDS),
     )
     try:
         await check(engine)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from cti.daemon.commands import calls, demo, live, numbers, replay, serve, telephony, users
-from cti.daemon.failures import expected_failures, told
+from cti.daemon.failures import is_expected, told
 
 MODULES = (serve, demo, replay, numbers, live, users, telephony, calls)
 
@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe went away: not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except expected_failures() as error:
+    except Exception as error:
+        if not is_expected(error):
+            raise
         print(f"ringcard: {told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

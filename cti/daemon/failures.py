@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncpg import PostgresError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ami_adapter.errors import AmiError
 from cti.daemon.settings import SettingsError
@@ -25,14 +25,23 @@ def expected_failures() -> tuple[type[Exception], ...]:
         CrmError,
         DatabaseError,
         PostgresError,
-        DBAPIError,
+        SQLAlchemyError,
         OSError,
     )
 
 
+def is_expected(error: BaseException) -> bool:
+    """Also of a group: a server's tasks fail together."""
+    if isinstance(error, ExceptionGroup):
+        return all(map(is_expected, error.exceptions))
+    return isinstance(error, expected_failures())
+
+
 def told(error: Exception) -> str:
     """One line, without secrets: SQLAlchemy's own text would repeat statements and parameters."""
-    if isinstance(error, (OperationalError, InterfaceError, DBAPIError)):
+    if isinstance(error, ExceptionGroup):  # of a server's tasks
+        return told(error.exceptions[0])
+    if isinstance(error, DBAPIError):
         error = error.orig if isinstance(error.orig, Exception) else error
         return f"The database answered: {_first_line(error)}"
     return _first_line(error)

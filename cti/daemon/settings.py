@@ -12,7 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+DATABASE_OPTIONS = frozenset({"host", "port", "ssl", "passfile"})  # of the driver, after the "?"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -131,6 +134,18 @@ def _database_url(value: object) -> str | None:
         scheme = url.partition("://")[0][:20]
         raise SettingsError(
             f"database_url begins with {scheme!r}; ringcard needs postgresql://USER:PASSWORD@HOST/NAME."
+        )
+    try:
+        options = make_url(url).query
+    except (ArgumentError, ValueError):  # its text would quote the password
+        raise SettingsError(
+            "database_url is not postgresql://USER:PASSWORD@HOST:PORT/NAME. Write signs of the password that mean "
+            "something in an address by their codes: %40 for @, %2F for /, %3A for :."
+        ) from None
+    if unknown := sorted(options.keys() - DATABASE_OPTIONS):
+        raise SettingsError(
+            f"database_url ends with ?{unknown[0]}=…, which is not taken there; known are: "
+            f"{', '.join(sorted(DATABASE_OPTIONS))}. The password stands before the @."
         )
     return url
 

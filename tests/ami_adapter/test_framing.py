@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ami_adapter.errors import AmiMessageTooLong
-from ami_adapter.framing import AmiFrames, AmiMessage
+from ami_adapter.framing import MAX_VALUE, AmiFrames, AmiMessage
 from tests.captures import capture
 
 NAMES = st.text("ABCDEFabcdef-", min_size=1, max_size=12)
-VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=30)
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30)
 
 
 def encode(headers: dict[str, str]) -> bytes:
@@ -61,6 +61,14 @@ def test_t05_the_first_header_wins_and_repeats_are_counted() -> None:
 def test_t05_bytes_that_are_not_utf8_do_not_break_the_reader() -> None:
     (message,) = AmiFrames().feed(b"Event: Newchannel\r\nCallerIDName: \xc8\xe2\xe0\xed\r\n\r\n")
     assert message["CallerIDName"] == "\ufffd" * 4
+
+
+def test_t05_nul_and_endless_values_go_no_further() -> None:
+    """A caller chooses the name, and SIP carries ten thousand characters of it."""
+    name = b"\x00" + "Ё".encode() * 10_000
+    [message] = AmiFrames().feed(b"Event: Newchannel\r\nCallerIDName: " + name + b"\r\nUniqueid: 1.1\r\n\r\n")
+    assert message["CallerIDName"] == "\N{REPLACEMENT CHARACTER}" + "Ё" * (MAX_VALUE - 1)
+    assert (message.event, message["Uniqueid"]) == (b"Newchannel", "1.1")
 
 
 def test_a_letter_split_between_two_chunks_is_whole() -> None:

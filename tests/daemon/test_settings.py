@@ -53,6 +53,22 @@ def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
         load_settings({"RINGCARD_CONFIG": str(file)})
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://crm:canary@db:notaport/crm",
+        "postgresql://crm@db/crm?password=canary",
+        "postgresql://crm:canary@db/crm?sslmode=require",
+        "postgresql://crm:canary@[::1/crm",
+    ],
+)
+def test_t26_a_wrong_database_url_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="database_url") as raised:
+        load_settings({"RINGCARD_DATABASE_URL": url})
+    assert "canary" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
 def test_t26_the_database_password_is_neither_shown_nor_in_repr() -> None:
     settings = load_settings({"RINGCARD_DATABASE_URL": "postgresql://crm:canary@db/crm"})
     assert "canary" not in repr(settings)

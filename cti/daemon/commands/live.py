@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -74,7 +75,9 @@ async def _print_messages(socket: ClientConnection, topics: list[str]) -> None:
 
 
 def _token(path: Path | None) -> str:
-    text = path.read_text("utf-8") if path else os.environ.get("RINGCARD_TOKEN", "")
+    text = path.read_text("utf-8", "replace") if path else os.environ.get("RINGCARD_TOKEN", "")
+    if text.strip() and not re.fullmatch(r"[!-~]+", text.strip()):
+        raise CommandFailed(f"{path or 'RINGCARD_TOKEN'} holds no API token: a token is one line of letters.")
     if not text.strip():
         raise CommandFailed(
             "No API token: name a file with --token-file, or set RINGCARD_TOKEN (`ringcard token create`)."
