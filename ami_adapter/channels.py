@@ -116,5 +116,7 @@ def dialled_number(endpoint: str, dial_string: str) -> str:
     if rest.startswith(("sip:", "sips:")):
         user = rest.partition(":")[2].partition("@")[0]
         digits = user.removeprefix("+")
-        return user if digits.isdigit() and len(digits) >= 7 and user != resource else ""
+        is_number = digits.isdigit() and len(digits) >= 7 and user != resource
+        # An extension's telephones may register under any user, digits too: PJSIP/101/sip:45871236@10.0.0.5.
+        return user if is_number and not (resource.isdigit() and len(resource) <= 4) else ""
     return rest if first == resource or endpoint.startswith("DAHDI/") else ""

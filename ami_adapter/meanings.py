@@ -54,6 +54,7 @@ DIAL_STATUSES = {
     "CONTINUE": "answer",
 }
 WAITING_ROOM_TYPES = frozenset({"holding", "parking"})
+PRESENTATION, RESTRICTED = 0x60, 0x20  # of the octet 3a of Q.931: allowed 0, restricted 32, not available 64
 CONFERENCE_MAKERS = frozenset({"ConfBridge", "MeetMe"})
 WAITING_ROOM_TECHNOLOGY = "holding_bridge"
 PLAIN_DEVICE_KINDS = frozenset(
@@ -77,9 +78,12 @@ def _created(headers: dict[str, str], at: datetime | None) -> ChannelEvent | Non
     return channel and ChannelCreated(channel=channel, at=at)
 
 
-def _changed(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
+def _new_caller_id(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
+    """The only event that says whether the number may be shown: "35 (Presentation Prohibited, Network Number)"."""
     channel = channel_of(headers)
-    return channel and ChannelChanged(channel=channel, at=at)
+    presentation = _integer(headers.get("CID-CallingPres", "").partition(" ")[0]) or 0
+    is_withheld = presentation & PRESENTATION == RESTRICTED
+    return channel and ChannelChanged(channel=channel._replace(is_withheld=is_withheld), at=at)
 
 
 def _new_state(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
@@ -299,7 +303,7 @@ def _seconds(duration: str) -> float | None:
 HANDLERS: dict[bytes, Handler] = {
     b"Newchannel": _created,
     b"Newstate": _new_state,
-    b"NewCallerid": _changed,
+    b"NewCallerid": _new_caller_id,
     b"DialBegin": _dial_begin,
     b"DialState": _dial_state,
     b"DialEnd": _dial_end,

@@ -39,6 +39,7 @@ class Channel(NamedTuple):
     connected_name: str = ""
     dialled: str = ""  # where in the dialplan it is: at its birth, the number it called
     context: str = ""
+    is_withheld: bool = False  # whoever is at this channel asked that the number be shown to nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

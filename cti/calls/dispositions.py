@@ -100,7 +100,10 @@ def outgoing_disposition(call: LiveCall) -> Disposition:
     if not called:
         if call.is_originated:
             return Disposition.FAILED  # the one who asked for the call did not pick up: nobody was dialled
-        return Disposition.CANCELLED if call.hung_up_by == "agent" else Disposition.FAILED
+        is_given_up = call.hung_up_by == "agent" and call.direction is Direction.INTERNAL
+        return (
+            Disposition.CANCELLED if is_given_up else Disposition.FAILED
+        )  # an announcement instead of a line
     return leg_outcome(called[-1])
 
 

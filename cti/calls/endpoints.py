@@ -147,16 +147,27 @@ class Endpoints:
                 known.note("presents several outside numbers", 40)
             known.presented_outside = presented
         elif is_short_number(presented):
-            known.note("presents a short number", -10)
+            # Five and six digits may also be a telephone in the same small town.
+            known.note("presents a short number", -10 if len(presented) <= 4 else -4)
+            if known.presented not in ("", presented):
+                known.note("presents several short numbers", 25)  # another PBX behind a line: colleagues afar
             known.presented = known.presented or presented
         elif is_outside_number(dialled):
             known.note("presents no number but dials one", 8 if presented else 12)
+        elif not presented and len(dialled) != 3 and len(dialled) != 4:
+            known.note("presents no number", 6)  # a telephone has at least its name
         if presented and presented == known.resource and not is_outside_number(presented):
             known.note("presents its own name", -15)
         if dialled.startswith("*") or is_short_number(dialled):
-            known.note("dials short numbers", -5)
+            known.note("dials short numbers", -5 if len(dialled) <= 4 else -1)
         if NON_NUMBER.sub("", dialled) and dialled in self._lines:
             known.note("delivers a number of ours", 60)
+        self._judge(known)
+
+    def note_did(self, endpoint: str) -> None:
+        """The dialplan noted what it dialled as a number of ours that was called: a line delivers such."""
+        known = self._named(endpoint)
+        known.note("delivers what the dialplan calls a DID", 20)
         self._judge(known)
 
     def note_number_went_out(self, endpoint: str) -> None:
@@ -223,7 +234,7 @@ class Endpoints:
     def _by_neighbours(self, known: Endpoint) -> int:
         """Endpoints that enter the dialplan at the same place are mostly of one kind."""
         balance = self._contexts.get(known.context, 0)
-        return 0 if balance == 0 or known.is_counted else (9 if balance > 0 else -9)
+        return 0 if balance == 0 or known.is_counted else (6 if balance > 0 else -6)
 
     def _judge(self, known: Endpoint) -> None:
         """Judge anew; whoever built on the old judgement sees by the version that it changed."""
@@ -261,5 +272,5 @@ class Endpoints:
                 # Five and six digits may also be an account at a provider.
                 known.note("is named like an extension", -20 if len(known.resource) <= 4 else -8)
             elif is_outside_number(known.resource) or LINE_WORDS.search(known.resource):
-                known.note("is named like a line", 10)
+                known.note("is named like a line", 14)
         return known

@@ -12,6 +12,7 @@ from cti.calls.records import Leg
 HIDDEN_CALLERS = frozenset(
     {"anonymous", "unknown", "unavailable", "withheld", "private", "restricted", "asterisk", "<unknown>", "s"}
 )
+WITHHELD_CALLERS = frozenset({"anonymous", "withheld", "private", "restricted"})
 
 
 def presented(number: str) -> str:
@@ -33,6 +34,7 @@ class LiveLeg:
     order: int  # of appearance on this connection
     first_caller: str = ""  # the first number it presented
     first_dialled: str = ""  # the number it called, for a calling leg
+    is_withheld: bool = False  # its number is to be shown to nobody, though it may be known
     caller_name: str = ""
     caller_number: str = ""  # the number it presents now
     connected_number: str = ""
@@ -64,6 +66,8 @@ class LiveLeg:
         if channel.caller_number != self.caller_number and (number := presented(channel.caller_number)):
             self.caller_number = number
             self.first_caller = self.first_caller or number
+        if channel.is_withheld or channel.caller_number.casefold() in WITHHELD_CALLERS:
+            self.is_withheld = True  # also when the number came before the word that hides it
         if channel.connected_number:
             self.connected_number = channel.connected_number
         self.caller_name = self.caller_name or channel.caller_name

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from cti.calls.legs import LiveLeg
+from cti.calls.clock import Clock, seconds_between
+from cti.calls.legs import LiveLeg, presented
 from cti.calls.records import (
     CallRecord,
     CallState,
@@ -26,13 +27,6 @@ MAX_STORY = 400  # lines; a queue that rings for hours is cut in the middle
 MAX_PARTICIPATIONS = 400  # beyond that a new attempt continues the last one of the same extension
 
 
-def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Whole milliseconds, never negative; None where a time is missing."""
-    if start is None or end is None:
-        return None
-    return max(0.0, round((end - start).total_seconds(), 3))
-
-
 @dataclass(slots=True)
 class Recording:
     """A recording that began on a channel of this call."""
@@ -40,36 +34,6 @@ class Recording:
     leg: LiveLeg
     file: str
     has_sound: bool = False  # the channel heard a person while it ran
-
-
-@dataclass(slots=True)
-class Clock:
-    """Adds up the seconds of what goes on: "talk", "hold", or "gap" until it is known what a pause was."""
-
-    mode: str = ""
-    since: datetime | None = None
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def turn(self, mode: str, at: datetime | None) -> bool:
-        """From now on the seconds count for this; true if that is a change."""
-        if mode == self.mode:
-            return False
-        if self.mode:
-            self.sums[self.mode] = self.read(self.mode, at) or 0.0
-        self.mode, self.since = mode, at
-        return True
-
-    def move(self, source: str, into: str) -> None:
-        """What was counted for one is counted for the other."""
-        if seconds := self.sums.pop(source, 0.0):
-            self.sums[into] = round(self.sums.get(into, 0.0) + seconds, 3)
-
-    def read(self, mode: str, at: datetime | None) -> float | None:
-        """The sum so far."""
-        running = seconds_between(self.since, at) if self.mode == mode else 0.0
-        if running is None:
-            return self.sums.get(mode)
-        return round(self.sums.get(mode, 0.0) + running, 3)
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +55,7 @@ class LiveCall:
     customer: LiveLeg | None = None
     placed_by: str | None = None
     is_originated: bool = False  # a program asked for it: the first channel was called, nobody called on it
+    is_customer_first: bool = False  # and that channel went to the customer, not to one of us
     told_number: str | None = None  # the customer's, as last told
     requested_number: str = ""  # where an originated call was to go
     learned_did: str = ""  # from the dialplan; a copy of it reaches every leg
@@ -294,10 +259,14 @@ class LiveCall:
     def customer_number(self) -> str | None:
         """As presented by the caller, or as dialled by us; None when withheld or internal."""
         if self.direction is Direction.INBOUND and self.customer is not None:
-            return self.customer.first_caller or None
+            return None if self.is_from_hidden() else self.customer.first_caller or None
         if self.direction is Direction.OUTBOUND:
             return self.dialled_outside() or None
         return None
+
+    def is_from_hidden(self) -> bool:
+        """The caller asked that the number be shown to nobody; the PBX may know it all the same."""
+        return self.direction is Direction.INBOUND and self.customer is not None and self.customer.is_withheld
 
     def customer_number_sent(self) -> str | None:
         """What went out on the line, if that is known and anything else than what was dialled."""
@@ -309,13 +278,14 @@ class LiveCall:
         """Our number as the provider sent it; where the line delivers none, as the dialplan noted it."""
         if self.direction is not Direction.INBOUND:
             return None
-        sent = self.customer.first_dialled if self.customer else ""
+        sent = presented(self.customer.first_dialled) if self.customer else ""
         is_number = sent.removeprefix("+").isdigit()
         return (sent if is_number else self.learned_did or sent) or None
 
     def dialled_outside(self) -> str:
         """The outside number of an outgoing call, in the form the agent dialled it if that is known."""
-        if self.requested_number:
+        is_connected_to_us = self.is_customer_first and self.placed_by is None
+        if self.requested_number and not is_connected_to_us:
             return self.requested_number
         if self.first is not None and not self.first.was_called and self.first.first_dialled:
             return self.first.first_dialled
@@ -326,13 +296,18 @@ class LiveCall:
         if self.direction is Direction.OUTBOUND:
             return self.dialled_outside() or None
         is_internal = self.direction is Direction.INTERNAL
-        return (self.first.first_dialled or None) if is_internal and self.first else None
+        return (
+            (self.first.first_dialled or self.requested_number or None)
+            if is_internal and self.first
+            else None
+        )
 
     def customer_name(self) -> str | None:
         """What the network says the caller is called; our own number's name on an outgoing leg is not it."""
         if self.direction is not Direction.INBOUND or self.customer is None:
             return None
-        return self.customer.caller_name or None
+        name = self.customer.caller_name  # FreePBX puts the number there when the network sends no name
+        return None if self.is_from_hidden() or name == self.customer.first_caller else name or None
 
     def last_agent(self) -> str | None:
         """The last of ours on the call; an outgoing call that nobody answered stays with whoever placed it."""
@@ -345,11 +320,11 @@ class LiveCall:
         if self.is_answered and self.answered_at is None:
             return None  # answered while nobody listened
         start = self.started_at
-        if self.is_originated and self.first is not None:
-            agent = next((leg for leg in self.real_legs()), None)
-            if agent is None or not agent.is_up:
+        if self.is_originated and not self.is_customer_first:
+            agents = [leg for leg in self.real_legs() if leg.is_up and leg is not self.customer]
+            if not agents:
                 return None if start is None else 0.0
-            start = agent.up_at
+            start = agents[0].up_at
         return seconds_between(start, self.answered_at or self.mailbox_at or end)
 
     def wait_seconds(self, end: datetime | None) -> float | None:
@@ -375,6 +350,7 @@ WHO_CALLED_WHOM = (
         "customer",
         "placed_by",
         "is_originated",
+        "is_customer_first",
         "requested_number",
         "learned_did",
         "queue",

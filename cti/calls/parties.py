@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cti.calls import story
-from cti.calls.endpoints import Endpoints, Role, is_outside_number
+from cti.calls.endpoints import Endpoints, Role, is_outside_number, is_short_number
 from cti.calls.legs import LiveLeg
 from cti.calls.live import LiveCall
 from cti.calls.records import Direction
@@ -92,16 +92,26 @@ class Parties:
         call.is_originated = True
         lines = self._called_lines(call)
         if self.is_phone(origin):
+            call.is_customer_first = False
             call.placed_by = self.extension_of(origin)
             lines = [line for line in lines if line is not origin]
             shown = (origin.connected_number, origin.caller_number)
             outside = next((number for number in shown if self._endpoints.is_outside(number)), "")
             if not origin.is_up:  # later the telephone shows the office's own number
                 call.requested_number = call.requested_number or outside
+        else:
+            call.is_customer_first = True
+            call.placed_by = self._behind_helper(call)
+            lines = [origin]
         if lines or self._endpoints.is_outside(call.requested_number):
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:
             call.direction = Direction.INTERNAL
+
+    def _behind_helper(self, call: LiveCall) -> str | None:
+        """Whom a program asked for by a helper, Local/101@from-internal, when none of their telephones was called."""
+        asked = call.first.endpoint.partition("/")[2] if call.first and not call.first.is_real else ""
+        return asked if is_short_number(asked) else None
 
     def _called_lines(self, call: LiveCall) -> list[LiveLeg]:
         return [leg for leg in call.real_legs() if leg.was_called and not self.is_phone(leg)]

@@ -72,11 +72,15 @@ class Progress:
         return news.events(self.record(call, news.at)) if news.told else []
 
     def _note_number(self, call: LiveCall, news: News) -> None:
-        """A number that the source learns late, say on an analogue line after the first ring, is told late."""
+        """A number that the source learns late, say on an analogue line after the first ring, is told late; so is
+        that it is withheld, and then nobody is to read it in the story either."""
         number = call.customer_number()
-        if call.is_told and number != call.told_number:
-            news.add(CallUpdated, what="number")
-            call.tell(news.at, f"the customer's number is {number}")
+        if number != call.told_number:
+            if call.told_number and call.is_from_hidden():
+                call.story = [line.replace(call.told_number, "a hidden number") for line in call.story]
+            if call.is_told:
+                news.add(CallUpdated, what="number")
+                call.tell(news.at, f"the customer's number is {number or 'withheld'}")
         call.told_number = number
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:

@@ -30,6 +30,7 @@ from cti.calls.channel_events import (
     ChannelHungUp,
     ChannelResumed,
     ChannelRinging,
+    ChannelState,
     DialEnded,
     DialStarted,
     DidLearned,
@@ -156,7 +157,10 @@ class CallTracker:
 
     def _hangup_requested(self, event: HangupRequested) -> None:
         leg = self._registry.legs.get(event.channel.channel_id)
-        if leg is not None and leg.is_real and (leg.is_up or not leg.was_called):
+        is_refused = (
+            event.channel.state is ChannelState.BUSY
+        )  # the PBX said busy, the far end only takes note
+        if leg is not None and leg.is_real and (leg.is_up or not leg.was_called) and not is_refused:
             self._registry.call_of(leg).hung_up_first = leg  # it only explains what follows
 
     # -- dialling ------------------------------------------------------------------------------------------------
@@ -203,9 +207,11 @@ class CallTracker:
 
     def _failed_originate(self, channel_name: str) -> LiveLeg | None:
         """A failed one is named by its endpoint alone: the first channel of the latest call made on it."""
-        endpoint = channel_name.partition("@")[0]
+        kind, _, rest = channel_name.partition("/")
+        number, _, at_line = rest.partition("@")
+        endpoints = [f"{kind}/{name}" for name in (at_line, number, number.partition("/")[0]) if name]
         firsts = (call.first for call in reversed(self._registry.calls()))
-        return next((leg for leg in firsts if leg and leg.was_called and leg.endpoint == endpoint), None)
+        return next((leg for leg in firsts if leg and leg.was_called and leg.endpoint in endpoints), None)
 
     # -- bridges -------------------------------------------------------------------------------------------------
 
@@ -301,6 +307,8 @@ class CallTracker:
             return None
         call = self._registry.call_of(leg)
         call.learned_did = call.learned_did or event.did
+        if leg is call.first and leg.is_real and not leg.was_called and leg.first_dialled == event.did:
+            self._endpoints.note_did(leg.endpoint)
         return self._unless_told(leg)
 
     def _recording_started(self, event: RecordingStarted) -> LiveCall | None:

@@ -100,6 +100,7 @@ def test_only_what_follows_the_last_dash_is_the_unique_part(name: str, endpoint:
         ("PJSIP/101", "101", ""),
         ("PJSIP/101", "101/sip:101@127.0.16.101:5066", ""),
         ("PJSIP/ivanov", "ivanov/sip:x7kd02ma@10.0.0.7;transport=ws", ""),
+        ("PJSIP/101", "101/sip:45871236@10.0.0.7;ob", ""),
         ("PJSIP/4951234567", "4951234567/sip:4951234567@10.0.0.7", ""),
         ("DAHDI/5", "5", ""),
         ("PJSIP/101", "", ""),
@@ -124,6 +125,25 @@ def test_names_lose_the_escaping_of_ami_and_sip(as_sent: str, name: str) -> None
     (event,) = translated("Newchannel", **channel(CallerIDName=as_sent))
     assert isinstance(event, ChannelCreated)
     assert event.channel.caller_name == name
+
+
+@pytest.mark.parametrize(
+    ("presentation", "is_withheld"),
+    [
+        ("32 (Presentation Prohibited, Not Screened)", True),
+        ("35 (Presentation Prohibited, Network Number)", True),
+        ("3 (Presentation Allowed, Network Number)", False),
+        ("67 (Number Unavailable)", False),
+        ("", False),
+        ("x", False),
+    ],
+)
+def test_only_a_new_caller_id_says_whether_the_number_is_withheld(
+    presentation: str, is_withheld: bool
+) -> None:
+    (event,) = translated("NewCallerid", **channel(), **{"CID-CallingPres": presentation})
+    assert isinstance(event, ChannelChanged)
+    assert event.channel.is_withheld is is_withheld
 
 
 def test_dial_begin_is_not_ringing() -> None:

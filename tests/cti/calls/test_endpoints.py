@@ -131,3 +131,33 @@ def test_evidence_counts_once() -> None:
             endpoints.note_caller("PJSIP/x", "101", "*8", "x")
         endpoints.note_dialled("PJSIP/x", "89161234567")
     assert once.role_of("PJSIP/x") is often.role_of("PJSIP/x")
+
+
+def test_a_line_may_present_the_short_numbers_of_a_small_town() -> None:
+    endpoints = Endpoints()
+    endpoints.note_caller("PJSIP/mango", "251234", "350123", "from-trunk")
+    assert endpoints.role_of("PJSIP/mango") is Role.LINE
+    endpoints.note_caller("PJSIP/74951234567", "251234", "123456", "one")
+    assert endpoints.role_of("PJSIP/74951234567") is Role.LINE
+
+
+def test_a_line_may_present_the_extensions_of_another_office() -> None:
+    endpoints = Endpoints()
+    endpoints.note_caller("IAX2/office2", "301", "101", "one")
+    assert endpoints.role_of("IAX2/office2") is Role.PHONE
+    endpoints.note_caller("IAX2/office2", "302", "102", "one")
+    assert endpoints.role_of("IAX2/office2") is Role.LINE
+
+
+def test_what_the_dialplan_notes_as_a_did_came_over_a_line() -> None:
+    endpoints = Endpoints()
+    endpoints.note_caller("PJSIP/mango", "251234", "350123", "one")
+    assert endpoints.role_of("PJSIP/mango") is Role.PHONE
+    endpoints.note_did("PJSIP/mango")
+    assert endpoints.role_of("PJSIP/mango") is Role.LINE
+
+
+def test_who_presents_no_number_at_all_is_no_telephone() -> None:
+    endpoints = Endpoints()
+    endpoints.note_caller("PJSIP/mango", "", "350123", "one")
+    assert endpoints.role_of("PJSIP/mango") is Role.LINE

@@ -1,0 +1,134 @@
+"""What other people's PBXs do: withheld numbers, refusals by the dialplan, programs that call the customer first."""
+
+from __future__ import annotations
+
+import pytest
+
+from cti.calls.call_events import CallUpdated
+from cti.calls.channel_events import (
+    Channel,
+    ChannelAnswered,
+    ChannelChanged,
+    ChannelCreated,
+    ChannelState,
+    DialStarted,
+    DidLearned,
+    HangupRequested,
+    OriginateAnswered,
+)
+from cti.calls.records import Direction, Disposition
+from tests.cti.calls.test_tracker import CALLER, Pbx
+
+LINE = Channel("1", "PJSIP/mango-1", "1", "PJSIP/mango", "", ChannelState.DOWN)
+
+
+@pytest.mark.parametrize("shown", [(CALLER, True), ("anonymous", False), ("anonymous", True)])
+def test_a_number_that_turns_out_to_be_withheld_is_taken_back(shown: tuple[str, bool]) -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    assert pbx.tracker.present()[0].customer_number == CALLER
+    number, is_withheld = shown
+    hidden = line._replace(caller_number=number, caller_name=CALLER, is_withheld=is_withheld)
+    (news,) = pbx.say(ChannelChanged, channel=hidden)
+    assert isinstance(news, CallUpdated)
+    assert (news.what, news.call.customer_number, news.call.customer_name) == ("number", None, None)
+    pbx.hang_up(line, 127)
+    assert CALLER not in " ".join(pbx.last.story)
+    assert pbx.last.direction is Direction.INBOUND
+
+
+def test_a_name_that_only_repeats_the_number_is_none() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.say(ChannelChanged, channel=line._replace(caller_name=CALLER))
+    assert pbx.tracker.present()[0].customer_name is None
+
+
+def test_a_placeholder_of_the_dialplan_is_no_number_of_ours() -> None:
+    pbx = Pbx()
+    line = pbx.call_in(did="s")
+    assert pbx.tracker.present()[0].did is None
+    pbx.say(DidLearned, channel=line, did="84951234501")
+    assert pbx.tracker.present()[0].did == "84951234501"
+
+
+def test_a_caller_whom_the_pbx_refuses_did_not_hang_up() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone = pbx.call_phone("101", "2")
+    pbx.hang_up(phone, 17)
+    pbx.say(HangupRequested, channel=line._replace(state=ChannelState.BUSY))
+    pbx.hang_up(line, 17)
+    assert (pbx.last.disposition, pbx.last.hung_up_by) == (Disposition.BUSY, "pbx")
+
+
+def test_an_outside_number_for_which_there_is_no_line_failed_whoever_hung_up() -> None:
+    pbx = Pbx()
+    phone = pbx.dial_from("101", "80123456789")
+    pbx.hang_up(phone, asked=True)
+    assert (pbx.last.disposition, pbx.last.hung_up_by) == (Disposition.FAILED, "agent")
+
+
+def test_a_program_may_call_the_customer_first() -> None:
+    pbx = Pbx()
+    pbx.say(ChannelCreated, channel=LINE)
+    pbx.say(DialStarted, caller=None, called=LINE, number="79261234567")
+    pbx.ring(LINE)
+    pbx.say(ChannelAnswered, channel=LINE)
+    pbx.say(OriginateAnswered, channel_id="1", channel_name=LINE.name, number="101", succeeded=True)
+    phone = pbx.call_phone("101", "2")
+    pbx.ring(phone)
+    pbx.talk(phone, LINE)
+    pbx.hang_up(LINE, asked=True)
+    pbx.hang_up(phone)
+    call = pbx.last
+    assert (call.direction, call.customer_number) == (Direction.OUTBOUND, "79261234567")
+    assert (call.placed_by, call.final_agent, call.rang) == (None, "101", ("101",))
+    assert (call.hung_up_by, call.ring_seconds) == ("customer", 5.0)
+
+
+@pytest.mark.parametrize(
+    "named", ["PJSIP/79261234567@mango", "PJSIP/mango/sip:79261234567@host", "PJSIP/mango"]
+)
+def test_a_customer_who_was_called_first_and_did_not_answer(named: str) -> None:
+    pbx = Pbx()
+    pbx.say(ChannelCreated, channel=LINE)
+    pbx.say(DialStarted, caller=None, called=LINE, number="79261234567")
+    pbx.ring(LINE)
+    pbx.say(OriginateAnswered, channel_id="", channel_name=named, number="101", succeeded=False)
+    pbx.hang_up(LINE, 19)
+    call = pbx.last
+    assert (call.customer_number, call.placed_by, call.disposition) == (
+        "79261234567",
+        None,
+        Disposition.NO_ANSWER,
+    )
+
+
+def test_an_agent_behind_a_helper_placed_the_call_even_if_no_telephone_rang() -> None:
+    pbx = Pbx()
+    half = Channel("1", "Local/101@x-1;1", "1", "Local/101", "Local/101@x-1", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=half)  # a mailbox answers for 101, then the customer is called
+    pbx.say(OriginateAnswered, channel_id="1", channel_name=half.name, number="89261234567", succeeded=True)
+    line = pbx.call_line("79261234567", "2")
+    pbx.ring(line)
+    pbx.hang_up(line, 17)
+    pbx.hang_up(half)
+    call = pbx.last
+    assert (call.placed_by, call.customer_number, call.disposition) == (
+        "101",
+        "89261234567",
+        Disposition.BUSY,
+    )
+
+
+def test_the_telephone_that_was_answered_starts_the_ringing_at_the_customer() -> None:
+    pbx = Pbx()
+    first, second = pbx.call_phone("101", "1"), pbx.call_phone("102", "2")
+    pbx.say(ChannelAnswered, 3, channel=second)
+    pbx.hang_up(first, 26)
+    pbx.say(OriginateAnswered, 0, channel_id="1", channel_name="", number="89261234567", succeeded=True)
+    line = pbx.call_line("79261234567", "3")
+    pbx.hang_up(line, 17)
+    pbx.hang_up(second)
+    assert pbx.last.ring_seconds == 3.0
