@@ -1,18 +1,15 @@
 """Call-time access: whose cards an agent may read because they ring or rang here (crm-model 11).
 
 While a call rings at an agent or is talked, the right follows from the call itself: nothing is written, so nothing has
-to be taken back when the ringing stops. After an answered call a grant keeps it for a day.
+to be taken back when the ringing stops. After an answered call a grant keeps it for a day; the journal writes it, in
+`crm.call_store`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Select, func, select, union
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.schema.access import AccessGrant
 from crm.schema.communications import Call, Communication, Participation
@@ -48,23 +45,4 @@ def _present_calls(user_id: int) -> Select[UUID, str | None]:
         select(Call.id, Call.customer_e164)
         .join(Participation, Participation.call_id == Call.id)
         .where(Call.ended_at.is_(None), Participation.user_id == user_id, Participation.left_at.is_(None))
-    )
-
-
-async def grant_after_call(
-    session: AsyncSession, *, user_id: int, party_ids: Iterable[int], call_id: UUID, until: datetime
-) -> None:
-    """Let an agent who answered go on reading the caller's cards until then; a repeat only moves the end."""
-    rows = [
-        {"user_id": user_id, "party_id": party_id, "reason": "call", "call_id": call_id, "until": until}
-        for party_id in sorted(set(party_ids))
-    ]
-    if not rows:
-        return
-    new = insert(AccessGrant).values(rows)
-    await session.execute(
-        new.on_conflict_do_update(
-            index_elements=["user_id", "party_id", "reason", "call_id"],
-            set_={"until": func.greatest(AccessGrant.until, new.excluded.until)},
-        )
     )

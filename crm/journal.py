@@ -26,7 +26,7 @@ from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry, deco
 from crm.matching import find_by_number
 from crm.open_calls import close_unseen
 from crm.schema.base import uuid7
-from crm.spool import Reading, Spool, SpoolFull
+from crm.spool import Reading, Spool
 from cti.calls.records import CallState
 from cti.numbers import E164, Number, NumberKind
 
@@ -105,7 +105,13 @@ class Journal:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._work()
+                try:
+                    await self._work()
+                except Exception:  # a file of the spool cannot be read, say: calls go on, and we try again
+                    log.exception("the journal's writer failed; it tries again")
+                    await self._keep_waiting()
+                    await self._pause(RETRY_SECONDS[-1])
+                    self._wake.set()
         finally:
             await self._keep_waiting()
             self._spool.close()
@@ -186,12 +192,16 @@ class Journal:
     async def _move_to_disk(self) -> None:
         waiting, self._waiting = self._waiting, {}
         try:
-            await asyncio.to_thread(self._spool.append, [encode(entry) for entry in waiting.values()])
-        except (OSError, SpoolFull) as error:
+            await asyncio.to_thread(self._append, list(waiting.values()))
+        except Exception as error:  # whatever it was, no call is dropped for it
             self._waiting = {**waiting, **self._waiting}
             if not self.is_losing:
                 log.error("the spool takes no more; calls wait in memory only", reason=str(error))
             self.is_losing = True
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        """In a thread: a thousand entries take tens of milliseconds to encode, and the disk its own time."""
+        self._spool.append([encode(entry) for entry in entries])
 
     async def _store(self, batch: Sequence[Entry]) -> None:
         """One transaction for all; if one of them cannot be stored, each gets its own and that one is kept aside."""

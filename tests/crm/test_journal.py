@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import delete, func, select, text
 
@@ -112,6 +113,28 @@ async def test_a_raising_listener_stops_nothing(database: Database, office: int,
         journal.put(telling(office, life("200.1")[0]))
         await journal.idle()
     assert await stored(database, "select count(*) from call") == [2]
+
+
+async def test_i18_a_spool_that_cannot_be_read_does_not_end_the_writer(
+    database: Database, office: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm.journal.RETRY_SECONDS", (0.05,))
+    spool = Spool(tmp_path)
+    spool.append([encode(telling(office, life("1.1")[-1]))])
+    read, failures = spool.read_oldest, [OSError("Input/output error")]
+
+    def read_at_second_try() -> Any:
+        if failures:
+            raise failures.pop()
+        return read()
+
+    monkeypatch.setattr(spool, "read_oldest", read_at_second_try)
+    async with writing(Journal(database, spool)) as journal:
+        async with asyncio.timeout(5):
+            await journal.idle()
+    assert not failures
+    async with database.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(Call)) == 1
 
 
 async def test_an_entry_that_can_never_be_stored_costs_only_itself(

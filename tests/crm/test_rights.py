@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.call_time import grant_after_call
 from crm.errors import NotAllowed
 from crm.rights import (
     DEFAULT_PERMISSIONS,
@@ -23,7 +22,7 @@ from crm.rights import (
     narrow,
 )
 from crm.schema import uuid7
-from crm.schema.access import Permission, Role, User
+from crm.schema.access import AccessGrant, Permission, Role, User
 from crm.schema.communications import Call, Communication, Participation
 from crm.schema.parties import Party, PartyPhone, PhoneNumber
 from crm.schema.telephony import PbxConnection
@@ -228,15 +227,12 @@ async def test_a_grant_after_the_call_runs_out_by_itself(session: AsyncSession) 
     caller = await party(session, 13)
     call_id = uuid7()
 
-    async def grant(until: datetime) -> None:
-        party_ids = [caller, caller]
-        await grant_after_call(
-            session, user_id=agent.user_id, party_ids=party_ids, call_id=call_id, until=until
-        )
-
-    await grant(NOW - timedelta(seconds=1))
+    grant = AccessGrant(user_id=agent.user_id, party_id=caller, reason="call", call_id=call_id, until=NOW)
+    session.add(grant)
+    await session.flush()
     assert await readable(session, agent) == set()
-    await grant(NOW + timedelta(hours=24))
+    grant.until = NOW + timedelta(hours=24)
+    await session.flush()
     assert await readable(session, agent) == {caller}
 
 
