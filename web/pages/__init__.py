@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.pages.admin import connections, extensions, lines, numbers, sections, tokens, users
+from web.pages.admin import connections, extensions, lines, numbers, profiles, sections, tokens, users
 from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
@@ -30,4 +30,5 @@ ROUTES: Final[tuple[Routes, ...]] = (
     users.routes,
     tokens.routes,
     numbers.routes,
+    profiles.routes,
 )

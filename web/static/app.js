@@ -7,7 +7,10 @@ import "./elements/theme-switch.js";
 import "./elements/call-clock.js";
 import { t } from "./messages.js";
 
-const HEAVY = new Map([["live-board", "./elements/live-board.js"]]);
+const HEAVY = new Map([
+  ["live-board", "./elements/live-board.js"],
+  ["theme-choice", "./elements/theme-choice.js"],
+]);
 const main = document.querySelector("#main");
 
 function loadHeavy() {

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from crm import accounts
 from crm.gaps import begin_gap, end_gap
+from crm.telephony import set_connection_state
 from tests.web.pages.office import PASSWORD, Office
+from web.keys import LIVE
 
 
 async def test_a_connection_is_made_changed_and_its_secret_never_shown(office: Office) -> None:
@@ -155,3 +157,48 @@ async def test_calls_are_filtered_and_their_address_can_be_shared(office: Office
     card = await (await office.get(f"/calls/{answered}")).text()
     for told in ("Blind transfer", "101 → 102", "from the queue", "Sales line", "PJSIP/101-00000001"):
         assert told in card, told
+
+
+async def test_a_numbering_profile_is_made_and_changed(office: Office) -> None:
+    typed = {"name": "Branch rules", "region": "ru", "area_code": "495", "outside_prefixes": "9, 0"}
+    assert (await office.post("/admin/profiles/new", typed, "telephony")).status == 303
+    listed = await (await office.get("/admin/numbers")).text()
+    address = re.search(r'href="(/admin/profiles/\d+)">Branch rules', listed)
+    assert address is not None
+    assert "outside by 9, 0" in listed
+    version = re.search(r'name="version" value="(\d+)"', await (await office.get(address[1])).text())
+    assert version is not None
+    changed = typed | {"area_code": "812", "version": version[1]}
+    assert (await office.post(address[1], changed)).status == 303
+    assert (await office.post(address[1], changed | {"area_code": "343"})).status == 409
+    wrong = await office.post("/admin/profiles/new", typed | {"name": "X", "region": "XX"})
+    assert (wrong.status, "two letters" in await wrong.text()) == (422, True)
+    assert (await office.post("/admin/profiles/new", typed, "head")).status == 404
+
+
+async def test_a_link_is_told_in_the_readers_words_and_a_newer_code_as_it_came(office: Office) -> None:
+    values = {"user": "ringcard", "answer": "Authentication failed", "host": "pbx", "port": "5038"}
+    since = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    for code, told in (("login_refused", "Asterisk refused the user ringcard"), ("newer", "As it came.")):
+        async with office.database.sessions.begin() as session:
+            await set_connection_state(
+                session,
+                office.connection_id,
+                "refused",
+                since,
+                detail="As it came.",
+                code=code,
+                code_values=values,
+            )
+        for path in ("/admin/connections", f"/admin/connections/{office.connection_id}"):
+            assert told in await (await office.get(path)).text()
+
+
+async def test_how_quickly_windows_come_up_is_told(office: Office) -> None:
+    assert "No window has been measured" in await (await office.get("/admin/connections")).text()
+    assert office.server is not None
+    office.server.app[LIVE].drawn_ms.extend([*range(1, 100), 900])
+    text = await (await office.get("/admin/connections")).text()
+    office.server.app[LIVE].drawn_ms.clear()
+    assert "51 ms" in text
+    assert "900 ms" in text

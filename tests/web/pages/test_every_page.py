@@ -38,6 +38,7 @@ PAGES = (
     "/admin/users/new",
     "/admin/users/{agent}",
     "/admin/tokens",
+    "/admin/profiles/new",
     "/admin/numbers?numbers=8+(495)+123-45-67+доб.+12%0Aabc",
     "/me",
 )

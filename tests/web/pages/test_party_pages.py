@@ -219,3 +219,17 @@ async def test_text_from_outside_is_data(office: Office) -> None:
     text = await (await office.get(made.headers["Location"], "agent")).text()
     assert "<script>alert" not in text
     assert "\u202e" not in text
+
+
+async def test_a_record_is_handed_over_to_a_colleague_of_the_team(office: Office) -> None:
+    firm, head, stranger = (f"/parties/{office.firm_id}", office.people["head"], office.people["stranger"])
+    card = await (await office.get(firm, "head")).text()
+    assert f'<option value="{head.user_id}">' in card
+    assert f'<option value="{stranger.user_id}">' not in card
+    assert (await office.post(f"{firm}/owner", {"owner_id": str(stranger.user_id)}, "head")).status == 404
+    assert (await office.post(f"{firm}/owner", {"owner_id": str(head.user_id)}, "agent")).status == 404
+    given = await office.post(f"{firm}/owner", {"owner_id": str(head.user_id)}, "head")
+    assert (given.status, given.headers["Location"]) == (303, firm)
+    assert "responsible: Head Example" in await (await office.get(firm, "head")).text()
+    back = {"owner_id": str(office.people["agent"].user_id)}
+    assert (await office.post(f"{firm}/owner", back, "admin")).status == 303

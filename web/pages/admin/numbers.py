@@ -7,9 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
+from crm import telephony
 from cti.numbers import NumberingProfile, NumberKind, describe, tell_number, tell_problem, tell_step, to_e164
 from cti.numbers import explain as steps_of
 from web.i18n import current_language
+from web.keys import SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, form_of
@@ -36,7 +38,11 @@ async def show_tester(request: web.Request) -> web.Response:
     """The numbers may come in the address, so that a trial can be shown to a colleague."""
     form = form_of(request.query.items())
     form.values.setdefault("region", "RU")
-    return render_section(request, "admin/numbers.html", _PATH, form=form, trials=trials_of(form))
+    async with request.app[SESSIONS]() as session:
+        profiles = await telephony.list_profiles(session)
+    return render_section(
+        request, "admin/numbers.html", _PATH, form=form, trials=trials_of(form), profiles=profiles
+    )
 
 
 def trials_of(form: Form) -> list[Trial]:

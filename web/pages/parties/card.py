@@ -7,12 +7,13 @@ from typing import Any
 from aiohttp import web
 
 from crm import parties
-from crm.errors import Invalid
+from crm.errors import Invalid, NotFound
+from crm.owners import possible_owners
 from crm.party_cards import PartyCard, party_card
 from crm.timeline import timeline
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
-from web.pages.forms import Form
+from web.pages.forms import Form, form_of
 from web.pages.problems import FORM_ERRORS, tell
 from web.render import render, render_fragment
 from web.routes import RouteKind
@@ -40,6 +41,7 @@ async def answer_card(
         if card.id != party_id:  # merged: the one who lives on has the card
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
         page = await timeline(session, request[ACCESS], card.id)
+        owners = await possible_owners(session, request[ACCESS]) if card.may_change_owner else []
     context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
     return render(
         request,
@@ -47,6 +49,7 @@ async def answer_card(
         status=status,
         party=card,
         timeline=page,
+        owners=owners,
         number_form=number_form or Form(),
         problem_text=problem,
         **context,
@@ -102,6 +105,22 @@ async def take(request: web.Request) -> web.Response:
     async with request.app[SESSIONS].begin() as session:
         await parties.change_owner(session, request[ACCESS], id_in_path(request), request[ACCESS].user_id)
     raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
+@routes.post(r"/parties/{id:\d+}/owner", right="party.change_owner")
+async def change_owner(request: web.Request) -> web.Response:
+    """Somebody else becomes responsible; whoever loses sight of the record by that goes back to the list."""
+    party_id, owner_id = id_in_path(request), form_of((await request.post()).items()).whole("owner_id")
+    async with request.app[SESSIONS].begin() as session:
+        if owner_id not in dict(await possible_owners(session, request[ACCESS])):
+            raise NotFound("user", owner_id or 0)
+        await parties.change_owner(session, request[ACCESS], party_id, owner_id)
+    try:
+        async with request.app[SESSIONS]() as session:
+            await party_card(session, request[ACCESS], party_id)
+    except NotFound:
+        raise web.HTTPSeeOther("/parties") from None
+    raise web.HTTPSeeOther(f"/parties/{party_id}")
 
 
 async def _require_contact(request: web.Request) -> PartyCard:

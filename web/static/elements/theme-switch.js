@@ -8,6 +8,7 @@ class ThemeSwitch extends HTMLElement {
     const { signal } = this.#listeners;
     this.addEventListener("click", () => this.#turn(), { signal });
     addEventListener("storage", () => this.#show(), { signal });
+    addEventListener("theme-changed", () => this.#show(), { signal });
     this.#show();
   }
 
@@ -23,7 +24,7 @@ class ThemeSwitch extends HTMLElement {
     } catch {
       // Storage is switched off: the choice lasts as long as this page.
     }
-    this.#show();
+    dispatchEvent(new Event("theme-changed"));
   }
 
   #show() {

@@ -1,0 +1,27 @@
+"""Whom a record may be given to: the colleagues that a responsible person is chosen from."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.rights import Access, Scope
+from crm.schema.access import TeamMembership, User
+
+
+async def possible_owners(session: AsyncSession, access: Access) -> list[tuple[int, str]]:
+    """Id and name of everybody whom this user may make responsible, by name; a company has hundreds, not thousands.
+
+    With the right over everything: all active users; else those of one's own teams, and oneself.
+
+    Raises:
+        NotAllowed.
+    """
+    access.require("party.change_owner")
+    query = select(User.id, User.name).where(User.status == "active").order_by(func.lower(User.name), User.id)
+    if access.scope("party.change_owner") is not Scope.ALL:
+        members = select(TeamMembership.user_id).where(
+            TeamMembership.team_id.in_(access.team_ids), TeamMembership.valid_to.is_(None)
+        )
+        query = query.where(or_(User.id == access.user_id, User.id.in_(members)))
+    return [(user_id, name) for user_id, name in await session.execute(query)]
