@@ -24,6 +24,7 @@ def set_up_logs(level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
+        show_hidden,
     ]
     structlog.configure(
         processors=[
@@ -54,3 +55,16 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     for name in SECRET_NAMES & event.keys():
         event[name] = "***" if event[name] else ""
     return event
+
+
+def show_hidden(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Text from outside cannot move the cursor of whoever reads the log, nor turn its letters round (invariant G3)."""
+    for name, value in event.items():
+        if type(value) is str and not value.isprintable():
+            event[name] = escaped(value)
+    return event
+
+
+def escaped(text: str) -> str:
+    """Text whose control and direction characters are shown by their codes; ends of lines and tabs stay."""
+    return "".join(each if each.isprintable() or each in "\n\t" else f"\\u{ord(each):04x}" for each in text)

@@ -127,14 +127,20 @@ class PresentCall:
 
 
 def _shown(number: Number | None, presented: str | None) -> tuple[str | None, str]:
+    """The number for programs, and as a person reads it."""
     if number is None:
-        return presented, presented or ""
+        return presented, _visible(presented or "")
     if number.kind is NumberKind.HIDDEN:
         return None, ""
     if number.e164 is not None:
         return number.e164, format_number(number.e164)
     text = number.digits or number.presented
-    return text, text
+    return text, _visible(text)
+
+
+def _visible(text: str) -> str:
+    """A presented text with control and direction characters shown as a mark (threat T13)."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\u2426" for each in text)
 
 
 def name_of(directory: Directory, connection_id: int, extension: str | None) -> str | None:

@@ -16,6 +16,7 @@ from crm.calls_read import CallFilter, export_calls, told_call
 from crm.rights import command_access
 from cti.daemon.commands.users import in_session
 from cti.daemon.failures import CommandFailed
+from cti.daemon.logs import escaped
 from cti.daemon.settings import load_settings
 
 
@@ -57,9 +58,8 @@ async def _tell_call(session: AsyncSession, options: argparse.Namespace) -> None
     if options.json:
         print(json.dumps(call, ensure_ascii=False, default=str))
         return
-    print(_head(call))
-    for line in call["story"]:
-        print(line)
+    for line in (_head(call), *call["story"]):
+        print(escaped(line))  # callers choose their names: none of them may move the cursor
 
 
 def _call_id(text: str) -> UUID:
