@@ -97,6 +97,8 @@ def outgoing_disposition(call: LiveCall) -> Disposition:
     called = [leg for leg in call.real_legs() if leg.was_called and not is_own_first_leg(call, leg)]
     if call.direction is Direction.OUTBOUND and call.customer is not None:
         called = [call.customer]
+        if call.customer.is_up and has_no_agent(call):
+            return Disposition.FAILED  # a mailbox took the agent's part
     if not called:
         if call.is_originated:
             return Disposition.FAILED  # the one who asked for the call did not pick up: nobody was dialled
@@ -105,6 +107,12 @@ def outgoing_disposition(call: LiveCall) -> Disposition:
             Disposition.CANCELLED if is_given_up else Disposition.FAILED
         )  # an announcement instead of a line
     return leg_outcome(called[-1])
+
+
+def has_no_agent(call: LiveCall) -> bool:
+    """A program connected the customer with somebody of ours, and nobody of ours picked up."""
+    others = (leg for leg in call.real_legs() if leg is not call.customer)
+    return call.is_originated and not any(leg.is_up for leg in others)
 
 
 def is_own_first_leg(call: LiveCall, leg: LiveLeg) -> bool:

@@ -258,8 +258,9 @@ class LiveCall:
 
     def customer_number(self) -> str | None:
         """As presented by the caller, or as dialled by us; None when withheld or internal."""
-        if self.direction is Direction.INBOUND and self.customer is not None:
-            return None if self.is_from_hidden() else self.customer.first_caller or None
+        if self.direction is Direction.INBOUND:
+            known = self.customer.first_caller if self.customer else self.requested_number
+            return None if self.is_from_hidden() else known or None
         if self.direction is Direction.OUTBOUND:
             return self.dialled_outside() or None
         return None

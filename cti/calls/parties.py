@@ -42,7 +42,10 @@ class Parties:
             self._direct_without_legs(call)
             return False
         before = call.direction
-        if origin.was_called:
+        if origin.was_called and self._is_caller_unseen(call, origin):
+            call.direction, call.customer = Direction.INBOUND, None
+            call.requested_number = origin.connected_number
+        elif origin.was_called:
             self._direct_originated(call, origin)
         elif self._is_from_outside(origin):
             call.direction, call.customer = Direction.INBOUND, origin
@@ -71,6 +74,12 @@ class Parties:
         if named is None:
             return next((leg for leg in legs if not leg.was_called), legs[0])
         return legs[0]
+
+    def _is_caller_unseen(self, call: LiveCall, origin: LiveLeg) -> bool:
+        """The first channel there is was called for one we know only by its id: the stream began in the middle."""
+        is_first = call.linked_ids[0] in call.legs or origin.channel_id in call.linked_ids
+        is_phone = self._endpoints.role_of(origin.endpoint) is Role.PHONE
+        return not is_first and is_phone and self._endpoints.is_outside(origin.connected_number)
 
     def _is_from_outside(self, origin: LiveLeg) -> bool:
         role = self._endpoints.role_of(origin.endpoint)

@@ -132,3 +132,33 @@ def test_the_telephone_that_was_answered_starts_the_ringing_at_the_customer() ->
     pbx.hang_up(line, 17)
     pbx.hang_up(second)
     assert pbx.last.ring_seconds == 3.0
+
+
+def test_a_customer_who_was_connected_with_a_mailbox_talked_to_nobody() -> None:
+    pbx = Pbx()
+    half = Channel("1", "Local/101@x-1;1", "1", "Local/101", "Local/101@x-1", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=half)
+    phone = pbx.call_phone("101", "2")
+    pbx.ring(phone)
+    pbx.hang_up(phone, 26)
+    pbx.say(OriginateAnswered, channel_id="1", channel_name=half.name, number="89261234567", succeeded=True)
+    line = pbx.call_line("79261234567", "3")
+    pbx.ring(line)
+    pbx.talk(line, half)
+    pbx.hang_up(line, asked=True)
+    pbx.hang_up(half)
+    call = pbx.last
+    assert (call.is_answered, call.disposition) == (False, Disposition.FAILED)
+    assert (call.placed_by, call.customer_number) == ("101", "89261234567")
+
+
+def test_a_stream_that_begins_while_it_rings_tells_who_calls() -> None:
+    pbx = Pbx()
+    phone = Channel("2", "PJSIP/101-2", "1", "PJSIP/101", "", ChannelState.RINGING, "101", "", CALLER)
+    pbx.ring(phone)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.customer_number, call.ringing) == (Direction.INBOUND, CALLER, ("101",))
+    line = pbx.call_in()
+    pbx.talk(phone, line)
+    (call,) = pbx.tracker.present()
+    assert (call.answered_by, call.customer_number, call.did) == ("101", CALLER, "84951234501")
