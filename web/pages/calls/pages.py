@@ -13,6 +13,7 @@ from crm.errors import Invalid
 from cti.calls.records import Direction, Disposition
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
+from web.pages.calls.story_words import told_story
 from web.pages.periods import PeriodName, period_of
 from web.pages.problems import tell
 from web.pops import CALL_ID, call_id_of
@@ -98,4 +99,4 @@ async def show_call(request: web.Request) -> web.Response:
         card = await call_card(session, request[ACCESS], call_id)
     if card.call.id != call_id:
         raise web.HTTPMovedPermanently(f"/calls/{card.call.id}")
-    return render(request, "calls/card.html", call=card.call, card=card)
+    return render(request, "calls/card.html", call=card.call, card=card, told_story=told_story)

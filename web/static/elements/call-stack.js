@@ -116,6 +116,7 @@ class CallStack extends HTMLElement {
     if (this.#windows.size === 0) return;
     const mine = this.getBoundingClientRect();
     const isOver = [...document.querySelectorAll("#main form[method=post] [type=submit]")].some((button) => {
+      if (!button.form.querySelector("input:not([type=hidden]), select, textarea")) return false; // nothing is typed there
       const its = button.getBoundingClientRect();
       return its.width > 0 && its.right > mine.left && its.left < mine.right && its.bottom > mine.top && its.top < mine.bottom;
     });
