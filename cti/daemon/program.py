@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -48,6 +49,18 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
 FLUSH_SECONDS = 3.0
+GARBAGE_ROUND = 5_000  # new objects before the youngest are looked through
+
+
+def keep_what_stays() -> None:
+    """Take what start-up made out of the garbage collector's rounds.
+
+    The tables of numbers, regions and statements live as long as the program; looking through them again and again
+    would stop every pop for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_ROUND)
 
 
 class Program:
@@ -99,6 +112,7 @@ class Program:
                 ):
                     tasks.create_task(work())
                 tasks.create_task(self._note_heard())
+                keep_what_stays()
                 started.set()
                 try:
                     await asyncio.Event().wait()

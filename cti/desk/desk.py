@@ -268,7 +268,11 @@ class Desk:
             seat = call.seats.get(user_id) or self._sit_down(call, user_id, extension)
             if not seat.is_open:
                 self._reopen(seat)
+            is_first = seat.sent is None
             messages += self._tell_if_changed(call, seat, move(seat, extension, state, call, at), at)
+            if is_first and call.match is not None and seat.sent is not None:
+                # The menu or the queue took so long that we know who calls: a program may still wait to be told.
+                messages.append(self._tell(user_id, "call.matched", seat.sent, at))
         for seat in call.seats.values():
             if seat.user_id not in present and seat.is_open:
                 told_as = close(seat, call, event, at, self._directory)

@@ -244,7 +244,9 @@ def test_a_match_that_is_faster_than_the_ring_is_in_the_first_picture() -> None:
     play(office, arrived())
     match = Match(outcome="unknown")
     assert office.set_match(CALL, match) == []
-    [message] = play(office, rings("101"))
+    [message, told_too] = play(office, rings("101"))
+    assert (message.type, told_too.type) == ("call.ringing", "call.matched")
+    assert told_too.data == message.data
     assert view_of(message).match == match
 
 
