@@ -236,9 +236,9 @@ def url_of(server: Postmaster) -> str:
 
 
 def _shut_down(binaries: ServerBinaries, folder: Path) -> None:
-    for mode in ("fast", "immediate"):
+    for mode, seconds in (("fast", 20), ("immediate", 5)):
         try:
-            binaries.run("pg_ctl", "-D", str(folder), "-m", mode, "-t", "20", "-w", "stop")
+            binaries.run("pg_ctl", "-D", str(folder), "-m", mode, "-t", str(seconds), "-w", "stop")
         except subprocess.SubprocessError:
             continue
         return

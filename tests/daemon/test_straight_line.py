@@ -150,6 +150,30 @@ async def test_i13_while_the_database_is_away_pops_go_on_and_nothing_is_lost(off
     assert len(await office.calls()) == before + 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_told_to_stop_twice_under_load_it_ends_soon_with_everything_stored(
+    office: Office, number: signal.Signals
+) -> None:
+    office.pbx.speed = 4.0
+    await office.ringcard.start()
+    await until_linked(office)
+    calls = [
+        asyncio.create_task(office.pbx.play(load_recording(capture("04-ring-group")))) for _ in range(10)
+    ]
+    async with office.listening("101") as screen:
+        await screen.until_type("call.ringing")
+        process = office.ringcard._process
+        assert process is not None
+        for _ in range(2):
+            process.send_signal(number)
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    await asyncio.gather(*calls)
+    assert list((office.ringcard.data / "spool").iterdir()) == []
+    assert "Traceback" not in office.ringcard.log()
+
+
 def _stop_postgres(office: Office) -> None:
     server = read_postmaster(office.ringcard.data / "postgres")
     assert server is not None

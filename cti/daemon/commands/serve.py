@@ -17,6 +17,8 @@ from cti.daemon.failures import CommandFailed
 from cti.daemon.logs import set_up_logs
 from cti.daemon.settings import Settings, described, load_settings
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("serve", help="run the server")
@@ -42,7 +44,10 @@ def serve(options: argparse.Namespace) -> int:
 
 
 async def run_server(settings: Settings, started: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `started` is called once the address answers."""
+    """Serve until SIGTERM or SIGINT. `started` is called once the address answers.
+
+    Further signals change nothing: stopping takes its bounded time.
+    """
     from cti.daemon.program import Program
     from cti.daemon.storage import open_storage
 
@@ -59,6 +64,8 @@ async def run_server(settings: Settings, started: Callable[[], None]) -> None:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+    # Everything is closed. The interpreter takes its handlers away before it ends; an impatient signal is no crash.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
 
 
 async def _tell_first_step(database: Database) -> None:
@@ -74,7 +81,7 @@ async def _tell_first_step(database: Database) -> None:
 def _stop_event() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         loop.add_signal_handler(number, stop.set)
     return stop
 
