@@ -19,7 +19,7 @@ from crm.database import Database
 from crm.directory import Directory, directory
 from crm.errors import SecretUnreadable
 from crm.journal import Journal
-from crm.links import why_silent
+from crm.links import sessions_without_transaction, why_silent
 from crm.open_calls import open_calls
 from crm.rights import command_access
 from crm.schema.base import uuid7
@@ -77,7 +77,7 @@ class Program:
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self.recognition = Recognition(
-            database.sessions, lambda asked, result: self.switchboard.recognised(asked, result)
+            sessions_without_transaction(database), lambda asked, result: self.switchboard.recognised(asked, result)
         )
         self.switchboard = Switchboard(
             desk=self.desk,
