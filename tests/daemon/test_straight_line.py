@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from ami_adapter.demo.recording import load_recording
@@ -157,10 +158,9 @@ async def test_told_to_stop_twice_under_load_it_ends_soon_with_everything_stored
     office.pbx.speed = 4.0
     await office.ringcard.start()
     await until_linked(office)
-    calls = [
-        asyncio.create_task(office.pbx.play(load_recording(capture("04-ring-group")))) for _ in range(10)
-    ]
     async with office.listening("101") as screen:
+        recording = load_recording(capture("04-ring-group"))
+        calls = [asyncio.create_task(office.pbx.play(recording)) for _ in range(10)]
         await screen.until_type("call.ringing")
         process = office.ringcard._process
         assert process is not None
@@ -227,3 +227,14 @@ async def test_a_running_server_takes_up_what_commands_change(office: Office) ->
     assert {"login": "nina", "extensions": ["103"]}.items() <= next(
         user for user in users if user["login"] == "nina"
     ).items()
+
+
+async def test_g07_a_blocked_users_socket_and_token_end_within_a_second(office: Office) -> None:
+    async with office.ringcard.serving(), aiohttp.ClientSession() as session:
+        bearer = {"Authorization": f"Bearer {office.tokens['102']}"}
+        async with session.ws_connect(f"{office.ringcard.url}/live", headers=bearer) as ws:
+            assert (await ws.receive_json(timeout=5))["type"] == "hello"
+            await office.ringcard.run("user", "block", "agent102")
+            assert (await ws.receive(timeout=1)).data == 4401
+        async with session.get(f"{office.ringcard.url}/api/v1/me", headers=bearer) as answer:
+            assert answer.status == 401
