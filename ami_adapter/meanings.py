@@ -169,6 +169,10 @@ def _var_set(headers: dict[str, str], at: datetime | None) -> ChannelEvent | Non
         return None
     if headers.get("Variable") == "MIXMONITOR_FILENAME":
         return RecordingStarted(channel=channel, file=value, at=at)
+    if (
+        headers.get("Variable") == "VMSTATUS"
+    ):  # set by a mailbox when it is done, also one that no Newexten told
+        return MailboxReached(channel=channel, mailbox="", at=at)
     return DidLearned(channel=channel, did=value, at=at)
 
 

@@ -19,7 +19,7 @@ MAX_HELD_BACK = 20_000  # messages during one snapshot; beyond that the snapshot
 SNAPSHOT_EVENTS = frozenset({b"CoreShowChannel", b"CoreShowChannelsComplete", b"BridgeListItem"})
 FLOODS = frozenset({b"VarSet", b"Newexten"})
 # Of these only a handful of variables and applications are worth decoding.
-WANTED_VARIABLES = (b"FROM_DID\r", b"__FROM_DID\r", b"MIXMONITOR_FILENAME\r")
+WANTED_VARIABLES = (b"FROM_DID\r", b"__FROM_DID\r", b"MIXMONITOR_FILENAME\r", b"VMSTATUS\r")
 WANTED_APPLICATIONS = (b"BackGround\r", b"WaitExten\r", b"Read\r", b"VoiceMail\r")
 NEVER_WANTED = (
     *(b"Event: RTCPSent\r", b"Event: RTCPReceived\r", b"Event: TestEvent\r", b"Event: NewConnectedLine\r"),

@@ -162,7 +162,7 @@ class MailboxReached:
     """A mailbox talks to the channel."""
 
     channel: Channel
-    mailbox: str
+    mailbox: str  # "" if not told
     at: datetime | None
 
 

@@ -38,6 +38,11 @@ class PassingOn:
         if leg is None:
             return None
         call = self._registry.call_of(leg)
+        if call.is_parked and (index := call.pending_transfer()) is not None:
+            # The space was told before the passing on that led to it.
+            call.transfers_seen.add((leg.channel_id, event.to))
+            call.transfers[index] = replace(call.transfers[index], from_extension=self._who(leg))
+            return self._registry.settled(call, News(event.at))
         transfer = Transfer(from_extension=self._who(leg), to=event.to, kind="blind", at=event.at)
         return self._transferred(call, transfer, (leg.channel_id, event.to))
 

@@ -288,7 +288,10 @@ class CallTracker:
         call = self._registry.call_of(leg)
         if call.mailbox is None and is_callers(leg, call):
             call.mailbox, call.mailbox_at = event.mailbox, event.at
-            call.tell(event.at, f"mailbox {event.mailbox} takes the call")
+            call.tell(
+                event.at,
+                f"mailbox {event.mailbox} takes the call" if event.mailbox else "a mailbox took the call",
+            )
         return call
 
     def _menu_reached(self, event: MenuReached) -> LiveCall | None:

@@ -17,7 +17,7 @@ from cti.calls.telling import tell_call
 from cti.calls.tracker import CallTracker
 from cti.numbers import NumberingProfile, to_e164
 from tests.ami_adapter.test_replay import WHOLE, Told, differences, matched, with_customers
-from tests.captures import Capture
+from tests.captures import OTHER, Capture
 from tests.cti.calls.streams import START
 
 Change = Callable[[bytes], bytes]
@@ -126,3 +126,18 @@ def test_without_the_dialplan_class_only_recordings_and_mailboxes_are_missed(one
     if any(truth["disposition"] == "voicemail" for truth in one.truth["calls"]):
         forgiven += ("disposition", "ring_s")
     assert_truth(one, retold(one, other_trunks, without_dialplan), forgiven=forgiven)
+
+
+@pytest.mark.parametrize("one", OTHER, ids=lambda one: one.name)
+def test_an_installation_with_other_habits(one: Capture) -> None:
+    """One context for all, endpoints named after people and addresses, a trunk named like a number, two telephones
+    of one extension, failover, confirmation, programs that call either side first: a real Asterisk 22 again."""
+    assert_truth(one, retold(one))
+
+
+@pytest.mark.parametrize("one", OTHER, ids=lambda one: one.name)
+def test_it_needs_no_hints_nor_the_dialplan_class(one: Capture) -> None:
+    forgiven: tuple[str, ...] = ("recording_file",)
+    if any(truth["disposition"] in ("voicemail", "menu_only") for truth in one.truth["calls"]):
+        forgiven += ("disposition", "ring_s")
+    assert_truth(one, retold(one, without_dialplan, without_hints), forgiven=forgiven)

@@ -208,6 +208,8 @@ def test_of_variables_and_applications_only_a_handful_matter() -> None:
     (event,) = translated("Newexten", **channel(), Application="VoiceMail", AppData="101@default,u")
     assert isinstance(event, MailboxReached)
     assert event.mailbox == "101@default"
+    (event,) = translated("VarSet", **channel(), Variable="VMSTATUS", Value="FAILED")
+    assert isinstance(event, MailboxReached)
     assert translated("VarSet", **channel(), Variable="DIALSTATUS", Value="ANSWER") == []
     assert translated("VarSet", **channel(), Variable="FROM_DID", Value="") == []
     assert translated("Newexten", **channel(), Application="VoiceMailMain", AppData="101") == []

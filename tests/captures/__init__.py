@@ -1,4 +1,4 @@
-"""Recorded AMI streams of three real PBXs, with the truth of every call in them.
+"""Recorded AMI streams of real PBXs, with the truth of every call in them.
 
 `<set>/<scenario>.ami.xz` holds the exact bytes of a connection, `.timing.json` the chunks the socket gave
 (`[[seconds since connect, bytes], …]`), `.truth.json` what really happened, written from the script of the telephones.
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 class Capture:
     """One recorded stream."""
 
-    pbx: str  # asterisk16, asterisk22, freepbx16
+    pbx: str  # asterisk16, asterisk22, freepbx16, other22
     scenario: str
 
     @property
@@ -56,12 +56,16 @@ class Capture:
         return truth
 
 
-ALL = [
+EVERY = [
     Capture(path.parent.name, path.name.removesuffix(".truth.json"))
     for path in sorted(FOLDER.glob("*/*.truth.json"))
 ]
+OTHER = [
+    one for one in EVERY if one.pbx == "other22"
+]  # short calls of one more PBX, with other people's habits
+ALL = [one for one in EVERY if one.pbx != "other22"]
 
 
 def capture(name: str) -> Capture:
     """The capture of this name."""
-    return next(one for one in ALL if one.name == name)
+    return next(one for one in EVERY if one.name == name)

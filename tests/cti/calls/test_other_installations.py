@@ -6,6 +6,8 @@ import pytest
 
 from cti.calls.call_events import CallUpdated
 from cti.calls.channel_events import (
+    BlindlyTransferred,
+    CallParked,
     Channel,
     ChannelAnswered,
     ChannelChanged,
@@ -14,6 +16,7 @@ from cti.calls.channel_events import (
     DialStarted,
     DidLearned,
     HangupRequested,
+    MailboxReached,
     OriginateAnswered,
 )
 from cti.calls.records import Direction, Disposition
@@ -162,3 +165,26 @@ def test_a_stream_that_begins_while_it_rings_tells_who_calls() -> None:
     pbx.talk(phone, line)
     (call,) = pbx.tracker.present()
     assert (call.answered_by, call.customer_number, call.did) == ("101", CALLER, "84951234501")
+
+
+def test_a_parking_told_before_the_passing_on_is_one_transfer() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone = pbx.call_phone("101", "2")
+    pbx.ring(phone)
+    pbx.talk(phone, line)
+    pbx.say(CallParked, channel=line, parker_name="PJSIP/101", space="701")
+    pbx.say(BlindlyTransferred, transferer=phone, transferee=line, to="700")
+    pbx.hang_up(phone)
+    pbx.hang_up(line, asked=True)
+    (transfer,) = pbx.last.transfers
+    assert (transfer.from_extension, transfer.to, transfer.kind) == ("101", "701", "park")
+
+
+def test_a_mailbox_that_was_seen_only_at_its_end_took_the_call_all_the_same() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.say(MailboxReached, channel=line, mailbox="")
+    pbx.hang_up(line, asked=True)
+    assert pbx.last.disposition is Disposition.VOICEMAIL
+    assert any("a mailbox took the call" in told for told in pbx.last.story)
