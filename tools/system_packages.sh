@@ -12,6 +12,7 @@ need chromium chromium
 need sipp sip-tester
 need debootstrap debootstrap
 need xz xz-utils
+[ -d /usr/lib/postgresql ] || missing="$missing postgresql" # its programs alone: the tests start clusters of their own
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -22,6 +23,11 @@ elif [ "$(id -u)" != 0 ]; then
 else
     echo "ringcard: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
+    # Debian would start a server of its own beside the programs; nobody asked for one.
+    if [ ! -d /usr/lib/postgresql ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        mkdir -p /etc/postgresql-common
+        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+    fi
     apt-get -qq update
     # shellcheck disable=SC2086  # several words on purpose
     apt-get -qq install -y --no-install-recommends $missing fonts-dejavu-core >/dev/null
