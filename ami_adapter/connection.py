@@ -112,6 +112,7 @@ class AmiConnection:
             detail=self._telling.detail,
             values=self._telling.values,
             last_event_at=self._last_event_at,
+            heard_at=self._heard_at if self._counts["connects"] else None,
             pbx_version=self._pbx_version,
             counters=LinkCounters(**self._counts),
         )

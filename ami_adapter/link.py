@@ -85,5 +85,6 @@ class LinkState:
     detail: str
     values: Mapping[str, str] = field(default_factory=dict)
     last_event_at: datetime | None = None
+    heard_at: datetime | None = None  # the last message of any kind: a quiet PBX answers pings
     pbx_version: str = ""
     counters: LinkCounters = LinkCounters()

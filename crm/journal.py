@@ -171,7 +171,7 @@ class Journal:
         reading = await asyncio.to_thread(self._spool.read_oldest)
         if reading is None:
             return
-        entries = latest_only(self._decoded(reading))
+        entries = await asyncio.to_thread(lambda: latest_only(self._decoded(reading)))
         for start in range(0, len(entries), BATCH):
             await self._store(entries[start : start + BATCH])
         if reading.is_damaged:

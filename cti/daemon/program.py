@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import structlog
 from aiohttp import web
@@ -77,7 +76,8 @@ class Program:
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self.recognition = Recognition(
-            sessions_without_transaction(database), lambda asked, result: self.switchboard.recognised(asked, result)
+            sessions_without_transaction(database),
+            lambda asked, result: self.switchboard.recognised(asked, result),
         )
         self.switchboard = Switchboard(
             desk=self.desk,
@@ -232,10 +232,9 @@ class Program:
     async def _note_heard(self) -> None:
         while True:
             await asyncio.sleep(HEARD_SECONDS)
-            at: datetime = self._clock.now()
             for connection_id, state in self._links.states().items():
-                if state.status is LinkStatus.UP:
-                    self._book.note_heard(connection_id, at)
+                if state.status is LinkStatus.UP and state.heard_at is not None:
+                    self._book.note_heard(connection_id, state.heard_at)
 
     async def _database_troubles(self) -> list[Trouble]:
         why = await why_silent(self.database)
