@@ -9,7 +9,7 @@ from cti.calls.channel_events import Channel, ChannelState
 UNKNOWN = frozenset({"", "<unknown>", "unknown", "<null>"})
 STATES = {
     "0": ChannelState.DOWN,
-    "1": ChannelState.DOWN,
+    "1": ChannelState.UNKNOWN,  # DAHDI reserves a line before it calls on it, and when somebody calls on it
     "2": ChannelState.CALLING,
     "3": ChannelState.CALLING,
     "4": ChannelState.CALLING,

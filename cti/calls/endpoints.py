@@ -113,7 +113,10 @@ class Endpoints:
     def note_known(self, endpoint: str, extension: str) -> None:
         """The PBX says that this is a telephone."""
         known = self._named(endpoint)
-        known.note("named as a telephone", -100 if extension else -60)
+        is_lamp = (
+            known.evidence.get("is named like a line") and not known.own_number
+        )  # it may show a line's state
+        known.note("named as a telephone", -20 if is_lamp else -100 if extension else -60)
         known.told_extension = known.told_extension or extension
         if len(self._told_extensions) < MAX_ENDPOINTS:
             self._told_extensions.add(extension)

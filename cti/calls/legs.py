@@ -68,6 +68,8 @@ class LiveLeg:
             self.first_caller = self.first_caller or number
         if channel.is_withheld or channel.caller_number.casefold() in WITHHELD_CALLERS:
             self.is_withheld = True  # also when the number came before the word that hides it
+        if channel.state is ChannelState.CALLING and not self.first_dialled and not self.was_called:
+            self.first_dialled = channel.dialled  # dialled digit by digit
         if channel.connected_number:
             self.connected_number = channel.connected_number
         self.caller_name = self.caller_name or channel.caller_name
@@ -101,7 +103,7 @@ def new_leg(channel: Channel, at: datetime | None, order: int, *, was_called: bo
         was_called=was_called,
         created_at=at,
         order=order,
-        first_dialled="" if was_called else channel.dialled,
+        first_dialled="" if was_called or channel.state is ChannelState.UNKNOWN else channel.dialled,
     )
     leg.see(channel)
     return leg
@@ -114,6 +116,8 @@ def looks_called(channel: Channel) -> bool:
     """
     if channel.state is ChannelState.UP:
         return channel.dialled == ""
+    if channel.state is ChannelState.UNKNOWN:
+        return channel.linked_id not in ("", channel.channel_id)
     return channel.state in (ChannelState.DOWN, ChannelState.RINGING)
 
 

@@ -85,9 +85,9 @@ def test_a_telephone_that_shows_the_offices_number_is_known_by_what_goes_out() -
 
 def test_hints_win_over_appearances_and_name_the_extension() -> None:
     endpoints = Endpoints()
-    endpoints.note_caller("PJSIP/trunk-like", "84951234567", "89161234567", "from-trunk")
-    endpoints.note_known("PJSIP/trunk-like", "305")
-    assert (endpoints.role_of("PJSIP/trunk-like"), endpoints.extension_of("PJSIP/trunk-like")) == (
+    endpoints.note_caller("PJSIP/roof", "84951234567", "89161234567", "from-trunk")
+    endpoints.note_known("PJSIP/roof", "305")
+    assert (endpoints.role_of("PJSIP/roof"), endpoints.extension_of("PJSIP/roof")) == (
         Role.PHONE,
         "305",
     )
@@ -161,3 +161,10 @@ def test_who_presents_no_number_at_all_is_no_telephone() -> None:
     endpoints = Endpoints()
     endpoints.note_caller("PJSIP/mango", "", "350123", "one")
     assert endpoints.role_of("PJSIP/mango") is Role.LINE
+
+
+def test_a_lamp_for_a_line_makes_it_no_telephone() -> None:
+    endpoints = Endpoints()
+    endpoints.note_known("PJSIP/trunk-b", "901")
+    endpoints.note_caller("PJSIP/trunk-b", "89161234567", "84951234567", "one")
+    assert endpoints.role_of("PJSIP/trunk-b") is Role.LINE

@@ -188,3 +188,18 @@ def test_a_mailbox_that_was_seen_only_at_its_end_took_the_call_all_the_same() ->
     pbx.hang_up(line, asked=True)
     assert pbx.last.disposition is Disposition.VOICEMAIL
     assert any("a mailbox took the call" in told for told in pbx.last.story)
+
+
+def test_a_reserved_line_is_one_on_which_somebody_calls_unless_it_belongs_to_a_call() -> None:
+    pbx = Pbx()
+    reserved = Channel(
+        "1", "DAHDI/i1/8-1", "1", "DAHDI/i1", "", ChannelState.UNKNOWN, CALLER, dialled="84951"
+    )
+    pbx.say(ChannelCreated, channel=reserved)
+    pbx.say(ChannelChanged, channel=reserved._replace(state=ChannelState.CALLING, dialled="84951234501"))
+    phone = reserved._replace(channel_id="2", name="DAHDI/5-1", endpoint="DAHDI/5", caller_number="105")
+    pbx.say(ChannelCreated, channel=phone)
+    pbx.say(DialStarted, caller=None, called=phone, number="")
+    pbx.ring(phone)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.did, call.ringing) == (Direction.INBOUND, "84951234501", ("105",))
