@@ -143,6 +143,8 @@ def as_json(value: Any) -> Any:
     match value:
         case Enum():
             return value.value
+        case str():
+            return storable(value)
         case datetime() | date():
             return value.isoformat()
         case UUID():
@@ -155,3 +157,10 @@ def as_json(value: Any) -> Any:
             return [as_json(each) for each in value]
         case _:
             return value
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL takes: no NUL, no bytes that were no UTF-8 (half surrogate pairs)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.changes import ACCESS_CHANNEL, log_access, notify
+from crm.changes import ACCESS_CHANNEL, log_access, notify, storable
 from crm.passwords import hash_password, needs_new_hash, verify_password
 from crm.rights import Access, access_of
 from crm.schema.access import SignInFailure, User, UserSession
@@ -73,7 +73,9 @@ async def sign_in(
     Raises:
         TooManySignIns: too many passwords are being checked at this moment.
     """
-    login, network = login.strip().lower()[:MAX_LOGIN_CHARACTERS], network_of(address)
+    # Nobody has come in yet: whatever bytes arrive are looked at as text that can be stored.
+    login, network = storable(login.strip().lower()[:MAX_LOGIN_CHARACTERS]), network_of(address)
+    user_agent = storable(user_agent[:300])
     async with sessions.begin() as session:
         wait_seconds = await _delay(session, login, network, at)
         if wait_seconds:
@@ -91,6 +93,7 @@ async def sign_in(
     new_hash = await hash_password(password) if needs_new_hash(user.password_hash or "") else None
     async with sessions.begin() as session:
         await _forget_failures(session, login, network)
+        await _forget_old_failures(session, at)
         if new_hash:
             await session.execute(update(User).where(User.id == user.id).values(password_hash=new_hash))
         return await _open_session(session, user, address, user_agent, at)
@@ -107,7 +110,7 @@ async def _open_session(
         "user_id": user.id,
         "token_hash": token_hash(token),
         "from_address": address,
-        "user_agent": user_agent[:300],
+        "user_agent": user_agent,
         "created_at": at,
         "last_used_at": at,
     }
@@ -148,6 +151,12 @@ async def _forget_failures(session: AsyncSession, login: str, network: str) -> N
     await session.execute(
         delete(SignInFailure).where(SignInFailure.login == login, SignInFailure.network == network)
     )
+
+
+async def _forget_old_failures(session: AsyncSession, at: datetime) -> None:
+    """Of networks that never come back, too: there are more of them than a table should hold."""
+    some = select(SignInFailure.id).where(SignInFailure.at <= at - FAILURES_KEPT).limit(1000)
+    await session.execute(delete(SignInFailure).where(SignInFailure.id.in_(some)))
 
 
 def network_of(address: str) -> str:

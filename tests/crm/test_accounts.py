@@ -84,6 +84,17 @@ async def test_a_wrong_password_leaves_a_row_and_no_session(database: Database) 
         assert await session.scalar(count) == 0
 
 
+async def test_t16_any_bytes_are_a_wrong_login_or_a_browsers_name(database: Database) -> None:
+    await known_user(database, "feofan")
+    for login in ("a\x00b", "\udcff\udcfe", "\u202e" * 500):
+        assert await sign_in(database, login, "wrong password", address="198.51.100.99") == SignInRefused(
+            reason="wrong"
+        )
+    agent = "\x00\udcff" * 300
+    result = await accounts.sign_in(database.sessions, "feofan", PASSWORD, "198.51.100.98", agent, NOW)
+    assert isinstance(result, SignedIn)
+
+
 async def test_t16_the_delay_grows_per_account_and_network(database: Database) -> None:
     await known_user(database, "vera")
     at = NOW
@@ -106,6 +117,17 @@ async def test_t16_the_delay_grows_per_account_and_network(database: Database) -
             .where(SignInFailure.login == "vera", SignInFailure.network == network_of("192.0.2.1"))
         )
         assert await session.scalar(left) == 0
+
+
+async def test_i10_failures_of_networks_that_never_come_back_are_forgotten(database: Database) -> None:
+    await known_user(database, "darya")
+    for number in range(5):
+        await sign_in(database, "darya", "wrong password", address=f"2001:db8:{number}::1", at=NOW)
+    later = NOW + timedelta(hours=1)
+    assert isinstance(await sign_in(database, "darya", PASSWORD, at=later), SignedIn)
+    async with database.sessions() as session:
+        old = select(func.count()).select_from(SignInFailure).where(SignInFailure.at <= NOW)
+        assert await session.scalar(old) == 0
 
 
 async def test_t16_many_guesses_at_once_are_many(database: Database) -> None:
