@@ -6,6 +6,7 @@ to bounded queues and comes back as a call of its own.
 
 from __future__ import annotations
 
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+import structlog
 from prometheus_client import Counter
 
 from crm.directory import ConnectionDirectory, Directory
@@ -27,6 +29,8 @@ from cti.desk import Desk, Message
 from cti.numbers import DEFAULT_PROFILE, Number, to_e164
 
 MOST_FACTS = 20_000  # calls whose match is remembered; the oldest go first
+log = structlog.get_logger(__name__)
+ERRORS = Counter("ringcard_call_event_errors", "Call events of which a part was not told, by kind", ["kind"])
 EVENTS = Counter("ringcard_call_events", "Call events, by kind", ["kind"])
 
 
@@ -84,16 +88,19 @@ class Switchboard:
         """What one connection tells, in order."""
         for event in events:
             EVENTS.labels(kind=type(event).__name__).inc()
-            if isinstance(event, SnapshotApplied):
-                self._picture_taken(connection_id, event)
-            else:
-                self._happened(connection_id, event)
+            try:
+                if isinstance(event, SnapshotApplied):
+                    self._picture_taken(connection_id, event)
+                else:
+                    self._happened(connection_id, event)
+            except Exception as error:  # costs this event only, and none of those after it (invariant I18)
+                _note_error(type(event).__name__, error)
 
     def recognised(self, question: Question, result: MatchResult) -> None:
         """Who calls is known: windows first, then the journal."""
         known = self._known.get(question.call_id)
         at = self._now()
-        self._deliver(self._desk.set_match(question.call_id, for_desk(result), at))
+        self._show("recognised", lambda: self._desk.set_match(question.call_id, for_desk(result), at))
         if known is None or known.record is None:
             return
         number, facts = question.number, known.facts
@@ -114,7 +121,7 @@ class Switchboard:
 
     def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
         """Every present call is told to the journal before it closes those that are not."""
-        self._deliver(self._desk.apply(connection_id, None, event))
+        self._show("SnapshotApplied", lambda: self._desk.apply(connection_id, None, event))
         at = event.at or self._now()
         for call in event.present:
             call_id = self._ids.of(connection_id, call)
@@ -136,6 +143,13 @@ class Switchboard:
                 )
             )
 
+    def _show(self, doing: str, told: Callable[[], Iterable[Message]]) -> None:
+        """Windows come first; what fails in them costs no row of the journal."""
+        try:
+            self._deliver(told())
+        except Exception as error:
+            _note_error(doing, error)
+
     def _happened(self, connection_id: int, event: CallEvent) -> None:
         assert not isinstance(event, SnapshotApplied)
         call = event.call
@@ -143,7 +157,10 @@ class Switchboard:
         if isinstance(event, CallsJoined):
             self._ids.join(connection_id, event.absorbed_key, call_id)
         known = self._know(connection_id, call_id, call)
-        self._deliver(self._desk.apply(connection_id, call_id, event, known.number))
+        self._show(
+            type(event).__name__,
+            lambda: self._desk.apply(connection_id, call_id, event, known.number),
+        )
         self._write(connection_id, call_id, known, event.at or self._now())
         if not isinstance(event, CallEnded) or known.asked is None:
             self._ask_who_calls(connection_id, call_id, known, call)
@@ -201,3 +218,15 @@ def _customer(call: CallRecord, connection: ConnectionDirectory | None) -> Numbe
     sent = to_e164(call.customer_number_sent, profile) if call.customer_number_sent else None
     # Of an outgoing call what went out on the line is surer than what was dialled.
     return sent if sent is not None and sent.e164 else to_e164(call.customer_number or "", profile)
+
+
+def _note_error(doing: str, error: Exception) -> None:
+    """Where and what kind only: an exception's text may quote a caller."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    ERRORS.labels(kind=doing).inc()
+    log.error(
+        "a call event was not told",
+        doing=doing,
+        error=type(error).__name__,
+        at=f"{place.filename}:{place.lineno}",
+    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
+
+import pytest
 
 from crm.directory import ConnectionDirectory, Directory, DirectoryExtension, DirectoryLine
 from crm.journal_entries import CallEntry, Entry, SnapshotEntry
@@ -182,3 +185,26 @@ def test_a_snapshot_names_every_present_linked_id_and_asks_who_is_there() -> Non
     (snapshot,) = [value for _kind, value in line.told if isinstance(value, SnapshotEntry)]
     assert snapshot.present == ("1.1", "3.3")
     assert len(line.questions()) == 1
+
+
+def test_i18_a_failing_window_costs_no_row_and_no_later_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line()
+    apply, failures = Desk.apply, [RuntimeError("a defect")]
+
+    def fail_once(desk: Desk, *arguments: Any) -> list[Message]:
+        if failures:
+            raise failures.pop()
+        return apply(desk, *arguments)
+
+    monkeypatch.setattr(Desk, "apply", fail_once)
+    line.board.receive(
+        1, [CallArrived(call=call(ringing=()), at=AT), CallRinging(call=call(), extension="101", at=AT)]
+    )
+    assert line.kinds() == ["journal", "ask", "window", "journal"]
+
+
+def test_i18_an_event_that_cannot_be_told_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line()
+    broken = CallRinging(call=None, extension="101", at=AT)  # type: ignore[arg-type]
+    line.board.receive(1, [broken, CallRinging(call=call(), extension="101", at=AT)])
+    assert line.kinds() == ["window", "journal", "ask"]
