@@ -15,6 +15,11 @@ from cti.calls.progress import News, Progress
 
 MAX_REMEMBERED = 50_000  # ids of channels and calls that ended: beyond that the oldest are forgotten
 
+MAX_LIVE_LEGS = (
+    20_000  # of one connection; beyond that the oldest counts as gone unseen: a leak must not fill the memory
+)
+MAX_LINKED_IDS = 300  # of one call; beyond that a channel's new linked id is not believed
+
 
 class Remembered:
     """A bounded set of ids; the oldest are forgotten first."""
@@ -73,6 +78,8 @@ class Registry:
         return leg
 
     def _begin(self, channel: Channel, at: datetime | None, was_called: bool | None) -> LiveLeg | None:
+        if len(self.legs) >= MAX_LIVE_LEGS:
+            self._make_room(at)
         linked_id = channel.linked_id or channel.channel_id
         if linked_id in self._over:
             return None
@@ -85,6 +92,12 @@ class Registry:
             self._calls[linked_id] = call
         self._admit(call, leg, channel)
         return leg
+
+    def _make_room(self, at: datetime | None) -> None:
+        """Let the oldest channel go; nobody hangs up twenty thousand that all still exist."""
+        call = self.end_leg(next(iter(self.legs.values())), at)
+        call.ended_unseen = call.open_legs == 0
+        self.joined += self.settled(call, News(at, is_catching_up=True))
 
     def _admit(self, call: LiveCall, leg: LiveLeg, channel: Channel) -> None:
         self.legs[leg.channel_id] = leg
@@ -107,7 +120,7 @@ class Registry:
             leg.linked_id = linked_id
             if other is not call:
                 self.join(call, other, at)
-        elif linked_id not in self._over:
+        elif linked_id not in self._over and len(call.linked_ids) < MAX_LINKED_IDS:
             call.linked_ids.append(linked_id)
             self._calls[linked_id] = call
             leg.linked_id = linked_id
