@@ -19,6 +19,9 @@ UNREACHABLE_CAUSES = frozenset({1, 2, 3, 20, 22, 25, 27, 28, 38, 41, 42, 44})
 CONGESTION_CAUSES = frozenset({34, 38, 41, 42, 44, 47, 58})
 BUSY_SIP = frozenset({486, 600})
 DECLINED_SIP = frozenset({603, 607, 608})
+FORBIDDEN_SIP = frozenset(
+    {401, 402, 403, 407}
+)  # the line refuses us, not the person; Asterisk calls it rejected, 21
 NO_ANSWER_SIP = frozenset({408, 480, 487})
 
 REASONS = {
@@ -37,6 +40,8 @@ def leg_outcome(leg: LiveLeg) -> Disposition:
     The status of the dial is no help for 404, 480 and 603, all of which it calls "no answer": the cause decides, and
     the SIP code where the PBX tells it.
     """
+    if leg.sip_code in FORBIDDEN_SIP:
+        return Disposition.FAILED
     if leg.cause in DECLINED_CAUSES or leg.sip_code in DECLINED_SIP:
         return Disposition.DECLINED
     if leg.cause in BUSY_CAUSES or leg.sip_code in BUSY_SIP or (leg.dial_status == "busy" and not leg.cause):

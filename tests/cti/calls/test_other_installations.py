@@ -12,6 +12,7 @@ from cti.calls.channel_events import (
     ChannelAnswered,
     ChannelChanged,
     ChannelCreated,
+    ChannelHungUp,
     ChannelState,
     DialStarted,
     DidLearned,
@@ -203,3 +204,12 @@ def test_a_reserved_line_is_one_on_which_somebody_calls_unless_it_belongs_to_a_c
     pbx.ring(phone)
     (call,) = pbx.tracker.present()
     assert (call.direction, call.did, call.ringing) == (Direction.INBOUND, "84951234501", ("105",))
+
+
+def test_a_line_that_forbids_the_call_declined_nothing() -> None:
+    pbx = Pbx()
+    phone = pbx.dial_from("101", "89261234567")
+    line = pbx.call_line("79261234567", "2")
+    pbx.say(ChannelHungUp, channel=line, cause=21, sip_code=403)
+    pbx.hang_up(phone, 21)
+    assert (pbx.last.disposition, pbx.last.hung_up_by) == (Disposition.FAILED, "pbx")
