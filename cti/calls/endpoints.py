@@ -197,6 +197,10 @@ class Endpoints:
             and number not in self._told_extensions
         )
 
+    def is_ours(self, number: str) -> bool:
+        """Whether it is one of the numbers that we were told are ours."""
+        return any(is_same_number(number, line) for line in self._lines)
+
     # -- what it is ----------------------------------------------------------------------------------------------
 
     def role_of(self, endpoint: str) -> Role:

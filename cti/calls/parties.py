@@ -105,9 +105,8 @@ class Parties:
             call.placed_by = self.extension_of(origin)
             lines = [line for line in lines if line is not origin]
             shown = (origin.connected_number, origin.caller_number)
-            outside = next((number for number in shown if self._endpoints.is_outside(number)), "")
             if not origin.is_up:  # later the telephone shows the office's own number
-                call.requested_number = call.requested_number or outside
+                call.requested_number = call.requested_number or next(filter(self._is_customers, shown), "")
         else:
             call.is_customer_first = True
             call.placed_by = self._behind_helper(call)
@@ -116,6 +115,9 @@ class Parties:
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:
             call.direction = Direction.INTERNAL
+
+    def _is_customers(self, number: str) -> bool:
+        return self._endpoints.is_outside(number) and not self._endpoints.is_ours(number)
 
     def _behind_helper(self, call: LiveCall) -> str | None:
         """Whom a program asked for by a helper, Local/101@from-internal, when none of their telephones was called."""

@@ -21,6 +21,7 @@ from cti.calls.channel_events import (
     OriginateAnswered,
 )
 from cti.calls.records import Direction, Disposition
+from cti.calls.tracker import CallTracker
 from tests.cti.calls.test_tracker import CALLER, Pbx
 
 LINE = Channel("1", "PJSIP/mango-1", "1", "PJSIP/mango", "", ChannelState.DOWN)
@@ -213,3 +214,15 @@ def test_a_line_that_forbids_the_call_declined_nothing() -> None:
     pbx.say(ChannelHungUp, channel=line, cause=21, sip_code=403)
     pbx.hang_up(phone, 21)
     assert (pbx.last.disposition, pbx.last.hung_up_by) == (Disposition.FAILED, "pbx")
+
+
+def test_our_own_number_on_the_agents_telephone_is_not_the_customers() -> None:
+    pbx = Pbx(CallTracker(lines=["+74951234567"]))
+    name = "PJSIP/101"
+    phone = Channel("1", f"{name}-1", "1", name, "", ChannelState.DOWN, "101")
+    pbx.say(ChannelCreated, channel=phone)
+    pbx.say(ChannelChanged, channel=phone._replace(caller_number="84951234567"))
+    pbx.ring(phone)
+    assert pbx.tracker.present()[0].customer_number is None
+    pbx.say(OriginateAnswered, channel_id="1", channel_name="", number="89261234567", succeeded=True)
+    assert pbx.tracker.present()[0].customer_number == "89261234567"
