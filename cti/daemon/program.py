@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -48,6 +49,7 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
 FLUSH_SECONDS = 3.0
+ASK_SECONDS = 1.0  # how old the answer may be whether the database answers
 GARBAGE_ROUND = 5_000  # new objects before the youngest are looked through
 
 
@@ -92,6 +94,9 @@ class Program:
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
+        self._asking = asyncio.Lock()
+        self._asked_at = -ASK_SECONDS
+        self._silence: str | None = None
 
     async def run(self, started: asyncio.Event) -> None:
         """Serve until cancelled; `started` is set once the address answers."""
@@ -237,7 +242,12 @@ class Program:
                     self._book.note_heard(connection_id, state.heard_at)
 
     async def _database_troubles(self) -> list[Trouble]:
-        why = await why_silent(self.database)
+        """Asked once a second at most: anybody may ask us, and none of them shall wear out the database."""
+        async with self._asking:
+            now = time.monotonic()
+            if now - self._asked_at >= ASK_SECONDS:
+                self._silence, self._asked_at = await why_silent(self.database), time.monotonic()
+            why = self._silence
         if why is None:
             return []
         detail = f"The database does not answer ({why}); calls go to the spool. Check the server."
