@@ -71,7 +71,7 @@ class Conflict(CrmError):
 class AlreadyExists(CrmError):
     """The database has it already; tells that it exists and who is responsible, nothing more (crm-model 7)."""
 
-    template = "%(value)s already belongs to “%(name)s” (created by %(created_by)s, responsible: %(owner)s)."
+    template = "%(value)s already belongs to “%(name)s” (responsible: %(owner)s)."
 
     def __init__(
         self,

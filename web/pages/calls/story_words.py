@@ -45,6 +45,7 @@ _LINES: Final = (
     N_("the call waits in parking space %(name)s"),
     N_("the call waits in queue %(name)s"),
     N_("mailbox %(name)s takes the call"),
+    N_("a mailbox took the call"),
     N_("a voice menu answers"),
     N_("the customer's number is %(name)s"),
     N_("%(who)s outside talks with the customer"),
