@@ -117,6 +117,8 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
     values: dict[str, Any] = {
         name: first(getattr(later, name), getattr(earlier, name)) for name in _TOLD + _FACTS
     }
+    if not is_other_run(stored, new):
+        values |= _last_word(later)
     ended = _end(stored, new)
     started_at = min(stored.started_at, new.started_at)
     story, answered_at = _stories(stored, new), earliest([stored.answered_at, new.answered_at])
@@ -140,6 +142,13 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
         story=story,
         **values,
     )
+
+
+def _last_word(later: CallRow) -> dict[str, Any]:
+    """What one run told last, also what it took back: a number that turned out to be withheld is kept nowhere."""
+    told = {name: getattr(later, name) for name in _TOLD}
+    number = later.presented_from if later.direction == Direction.INBOUND else later.presented_to
+    return told if number else told | {"customer_e164": None}
 
 
 def adds_nothing(stored: CallRow, new: CallRow) -> bool:
