@@ -1,6 +1,6 @@
 """One PBX for ever: connect, log in, subscribe, take the snapshot, tell its calls; and all of it again when it breaks.
 
-Order is kept from the socket to `emit`: one protocol puts messages into one bounded inbox, one reader takes them out.
+Order is kept from the socket to `emit`: one protocol puts messages into one bounded inbox, and they leave it one way.
 What a message means is told before the next one is looked at, and nothing here starts a task per event.
 """
 
@@ -28,7 +28,7 @@ from ami_adapter.errors import (
     AmiRightsExcessive,
 )
 from ami_adapter.framing import AmiMessage
-from ami_adapter.inbox import Inbox
+from ami_adapter.inbox import Arrived, Inbox
 from ami_adapter.link import AmiSettings, LinkCounters, LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.protocol import AmiResponse
@@ -214,12 +214,16 @@ class AmiConnection:
             booted.cancel()
 
     def _deliver(self, inbox: Inbox, messages: Sequence[AmiMessage]) -> bool:
+        """What the reader has time for is told on the spot: a call must not wait for its turn in the event loop."""
         self._heard_at = self._moment_of(inbox)
         self._counts["messages"] += len(messages)
-        if inbox.put(messages, self._heard_at):
-            return True
-        self._counts["overflows"] += 1
-        return False
+        is_next = inbox.is_empty
+        if not inbox.put(messages, self._heard_at):
+            self._counts["overflows"] += 1
+            return False
+        if is_next:
+            self._tell_arrived(inbox.take_now(READ_AT_ONCE))
+        return True
 
     def _moment_of(self, inbox: Inbox) -> datetime:
         """The present moment. When the wall clock was put right, it holds from the next pause between calls on."""
@@ -231,11 +235,15 @@ class AmiConnection:
         return self._moments.now()
 
     async def _read(self, inbox: Inbox) -> None:
-        """The one reader: tells everything that arrived, in order, to the end."""
+        """Tells, in order and to the end, what was too much for the moment of its arrival."""
         while arrived := await inbox.take(READ_AT_ONCE):
-            for message, at in arrived:
-                self._read_one(message, at)
+            self._tell_arrived(arrived)
             await asyncio.sleep(0)
+
+    def _tell_arrived(self, arrived: Sequence[Arrived]) -> None:
+        """The one way from the inbox to `emit`; nothing is awaited in between, so the order holds."""
+        for message, at in arrived:
+            self._read_one(message, at)
 
     def _read_one(self, message: AmiMessage, at: datetime) -> None:
         if message.event:

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 100
 # A call is told several times within a moment; written together they cost a fraction, and no window waits for it.
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.2
 MOST_WAITING = 10_000  # calls in memory; beyond that the spool takes them even while the database answers
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 COLLISION_TRIES = 3

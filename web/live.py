@@ -42,7 +42,8 @@ HEARTBEAT_SECONDS: Final = 20.0
 MOST_MESSAGE_BYTES: Final = 4096
 MOST_SOCKETS_OF_A_USER: Final = 20
 TICK_SECONDS: Final = 1.0
-RECHECK_ALL: Final = timedelta(seconds=30)  # changes are told at once; this finds sessions that ran out
+RECHECK_ALL: Final = timedelta(seconds=60)  # changes are told at once; this finds sessions that ran out
+RECHECK_PAUSE_SECONDS: Final = 0.1  # between two users: no ringing call waits for a round
 CLOSE_SECONDS: Final = 2.0
 
 _encoder = msgspec.json.Encoder()
@@ -276,6 +277,7 @@ class LiveHub:
         for user_id in tuple(self._sockets):
             if not (await self._recheck_named() and await self._recheck_user(user_id)):
                 return
+            await asyncio.sleep(RECHECK_PAUSE_SECONDS)
 
     async def _recheck_named(self) -> bool:
         """False when nobody can be asked: with the next tick we ask again."""
@@ -348,7 +350,7 @@ async def open_live(request: web.Request) -> web.StreamResponse:
         writer_limit=16_384,
     )
     await ws.prepare(request)
-    await _serve(hub, LiveSocket(ws, request[ACCESS], credential), ws)
+    await _serve(hub, LiveSocket(ws, request[ACCESS], credential, request.transport), ws)
     return ws
 
 

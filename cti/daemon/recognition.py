@@ -19,6 +19,8 @@ from cti.numbers import Number
 log = structlog.get_logger(__name__)
 
 WORKERS = 4
+# A call comes as a burst of events within milliseconds, and so do its rings: they are told first, then we ask.
+LET_RING_SECONDS = 0.004
 MOST_WAITING = 2_000  # more: the oldest question is dropped, its window keeps the number alone
 MOST_REMEMBERED = 5_000  # answers, for when the database is away
 DROPPED = Counter("ringcard_matches_dropped", "Questions who calls that were dropped because too many waited")
@@ -62,6 +64,8 @@ class Recognition:
     async def _work(self) -> None:
         while True:
             question = await self._waiting.get()
+            if self._waiting.empty():
+                await asyncio.sleep(LET_RING_SECONDS)
             result = await self._answer(question)
             if result is None:
                 continue
