@@ -50,6 +50,10 @@ class LiveLeg:
     dial_status: str = ""
     forwarded_to: str = ""
     bridge_id: str = ""
+    place: tuple[str, str] = (
+        "",
+        "",
+    )  # where in the dialplan it was when it entered its bridge: number, context
     has_talked: bool = False
     holds: bool = False
     recorded: Leg | None = None  # once it has ended

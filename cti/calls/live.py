@@ -36,6 +36,15 @@ class Recording:
     has_sound: bool = False  # the channel heard a person while it ran
 
 
+@dataclass(frozen=True, slots=True)
+class SentAway:
+    """The customer was taken from an agent to another place in the dialplan; nobody said why."""
+
+    by: str | None
+    to: str
+    at: datetime | None
+
+
 @dataclass(slots=True, eq=False)
 class LiveCall:
     """Everything known of a call by now."""
@@ -86,6 +95,7 @@ class LiveCall:
     recordings: list[Recording] = field(default_factory=list)
     participations: list[Participation] = field(default_factory=list)
     transferred_after: int = 0  # the order of the newest channel when the call was last passed on
+    sent_away: SentAway | None = None
     transfers_seen: set[tuple[str, str]] = field(default_factory=set)
     transfers: list[Transfer] = field(default_factory=list)
     leg_records: list[Leg] = field(default_factory=list)

@@ -57,6 +57,7 @@ class PassingOn:
         others = [leg for leg in (first, second, transferee) if leg is not None]
         reached = self._reached(target or second, others)
         call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
+        reached = reached or self._ringing(call)
         to = self._number(reached) if reached else dialled_by(target) or event.second.dialled
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
@@ -76,6 +77,24 @@ class PassingOn:
         candidates = [leg for leg in heard if leg.is_real and leg not in others]
         called = sorted(candidates, key=lambda leg: (leg.was_called, leg.order))
         return called[-1] if called else None
+
+    def _ringing(self, call: LiveCall) -> LiveLeg | None:
+        """Whoever is called just now: the target of a transfer made before they answered.
+
+        Asterisk then names a helper that leads to nobody yet, or (16) no target at all.
+        """
+        return next((leg for leg in reversed(call.rung) if leg.was_called and not leg.is_up), None)
+
+    def goes_on(self, call: LiveCall, leg: LiveLeg, at: datetime | None) -> list[CallEvent]:
+        """The customer, sent elsewhere in the dialplan in mid-talk, reaches for the next one there.
+
+        A program did that (AMI Redirect) in an agent's name: Asterisk reports it by no event of its own.
+        """
+        sent, call.sent_away = call.sent_away, None
+        if sent is None or leg is not call.customer or call.pending_transfer() is not None:
+            return []
+        transfer = Transfer(from_extension=sent.by, to=sent.to, kind="blind", at=sent.at)
+        return self._transferred(call, transfer, (leg.channel_id, f"{sent.to} {len(call.transfers)}"))
 
     def picked_up(self, event: CallPickedUp) -> LiveCall | None:
         """Somebody takes a call that rings at a colleague's telephone."""

@@ -47,7 +47,7 @@ from cti.calls.channel_events import (
 )
 from cti.calls.endpoints import Endpoints, is_same_number
 from cti.calls.legs import LiveLeg
-from cti.calls.live import LiveCall, Recording
+from cti.calls.live import LiveCall, Recording, SentAway
 from cti.calls.passing_on import PassingOn
 from cti.calls.progress import News
 from cti.calls.records import CallRecord
@@ -82,6 +82,7 @@ class CallTracker:
         self._bridges = self._registry.bridges
         self._waiting_rooms = Remembered(1000)
         self._resync = Resync(self._registry, self._waiting_rooms)
+        self._passing_on = PassingOn(self._registry)
         self._handlers = self._all_handlers()
         self._last_at: datetime | None = None
 
@@ -165,7 +166,7 @@ class CallTracker:
 
     # -- dialling ------------------------------------------------------------------------------------------------
 
-    def _dial_started(self, event: DialStarted) -> LiveCall | None:
+    def _dial_started(self, event: DialStarted) -> Handled:
         leg = self._registry.leg(event.called, event.at, was_called=True)
         if leg is None:
             return None
@@ -175,8 +176,9 @@ class CallTracker:
             self._endpoints.note_dialled(leg.endpoint, event.number)
             leg.number_sent = leg.number_sent or event.number
             self._note_going_out(call, event.number)
-        if event.caller is not None:
-            self._registry.leg(event.caller, event.at)
+        caller = self._registry.leg(event.caller, event.at) if event.caller else None
+        if caller is not None and (events := self._passing_on.goes_on(call, caller, event.at)):
+            return events
         return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
     def _note_going_out(self, call: LiveCall, number: str) -> None:
@@ -224,7 +226,9 @@ class CallTracker:
             self._bridges.leave(leg)
         else:
             self._bridges.enter(leg, event.bridge_id)
+            leg.place = (event.channel.dialled, event.channel.context)
             call = self._registry.call_of(leg)
+            call.sent_away = None if leg is call.customer else call.sent_away
             call.is_parked = False
             call.is_in_conference = event.is_conference and leg is call.customer
         return self._all_settled({leg} | self._bridges.conversation(leg), event.at)
@@ -234,8 +238,16 @@ class CallTracker:
         if leg is None:
             return None
         heard = self._bridges.conversation(leg)
+        self._note_sent_away(leg, event)
         self._bridges.leave(leg, event.bridge_id)
         return self._all_settled({leg} | heard, event.at)
+
+    def _note_sent_away(self, leg: LiveLeg, event: BridgeLeft) -> None:
+        """Who leaves a talk at another place in the dialplan than they entered it was sent there, by a program."""
+        call, place = self._registry.call_of(leg), (event.channel.dialled, event.channel.context)
+        is_sent = leg.bridge_id == event.bridge_id and place[0] not in ("", "h") and place != leg.place
+        if is_sent and leg is call.customer and call.talking and call.pending_transfer() is None:
+            call.sent_away = SentAway(call.talking[-1], place[0], event.at)
 
     def _all_settled(self, legs: Iterable[LiveLeg], at: datetime | None) -> list[CallEvent]:
         """Calls meet in a bridge: what changes for one may change for all who hear it."""
@@ -272,7 +284,7 @@ class CallTracker:
             call.queued_at = call.queued_at or event.at
             news.add(CallUpdated, what="queue")
             call.tell(event.at, f"the call waits in queue {event.queue}")
-        return self._registry.settled(call, news)
+        return [*self._passing_on.goes_on(call, leg, event.at), *self._registry.settled(call, news)]
 
     def _queue_left(self, event: QueueLeft) -> LiveCall | None:
         leg = self._registry.legs.get(event.channel.channel_id)
@@ -327,7 +339,7 @@ class CallTracker:
         self._endpoints.note_known(event.endpoint, event.extension)
 
     def _all_handlers(self) -> dict[type, Callable[[Any], Handled]]:
-        passing_on = PassingOn(self._registry)
+        passing_on = self._passing_on
         return {
             ChannelCreated: self._created,
             ChannelChanged: self._changed,
