@@ -58,7 +58,7 @@ class PassingOn:
         reached = self._reached(target or second, others)
         call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
         reached = reached or self._ringing(call)
-        to = self._number(reached) if reached else dialled_by(target) or event.second.dialled
+        to = self._called(reached, target, second if second is not first else None) or event.second.dialled
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
         transfer = Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
@@ -156,11 +156,12 @@ class PassingOn:
     def _who(self, leg: LiveLeg) -> str:
         return self._registry.parties.extension_of(leg)
 
-    def _number(self, leg: LiveLeg) -> str:
-        """A colleague's extension, or the outside number."""
-        if self._registry.parties.is_phone(leg):
-            return self._who(leg)
-        return leg.number_sent or leg.caller_number
+    def _called(self, reached: LiveLeg | None, target: LiveLeg | None, consulting: LiveLeg | None) -> str:
+        """A colleague's extension, or the outside number as its caller dialled it, else as it went out."""
+        if reached is not None and self._registry.parties.is_phone(reached):
+            return self._who(reached)
+        dialled = dialled_by(target) or (consulting.first_dialled if consulting else "")
+        return dialled or (reached.number_sent or reached.caller_number if reached else "")
 
 
 def dialled_by(target: LiveLeg | None) -> str:
