@@ -86,6 +86,7 @@ class LiveCall:
     is_in_conference: bool = False  # the customer entered a room where others may come and go
     ringing: list[str] = field(default_factory=list)
     talking: list[str] = field(default_factory=list)
+    consulting: list[str] = field(default_factory=list)
     outside: str | None = None  # number of an outside party that talks with the customer
     first_rang_at: datetime | None = None
     far_end_rang: bool = False
@@ -247,6 +248,7 @@ class LiveCall:
             final_agent=self.last_agent(),
             ringing=tuple(self.ringing),
             talking=tuple(self.talking),
+            consulting=tuple(self.consulting),
             is_answered=self.is_answered,
             disposition=self.disposition,
             hung_up_by=self.hung_up_by,

@@ -134,7 +134,9 @@ class PassingOn:
         call.is_parked = False
         pending = call.pending_transfer()
         if pending is not None and call.transfers[pending].kind == PARK:
-            call.transfers[pending] = replace(call.transfers[pending], to=self._who(retriever))
+            parking = replace(call.transfers[pending], to=self._who(retriever))
+            is_own = parking.to == parking.from_extension  # set aside for a moment, and passed on to nobody
+            call.transfers[pending : pending + 1] = [] if is_own else [parking]
         return call
 
     def _transferred(self, call: LiveCall, transfer: Transfer, once: tuple[str, str]) -> list[CallEvent]:

@@ -60,6 +60,7 @@ class Progress:
         if self._parties.direct(call):
             news.add(CallUpdated, what="direction")
         self._listen(call, news)
+        self._hear_consultations(call, news)
         self._hear_rings(call, news)
         if call.open_legs == 0:
             self._end(call, news)
@@ -229,6 +230,40 @@ class Progress:
         else:
             call.clock.turn("gap" if call.is_answered and is_there and call.open_legs else "", news.at)
 
+    def _hear_consultations(self, call: LiveCall, news: News) -> None:
+        """A colleague who was called about the customer picks up and talks to ours, while the customer waits apart."""
+        customer = call.customer
+        call.consulting = []
+        if (
+            not call.is_answered
+            or customer is None
+            or not customer.bridge_id
+            or customer is call.hung_up_first
+        ):
+            return
+        for leg in call.rung:
+            if leg.is_up and leg.bridge_id and not leg.has_talked and self._is_consulted(call, leg):
+                leg.has_talked = True
+                extension = self._parties.extension_of(leg)
+                index = call.participate(extension, CameBy.TRANSFER)
+                call.amend(index, result=ParticipationResult.ANSWERED, has_rung=True, answered_at=news.at)
+                news.add(CallAnswered, extension=extension)
+                call.tell(news.at, f"{extension} is consulted")
+        if len(call.talking) < len(call.participations):
+            call.consulting = [part.extension for part in call.participations if self._is_apart(call, part)]
+
+    def _is_apart(self, call: LiveCall, part: Participation) -> bool:
+        if part.result is not ParticipationResult.ANSWERED or part.left_at or part.extension in call.talking:
+            return False
+        phones = (leg for leg in call.live_legs() if self._parties.agent_at(leg) == part.extension)
+        return any(leg is not call.hung_up_first for leg in phones)
+
+    def _is_consulted(self, call: LiveCall, leg: LiveLeg) -> bool:
+        heard = self._bridges.conversation(leg)
+        colleagues = (other for other in heard if other is not leg and other.is_real)
+        is_apart = call.customer is not None and call.customer not in heard
+        return is_apart and self._parties.is_phone(leg) and any(map(self._parties.is_phone, colleagues))
+
     # -- where it rings ------------------------------------------------------------------------------------------
 
     def _hear_rings(self, call: LiveCall, news: News) -> None:
@@ -273,6 +308,8 @@ class Progress:
         index = call.open_participation(extension)
         if extension in call.talking or index is None or self._is_own_answer(call, extension):
             return
+        if call.participations[index].result is ParticipationResult.ANSWERED:
+            return  # consulted: the customer does not hear them yet
         leg = self._last_leg(call, extension)
         result, reason, taker = self._why_stopped(call, leg, extension)
         call.amend(index, result=result, left_at=news.at)
@@ -349,7 +386,7 @@ class Progress:
 
     def _end(self, call: LiveCall, news: News) -> None:
         call.has_ended, call.ended_at = True, news.at
-        call.talking, call.ringing = [], []
+        call.talking, call.ringing, call.consulting = [], [], []
         call.clock.turn("", news.at)
         call.hung_up_by = None if call.ended_unseen else self._who_hung_up(call)
         call.disposition = dispositions.disposition_of(call)

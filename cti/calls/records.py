@@ -132,6 +132,9 @@ class CallRecord:
     final_agent: str | None = None
     ringing: tuple[str, ...] = ()  # extensions ringing at this moment
     talking: tuple[str, ...] = ()  # extensions talking (or holding) at this moment
+    consulting: tuple[
+        str, ...
+    ] = ()  # extensions on the call that talk apart, while the customer waits for them
     is_answered: bool = False  # a person answered at some moment; known also where the moment is not
     disposition: Disposition | None = None
     hung_up_by: str | None = None  # customer, agent, pbx

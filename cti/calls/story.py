@@ -55,6 +55,7 @@ def transfer_line(transfer: Transfer) -> str:
     verbs = {
         "park": f"{who} parks the call",
         "blind": f"{who} passes the call on to {transfer.to} without asking",
+        "blonde": f"{who} passes the call on to {transfer.to} while it still rings there",
     }
     return verbs.get(transfer.kind, f"{who} passes the call on to {transfer.to} after talking to them")
 

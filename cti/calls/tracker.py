@@ -161,8 +161,11 @@ class CallTracker:
         is_refused = (
             event.channel.state is ChannelState.BUSY
         )  # the PBX said busy, the far end only takes note
-        if leg is not None and leg.is_real and (leg.is_up or not leg.was_called) and not is_refused:
-            self._registry.call_of(leg).hung_up_first = leg  # it only explains what follows
+        if leg is None or not leg.is_real or is_refused or (leg.was_called and not leg.is_up):
+            return
+        call = self._registry.call_of(leg)
+        if call.customer is None or not call.customer.has_ended:  # colleagues may talk on among themselves
+            call.hung_up_first = leg  # it only explains what follows
 
     # -- dialling ------------------------------------------------------------------------------------------------
 
@@ -239,6 +242,8 @@ class CallTracker:
             return None
         heard = self._bridges.conversation(leg)
         self._note_sent_away(leg, event)
+        if leg.bridge_id == event.bridge_id:
+            leg.holds = False  # whoever goes takes their hold along: no event tells its end
         self._bridges.leave(leg, event.bridge_id)
         return self._all_settled({leg} | heard, event.at)
 

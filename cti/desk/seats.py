@@ -152,7 +152,10 @@ def name_of(directory: Directory, connection_id: int, extension: str | None) -> 
 
 
 def places(call: PresentCall, directory: Directory) -> Iterator[tuple[int, str, SeatState]]:
-    """(user, extension, state) of everyone who is in the call now; who talks is told before who rings."""
+    """(user, extension, state) of everyone who is in the call now; who talks is told before who rings.
+
+    For whoever consults a colleague, or is consulted, the call is on hold.
+    """
     record = call.record
     if call.is_ended:
         return
@@ -160,6 +163,9 @@ def places(call: PresentCall, directory: Directory) -> Iterator[tuple[int, str, 
         if agent := directory.agent_at(call.connection_id, extension):
             state = SeatState.HELD if record.state is CallState.HELD else SeatState.TALKING
             yield agent.user_id, extension, state
+    for extension in record.consulting:
+        if agent := directory.agent_at(call.connection_id, extension):
+            yield agent.user_id, extension, SeatState.HELD
     for extension in record.ringing:
         if agent := directory.agent_at(call.connection_id, extension):
             yield agent.user_id, extension, _ringing(record, extension)
