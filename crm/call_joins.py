@@ -147,6 +147,17 @@ async def join_calls(
     await move_notes(connection, absorbed, survivor)
 
 
+async def set_apart(connection: AsyncConnection, call: str, told: Sequence[Participation]) -> None:
+    """The call was stored under the key of one that it absorbs: parts of that one must not lend their times to its own.
+
+    They stand as further attempts until the last word of the call says what is true.
+    """
+    values: dict[str, Any] = {"absorbed": UUID(call), "survivor": UUID(call), **as_json(told)}
+    for statement in _MOVE[1:4]:
+        names = statement.compile().params.keys()
+        await connection.execute(statement, {name: values[name] for name in names})
+
+
 async def move_notes(connection: AsyncConnection, source: str, target: str) -> None:
     """What was typed under one call's id stands under another's; of an agent with both, the texts are put together."""
     for statement in (_APPEND_NOTES, _DROP_APPENDED_NOTES, _MOVE_NOTES):

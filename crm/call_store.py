@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
-from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes
+from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes, set_apart
 from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
 from crm.journal_entries import CallEntry
@@ -162,6 +162,8 @@ async def _telling(
     is_part = before.external_id != record.key and before.external_id not in record.linked_ids
     if is_part and not (is_other_run(before, new) and new.told > before.told):
         return None  # a call told before it was joined to this one; the joined record holds all of it
+    if before.external_id != record.key and before.story.keys() <= {entry.run}:
+        await set_apart(connection, before.id, record.participations)
     absorbed = [row for row in found.values() if row.id != before.id]
     for row in absorbed:
         await join_calls(connection, row.id, before.id, record.participations)
