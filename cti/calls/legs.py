@@ -50,7 +50,7 @@ class LiveLeg:
     dial_status: str = ""
     forwarded_to: str = ""
     bridge_id: str = ""
-    has_talked: bool = False
+    is_past_ringing: bool = False  # somebody talked on it, or at another telephone of its extension
     holds: bool = False
     recorded: Leg | None = None  # once it has ended
     has_picked_up: bool = False  # took a call that rang elsewhere

@@ -123,7 +123,7 @@ class Progress:
 
     def _note_talk(self, call: LiveCall, heard: set[LiveLeg], lines: list[LiveLeg], news: News) -> None:
         for leg in heard:
-            leg.has_talked = True
+            leg.is_past_ringing = True
         for recording in call.recordings:
             recording.has_sound = recording.has_sound or recording.leg in heard
         if call.talking:
@@ -184,6 +184,10 @@ class Progress:
         has_rung = call.participations[index].has_rung or self._has_rung(call, extension)
         call.amend(index, result=answered, has_rung=has_rung, answered_at=news.at, is_first_answer=is_first)
         call.hung_up_first = None
+        for (
+            leg
+        ) in call.rung:  # its other telephones are hung up one by one, while the sound may change bridges
+            leg.is_past_ringing = leg.is_past_ringing or self._parties.extension_of(leg) == extension
         news.add(CallAnswered, extension=extension)
         call.tell(news.at, f"{extension} talks" if call.is_answered else f"{extension} answers")
 
@@ -237,7 +241,7 @@ class Progress:
             return
         now: dict[str, LiveLeg] = {}
         for leg in call.rung:
-            if not leg.has_talked and self._parties.is_phone(leg):
+            if not leg.is_past_ringing and self._parties.is_phone(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
                 if not is_own and self._parties.extension_of(leg) not in call.talking:
                     now.setdefault(self._parties.extension_of(leg), leg)
