@@ -278,7 +278,7 @@ class Progress:
         if extension in call.talking or index is None or self._is_own_answer(call, extension):
             return
         leg = self._last_leg(call, extension)
-        result, reason, taker = self._why_stopped(call, leg, extension)
+        result, reason, taker = self._why_stopped(call, leg, call.participations[index])
         call.amend(index, result=result, left_at=news.at)
         news.add(RingingStopped, extension=extension, reason=reason, answered_by=taker)
         call.tell(news.at, story.stopped(extension, reason, taker))
@@ -295,11 +295,11 @@ class Progress:
         return legs[-1] if legs else None
 
     def _why_stopped(
-        self, call: LiveCall, leg: LiveLeg | None, extension: str
+        self, call: LiveCall, leg: LiveLeg | None, part: Participation
     ) -> tuple[ParticipationResult, str, str | None]:
         """Result of the part, reason in words, and who took the call instead."""
-        taker = (leg.robbed_by if leg else "") or self._taker(call, extension)
-        is_taken = taker is not None or call.is_connected
+        taker = (leg.robbed_by if leg else "") or self._taker(call, part.extension)
+        is_taken = taker is not None or call.is_connected or rang_at_answer(part, call.answered_at)
         result = dispositions.part_result(leg, is_taken=is_taken) if leg else ParticipationResult.NOT_ANSWERED
         reason = dispositions.REASONS[result]
         if result is ParticipationResult.NOT_ANSWERED and self._has_caller_left(call):
@@ -386,6 +386,11 @@ class Progress:
         elif result is ParticipationResult.NOT_ANSWERED and has_just_lost(part, call.answered_at):
             result = ParticipationResult.ELSEWHERE
         return replace(part, result=result, left_at=part.left_at or call.ended_at)
+
+
+def rang_at_answer(part: Participation, answered_at: datetime | None) -> bool:
+    """It rang when somebody answered: so that one took the call, even if the sound changes bridges just now."""
+    return part.rang_at is not None and answered_at is not None and part.rang_at <= answered_at
 
 
 def has_just_lost(part: Participation, answered_at: datetime | None) -> bool:

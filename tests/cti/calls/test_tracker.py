@@ -159,6 +159,22 @@ def test_a_second_telephone_of_whoever_answered_does_not_ring_anew_while_helpers
     assert (part.attempt, part.result) == (1, ParticipationResult.ANSWERED)
 
 
+def test_what_rang_at_an_outside_answer_lost_to_it_although_the_sound_changes_bridges_just_then() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone, mobile = pbx.call_phone("101", "2"), pbx.call_line("79261234567", "3")
+    pbx.ring(phone)
+    pbx.talk(mobile, line)
+    pbx.say(BridgeLeft, 0, channel=line, bridge_id="b")
+    (stopped,) = pbx.hang_up(phone, 19)
+    assert isinstance(stopped, RingingStopped)
+    assert stopped.reason == "elsewhere"
+    pbx.talk(line)
+    pbx.hang_up(line, asked=True)
+    pbx.hang_up(mobile)
+    assert pbx.last.participations[0].result is ParticipationResult.ELSEWHERE
+
+
 def test_two_telephones_on_one_extension_are_one_part() -> None:
     pbx = Pbx()
     pbx.call_in()
