@@ -56,6 +56,8 @@ DIAL_STATUSES = {
 WAITING_ROOM_TYPES = frozenset({"holding", "parking"})
 PRESENTATION, RESTRICTED = 0x60, 0x20  # of the octet 3a of Q.931: allowed 0, restricted 32, not available 64
 CONFERENCE_MAKERS = frozenset({"ConfBridge", "MeetMe"})
+DID_VARIABLES = frozenset({"FROM_DID", "__FROM_DID"})
+MENU_APPLICATIONS = frozenset({"BackGround", "WaitExten", "Read"})
 WAITING_ROOM_TECHNOLOGY = "holding_bridge"
 PLAIN_DEVICE_KINDS = frozenset(
     {"PJSIP", "SIP", "IAX2", "SCCP", "DAHDI", "MGCP", "Skinny", "UniStim", "Console"}
@@ -173,7 +175,8 @@ def _var_set(headers: dict[str, str], at: datetime | None) -> ChannelEvent | Non
         headers.get("Variable") == "VMSTATUS"
     ):  # set by a mailbox when it is done, also one that no Newexten told
         return MailboxReached(channel=channel, mailbox="", at=at)
-    return DidLearned(channel=channel, did=value, at=at)
+    is_did = headers.get("Variable") in DID_VARIABLES
+    return DidLearned(channel=channel, did=value, at=at) if is_did else None
 
 
 def _new_exten(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
@@ -183,7 +186,8 @@ def _new_exten(headers: dict[str, str], at: datetime | None) -> ChannelEvent | N
     if headers.get("Application") == "VoiceMail":
         mailbox = headers.get("AppData", "").partition(",")[0]
         return MailboxReached(channel=channel, mailbox=mailbox, at=at)
-    return MenuReached(channel=channel, at=at)
+    is_menu = headers.get("Application") in MENU_APPLICATIONS
+    return MenuReached(channel=channel, at=at) if is_menu else None
 
 
 def _hangup_request(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:

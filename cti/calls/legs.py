@@ -50,11 +50,9 @@ class LiveLeg:
     dial_status: str = ""
     forwarded_to: str = ""
     bridge_id: str = ""
-    place: tuple[str, str] = (
-        "",
-        "",
-    )  # where in the dialplan it was when it entered its bridge: number, context
-    has_talked: bool = False
+    place: tuple[str, str] = ("", "")  # in the dialplan, when it entered its bridge: number, context
+    is_leaving: bool = False  # whoever was there hung up; the PBX may keep the channel for a while
+    is_past_ringing: bool = False  # somebody talked on it, or at another telephone of its extension
     holds: bool = False
     recorded: Leg | None = None  # once it has ended
     has_picked_up: bool = False  # took a call that rang elsewhere

@@ -165,6 +165,16 @@ class LiveCall:
             if leg.is_real:
                 self.rung.append(leg)
 
+    def request_hangup(self, leg: LiveLeg) -> None:
+        """Whoever asks last ends the call; after the customer colleagues may talk on among themselves."""
+        if self.hung_up_first is None or self.hung_up_first is not self.customer:
+            self.hung_up_first = leg
+
+    def go_on(self) -> None:
+        """Somebody else is reached: who hung up before did not end the call, unless it was the customer."""
+        if self.hung_up_first is not self.customer:
+            self.hung_up_first = None
+
     def pending_transfer(self) -> int | None:
         """Index of the last transfer, while nobody knows what comes of it."""
         last = len(self.transfers) - 1

@@ -146,7 +146,7 @@ class PassingOn:
         call.transfers_seen.add(once)
         call.transfers.append(transfer)
         call.transferred_after = self._registry.newest
-        call.hung_up_first = None
+        call.go_on()
         call.tell(transfer.at, story.transfer_line(transfer))
         return self._told(call, transfer, transfer.at)
 

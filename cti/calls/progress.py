@@ -124,7 +124,7 @@ class Progress:
 
     def _note_talk(self, call: LiveCall, heard: set[LiveLeg], lines: list[LiveLeg], news: News) -> None:
         for leg in heard:
-            leg.has_talked = True
+            leg.is_past_ringing = True
         for recording in call.recordings:
             recording.has_sound = recording.has_sound or recording.leg in heard
         if call.talking:
@@ -184,7 +184,9 @@ class Progress:
         answered = ParticipationResult.ANSWERED
         has_rung = call.participations[index].has_rung or self._has_rung(call, extension)
         call.amend(index, result=answered, has_rung=has_rung, answered_at=news.at, is_first_answer=is_first)
-        call.hung_up_first = None
+        call.go_on()
+        for leg in call.rung:  # its other telephones are hung up one by one, and the sound may change bridges
+            leg.is_past_ringing = leg.is_past_ringing or self._parties.extension_of(leg) == extension
         news.add(CallAnswered, extension=extension)
         call.tell(news.at, f"{extension} talks" if call.is_answered else f"{extension} answers")
 
@@ -212,7 +214,10 @@ class Progress:
                 call.tell(at, f"{part.extension} leaves")
 
     def _is_on_call(self, call: LiveCall, extension: str) -> bool:
-        return any(self._parties.agent_at(leg) == extension for leg in call.live_legs())
+        return any(
+            self._parties.agent_at(leg) == extension and (leg.bridge_id or not leg.is_leaving)
+            for leg in call.live_legs()
+        )
 
     def _hold(self, call: LiveCall, is_held: bool, news: News) -> None:
         """Turn the clock; after the answer every second is talk or hold, until a mailbox or the end."""
@@ -242,8 +247,8 @@ class Progress:
         ):
             return
         for leg in call.rung:
-            if leg.is_up and leg.bridge_id and not leg.has_talked and self._is_consulted(call, leg):
-                leg.has_talked = True
+            if leg.is_up and leg.bridge_id and not leg.is_past_ringing and self._is_consulted(call, leg):
+                leg.is_past_ringing = True
                 extension = self._parties.extension_of(leg)
                 index = call.participate(extension, CameBy.TRANSFER)
                 call.amend(index, result=ParticipationResult.ANSWERED, has_rung=True, answered_at=news.at)
@@ -256,7 +261,7 @@ class Progress:
         if part.result is not ParticipationResult.ANSWERED or part.left_at or part.extension in call.talking:
             return False
         phones = (leg for leg in call.live_legs() if self._parties.agent_at(leg) == part.extension)
-        return any(leg is not call.hung_up_first for leg in phones)
+        return not all(leg.is_leaving for leg in phones)
 
     def _is_consulted(self, call: LiveCall, leg: LiveLeg) -> bool:
         heard = self._bridges.conversation(leg)
@@ -272,7 +277,7 @@ class Progress:
             return
         now: dict[str, LiveLeg] = {}
         for leg in call.rung:
-            if not leg.has_talked and self._parties.is_phone(leg):
+            if not leg.is_past_ringing and self._parties.is_phone(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
                 if not is_own and self._parties.extension_of(leg) not in call.talking:
                     now.setdefault(self._parties.extension_of(leg), leg)
@@ -291,7 +296,7 @@ class Progress:
             # Without times a ring is still a ring: the earliest moment stands for "yes".
             call.amend(index, rang_at=news.at, has_rung=True)
         call.first_rang_at = call.first_rang_at or news.at
-        call.hung_up_first = None
+        call.go_on()
         news.add(CallRinging, extension=extension)
         call.tell(news.at, f"{extension} rings")
 
@@ -311,7 +316,7 @@ class Progress:
         if call.participations[index].result is ParticipationResult.ANSWERED:
             return  # consulted: the customer does not hear them yet
         leg = self._last_leg(call, extension)
-        result, reason, taker = self._why_stopped(call, leg, extension)
+        result, reason, taker = self._why_stopped(call, leg, call.participations[index])
         call.amend(index, result=result, left_at=news.at)
         news.add(RingingStopped, extension=extension, reason=reason, answered_by=taker)
         call.tell(news.at, story.stopped(extension, reason, taker))
@@ -328,11 +333,11 @@ class Progress:
         return legs[-1] if legs else None
 
     def _why_stopped(
-        self, call: LiveCall, leg: LiveLeg | None, extension: str
+        self, call: LiveCall, leg: LiveLeg | None, part: Participation
     ) -> tuple[ParticipationResult, str, str | None]:
         """Result of the part, reason in words, and who took the call instead."""
-        taker = (leg.robbed_by if leg else "") or self._taker(call, extension)
-        is_taken = taker is not None or call.is_connected
+        taker = (leg.robbed_by if leg else "") or self._taker(call, part.extension)
+        is_taken = taker is not None or call.is_connected or rang_at_answer(part, call.answered_at)
         result = dispositions.part_result(leg, is_taken=is_taken) if leg else ParticipationResult.NOT_ANSWERED
         reason = dispositions.REASONS[result]
         if result is ParticipationResult.NOT_ANSWERED and self._has_caller_left(call):
@@ -419,6 +424,11 @@ class Progress:
         elif result is ParticipationResult.NOT_ANSWERED and has_just_lost(part, call.answered_at):
             result = ParticipationResult.ELSEWHERE
         return replace(part, result=result, left_at=part.left_at or call.ended_at)
+
+
+def rang_at_answer(part: Participation, answered_at: datetime | None) -> bool:
+    """It rang when somebody answered: so that one took the call, even if the sound changes bridges just now."""
+    return part.rang_at is not None and answered_at is not None and part.rang_at <= answered_at
 
 
 def has_just_lost(part: Participation, answered_at: datetime | None) -> bool:

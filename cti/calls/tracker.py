@@ -163,9 +163,8 @@ class CallTracker:
         )  # the PBX said busy, the far end only takes note
         if leg is None or not leg.is_real or is_refused or (leg.was_called and not leg.is_up):
             return
-        call = self._registry.call_of(leg)
-        if call.customer is None or not call.customer.has_ended:  # colleagues may talk on among themselves
-            call.hung_up_first = leg  # it only explains what follows
+        leg.is_leaving = True
+        self._registry.call_of(leg).request_hangup(leg)  # it only explains what follows
 
     # -- dialling ------------------------------------------------------------------------------------------------
 

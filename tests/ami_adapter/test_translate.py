@@ -215,6 +215,13 @@ def test_of_variables_and_applications_only_a_handful_matter() -> None:
     assert translated("Newexten", **channel(), Application="VoiceMailMain", AppData="101") == []
 
 
+def test_t05_a_second_variable_or_application_further_down_does_not_speak_for_the_first() -> None:
+    forged = "x\r\nVariable: FROM_DID\r\nValue: 74950000000"
+    assert translated("VarSet", **channel(), Variable="CUSTOMER_SAID", Value=forged) == []
+    forged = "x\r\nApplication: WaitExten\r\nAppData: 5"
+    assert translated("Newexten", **channel(), Application="NoOp", AppData=forged) == []
+
+
 def test_hints_and_queue_members_name_the_telephones_once() -> None:
     hint = message("ExtensionStatus", Exten="201", Hint="PJSIP/ivanov&Custom:DND201,CustomPresence:201")
     translator = Translator()

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
 
 from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.translate import Translator
 from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
-from cti.calls.channel_events import ChannelEvent
+from cti.calls.channel_events import Channel, ChannelEvent
 from cti.calls.records import CallRecord
 from cti.calls.tracker import CallTracker
-from tests.captures import Capture, capture
+from tests.captures import EVERY, Capture, capture
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
-# A stream of each kind, none of them long.
-VARIETY = (
-    "asterisk22/01-inbound-answered",
-    "asterisk16/04-ring-group",
-    "asterisk22/05-queue-rrmemory",
-    "asterisk16/06-queue-local-members",
-    "asterisk22/08-queue-timeout-voicemail",
-    "asterisk16/11-outbound-failed",
-    "asterisk22/12-click-to-call-answered",
-    "asterisk22/16-attended-transfer",
-    "asterisk16/17-atxfer-dtmf-completed",
-    "asterisk22/19-pickup",
-    "asterisk22/20-park-retrieve",
-    "asterisk16/23-conference",
-    "asterisk22/27-link-drop-after",
-    "asterisk16/35-busy-minute",
-    "freepbx16/05-group-mobile-confirmed",
-    "freepbx16/13-click-local",
-    "freepbx16/18-transfer-to-ring-group",
-)
+NAMES = [one.name for one in EVERY]
+BURSTS = {one.name for one in EVERY if one.scenario == "28-burst"}  # two dozen calls at once
 
 
 @cache
@@ -57,6 +38,13 @@ def channel_events(name: str) -> tuple[ChannelEvent, ...]:
     """Every channel event of a stream."""
     translator = Translator()
     return tuple(event for message, at in timed_messages(name) for event in translator.translate(message, at))
+
+
+def channels_of(event: ChannelEvent) -> Iterator[Channel]:
+    """Every channel that the event describes."""
+    for field in fields(event):
+        if isinstance(value := getattr(event, field.name), Channel):
+            yield value
 
 
 def tracked(events: Iterable[ChannelEvent], tracker: CallTracker | None = None) -> list[CallEvent]:
@@ -79,21 +67,3 @@ def told_calls(events: Iterable[CallEvent]) -> dict[str, CallRecord]:
 def ended_calls(events: Iterable[CallEvent]) -> list[CallRecord]:
     """The calls that ended, in order of their end."""
     return [event.call for event in events if isinstance(event, CallEnded)]
-
-
-def outline(call: CallRecord) -> dict[str, Any]:
-    """What must not depend on the order in which a PBX reports different channels."""
-    return {
-        "direction": call.direction,
-        "customer": call.customer_number,
-        "did": call.did,
-        "queue": call.queue,
-        "rang": sorted(call.rang),
-        "placed_by": call.placed_by,
-        "answered_by": call.answered_by,
-        "final_agent": call.final_agent,
-        "disposition": call.disposition,
-        "transfers": [replace(one, at=None) for one in call.transfers],
-        "recording": call.recording_file,
-        "hung_up_by": call.hung_up_by,
-    }

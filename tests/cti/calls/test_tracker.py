@@ -141,6 +141,40 @@ def test_a_call_is_told_step_by_step() -> None:
     assert [leg.extension for leg in call.legs] == [None, "101"]
 
 
+def test_a_second_telephone_of_whoever_answered_does_not_ring_anew_while_helpers_are_taken_out() -> None:
+    """Asterisk moves the caller from the helper's bridge to the telephone's: in between nobody hears anybody."""
+    pbx = Pbx()
+    line = pbx.call_in()
+    desk, home = pbx.call_phone("101", "2"), pbx.call_phone("101", "3")
+    pbx.ring(desk)
+    pbx.ring(home)
+    pbx.talk(desk, line)
+    pbx.say(BridgeLeft, 0, channel=line, bridge_id="b")
+    pbx.hang_up(home, 26)
+    pbx.talk(line)
+    pbx.hang_up(line, asked=True)
+    pbx.hang_up(desk)
+    assert kinds(pbx.told).count("CallRinging") == 1
+    (part,) = pbx.last.participations
+    assert (part.attempt, part.result) == (1, ParticipationResult.ANSWERED)
+
+
+def test_what_rang_at_an_outside_answer_lost_to_it_although_the_sound_changes_bridges_just_then() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone, mobile = pbx.call_phone("101", "2"), pbx.call_line("79261234567", "3")
+    pbx.ring(phone)
+    pbx.talk(mobile, line)
+    pbx.say(BridgeLeft, 0, channel=line, bridge_id="b")
+    (stopped,) = pbx.hang_up(phone, 19)
+    assert isinstance(stopped, RingingStopped)
+    assert stopped.reason == "elsewhere"
+    pbx.talk(line)
+    pbx.hang_up(line, asked=True)
+    pbx.hang_up(mobile)
+    assert pbx.last.participations[0].result is ParticipationResult.ELSEWHERE
+
+
 def test_two_telephones_on_one_extension_are_one_part() -> None:
     pbx = Pbx()
     pbx.call_in()
