@@ -3,6 +3,10 @@
 from cti.desk.desk import Desk
 from cti.desk.directory import Agent, Directory, EmptyDirectory, OwnLine
 from cti.desk.messages import (
+    AgentsSnapshot,
+    AgentState,
+    AgentStateChange,
+    AgentView,
     BoardCall,
     BoardSnapshot,
     CallView,
@@ -13,12 +17,18 @@ from cti.desk.messages import (
     Message,
     NoteView,
     Presence,
+    QueuesSnapshot,
+    QueueView,
     SeatState,
     Sight,
 )
 
 __all__ = [
     "Agent",
+    "AgentState",
+    "AgentStateChange",
+    "AgentView",
+    "AgentsSnapshot",
     "BoardCall",
     "BoardSnapshot",
     "CallView",
@@ -33,6 +43,8 @@ __all__ = [
     "NoteView",
     "OwnLine",
     "Presence",
+    "QueueView",
+    "QueuesSnapshot",
     "SeatState",
     "Sight",
 ]
