@@ -261,7 +261,7 @@ class PbxPresence:
     def _keep_devices(self, named: set[tuple[str, ...]]) -> PresenceChange:
         self.lists_devices = bool(named)
         gone = [device for device in self._devices if (device,) not in named]
-        changed = set(self._devices_of)  # whoever was never named is judged anew, too
+        changed = set(self._devices_of)
         for device in gone:
             self._devices_of[self._devices.pop(device).extension].discard(device)
         return PresenceChange(extensions=frozenset(changed))

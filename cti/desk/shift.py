@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.calls.presence import PbxPresence, QueuePicture, Telephone, waits_since, wraps_up_until
-from cti.calls.presence_events import DeviceState, PresenceEvent, QueueMember
+from cti.calls.presence_events import DeviceState, ListEnded, PresenceEvent, QueueMember
 from cti.desk import board
 from cti.desk.directory import Agent, Directory
 from cti.desk.messages import (
@@ -106,8 +106,11 @@ class Shift:
             change = presence.apply(event)
             moved |= change.extensions
             self._moved_queues.update((connection_id, name) for name in change.queues)
-        users = [self._user_at(connection_id, extension) for extension in sorted(moved)]
-        return self._judge((user for user in users if user is not None), self._latest)
+        found = [self._user_at(connection_id, extension) for extension in sorted(moved)]
+        users = [user for user in found if user is not None]
+        if any(isinstance(event, ListEnded) for event in events):
+            users += self._users_of(connection_id)  # also of those whom the list did not name
+        return self._judge(users, self._latest)
 
     def calls_moved(self, messages: Iterable[Message], at: datetime | None) -> list[Message]:
         """Windows of calls changed: those who were told may do something else now."""
