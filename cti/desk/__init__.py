@@ -1,5 +1,6 @@
 """What an agent sees now: present calls, snapshots, addressed messages; no sockets, no SQL, no clock."""
 
+from cti.desk.board import WaitingLine, waiting_by_line
 from cti.desk.desk import Desk
 from cti.desk.directory import Agent, Directory, EmptyDirectory, OwnLine
 from cti.desk.messages import (
@@ -47,4 +48,6 @@ __all__ = [
     "QueuesSnapshot",
     "SeatState",
     "Sight",
+    "WaitingLine",
+    "waiting_by_line",
 ]
