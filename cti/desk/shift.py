@@ -101,7 +101,9 @@ class Shift:
         """What one PBX tells of its telephones and queues, in order."""
         presence = self._presence.setdefault(connection_id, PbxPresence())
         moved: set[str] = set()
+        at = self._latest
         for event in events:
+            at = event.at or at
             self._note_moment(event.at)
             change = presence.apply(event)
             moved |= change.extensions
@@ -110,7 +112,7 @@ class Shift:
         users = [user for user in found if user is not None]
         if any(isinstance(event, ListEnded) for event in events):
             users += self._users_of(connection_id)  # also of those whom the list did not name
-        return self._judge(users, self._latest)
+        return self._judge(users, at)
 
     def calls_moved(self, messages: Iterable[Message], at: datetime | None) -> list[Message]:
         """Windows of calls changed: those who were told may do something else now."""

@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from crm.database import Database
+from crm.schema.base import uuid7
 from cti.calls.presence_events import (
     CallerLeft,
     CallerWaits,
@@ -25,7 +26,7 @@ from cti.desk import Agent, ConnectionView, Message, OwnLine
 from cti.numbers import to_e164
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
-from tests.cti.desk.calls import CALL, rings
+from tests.cti.desk.calls import rings
 from tests.web.frame import FakeDirectory
 from tests.web.pages.office import Office, open_office
 from web.keys import LIVE
@@ -90,13 +91,14 @@ async def test_the_shift_follows_the_socket(
     await expect(page.locator("#live-lines")).to_contain_text("Никто не ждёт")
     await expect(page.locator("#live-figures")).to_contain_text("Входящих сегодня")
     await page.wait_for_timeout(300)
-    since = START + timedelta(seconds=1)
-    tell(planted, planted.desk.apply(1, CALL, rings("101", queue="sales"), to_e164("+74951203344")))
+    since, key = START + timedelta(seconds=1), f"{theme}.{size['viewport']['width']}"
+    ringing = rings("101", queue="sales", key=key, linked_ids=(key,))
+    tell(planted, planted.desk.apply(1, uuid7(), ringing, to_e164("+74951203344")))
     hear(
         planted,
         member("101", state=DeviceState.RINGING),
         member("102", is_paused=True, pause_reason="Обед"),
-        CallerWaits(queue="sales", channel_id="1.1", linked_id="1.1", position=1, since=since, at=since),
+        CallerWaits(queue="sales", channel_id=key, linked_id=key, position=1, since=since, at=since),
         DeviceChanged(device="PJSIP/103", state=DeviceState.UNAVAILABLE, at=since),
     )
     await expect(agents.locator("li", has_text="Agent Example")).to_contain_text("Звонит")
@@ -111,9 +113,9 @@ async def test_the_shift_follows_the_socket(
     height = await page.evaluate("document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})
     assert await axe(page) == []
-    await page.get_by_label("Команда").select_option(label="Сервис")
+    await page.get_by_label("Отдел").select_option(label="Сервис")
     await expect(agents.locator("li")).to_have_count(1)
-    hear(planted, CallerLeft(queue="sales", channel_id="1.1", at=since))
+    hear(planted, CallerLeft(queue="sales", channel_id=key, at=since))
     await expect(queues).to_contain_text("никто не ждёт")
     hear(planted, DeviceChanged(device="PJSIP/103", state=DeviceState.IDLE, at=since))
     await expect(agents.locator("li", has_text="Stranger Example")).to_contain_text("Доступен")

@@ -91,7 +91,7 @@ async def test_the_administrator_sees_everybody_and_may_choose_a_team(office: Of
 
 async def test_the_days_figures_are_those_of_ones_rights(office: Office) -> None:
     text = await page(office, "/live-calls/figures", "head")
-    assert re.search(r"Incoming today \d Answered \d Missed \d Average wait", text)
+    assert re.search(r"Incoming today \d Answered calls \d Missed calls \d Average wait", text)
 
 
 async def test_without_a_link_the_board_says_so(office: Office) -> None:
