@@ -31,6 +31,7 @@ from ami_adapter.framing import AmiMessage
 from ami_adapter.inbox import Arrived, Inbox
 from ami_adapter.link import AmiSettings, LinkCounters, LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
+from ami_adapter.presence import PresenceTranslator
 from ami_adapter.protocol import AmiResponse
 from ami_adapter.redaction import redacted
 from ami_adapter.rights import excessive_rights
@@ -40,6 +41,7 @@ from ami_adapter.told import CONNECTING, STOPPED, Telling, tell_end, tell_up
 from ami_adapter.translate import Translator
 from cti.calls.call_events import CallEvent
 from cti.calls.channel_events import ChannelEvent
+from cti.calls.presence_events import PresenceEvent
 from cti.calls.tracker import CallTracker
 
 log = structlog.get_logger(__name__)
@@ -63,6 +65,7 @@ class AmiConnection:
 
     Args:
         emit: takes call events in order; what it raises costs its own events only.
+        on_presence: takes what telephones and queues do, likewise.
         on_state: told of every change of status or detail.
         on_gap: told, once events flow again, from when to when none did, and why.
         wall, monotonic: the clocks; moments are made of the monotonic one, anchored at each connect.
@@ -73,6 +76,7 @@ class AmiConnection:
         settings: AmiSettings,
         *,
         emit: Callable[[Sequence[CallEvent]], None],
+        on_presence: Callable[[Sequence[PresenceEvent]], None] = lambda _events: None,
         on_state: Callable[[LinkState], None] = lambda _state: None,
         on_gap: Callable[[datetime, datetime, str], None] = lambda _from, _to, _why: None,
         tracker: Tracker | None = None,
@@ -81,6 +85,7 @@ class AmiConnection:
     ) -> None:
         self.settings = settings
         self._emit = emit
+        self._on_presence = on_presence
         self._on_state = on_state
         self._on_gap = on_gap
         self._tracker: Tracker = tracker or CallTracker()
@@ -89,6 +94,7 @@ class AmiConnection:
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._moments = Moments.anchored_now(wall, monotonic)
         self._translator = Translator()
+        self._presence = PresenceTranslator()
         self._session: AmiSession | None = None
         self._booted = asyncio.Event()
         self._last_event_at: datetime | None = None
@@ -156,6 +162,7 @@ class AmiConnection:
             self._tell(CONNECTING)  # what broke a link is told once, and stays told while we try again
         self._moments = Moments.anchored_now(self._wall, self._monotonic)
         self._translator = Translator()  # a snapshot that broke off is worth nothing
+        self._presence = PresenceTranslator()
         self._booted.clear()
         inbox = Inbox(self.settings.limits.queued_messages)
         try:
@@ -254,11 +261,20 @@ class AmiConnection:
             channel_events = self._translator.translate(message, at)
         except Exception as error:
             self._note_error("translating", message, error)
-            return
+            channel_events = []
         for event in channel_events:
             self._apply(event, message)
         if channel_events:
             self._counts["repeated_headers"] += message.repeated  # decoded by now, so this costs nothing
+        self._read_presence(message, at)
+
+    def _read_presence(self, message: AmiMessage, at: datetime) -> None:
+        """After the calls: a window must not wait for a lamp."""
+        try:
+            if events := self._presence.translate(message, at):
+                self._on_presence(events)
+        except Exception as error:
+            self._note_error("presence", message, error)
 
     def _apply(self, event: ChannelEvent, message: AmiMessage) -> None:
         """A handler that raises costs this event, never the link and never the next one."""

@@ -20,7 +20,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from crm.rights import Access
-from cti.desk import Desk, Message
+from cti.desk import AgentsSnapshot, BoardSnapshot, Desk, Message, QueuesSnapshot
 from web.auth import credential_of
 from web.gate import Gate
 from web.keys import ACCESS, LIVE
@@ -33,11 +33,14 @@ routes = Routes()
 routes.message("/live", "resume", right=SIGNED_IN)
 routes.message("/live", "sub", right=SIGNED_IN)
 routes.message("/live", "sub:calls", right="live.board")
+routes.message("/live", "sub:agents", right="live.board")
+routes.message("/live", "sub:queues", right="live.board")
 routes.message("/live", "unsub", right=SIGNED_IN)
 routes.message("/live", "dismiss", right=SIGNED_IN)
 routes.message("/live", "drawn", right=SIGNED_IN)
 routes.message("/live", "ping", right=SIGNED_IN)
 
+TOPICS: Final = ("calls", "agents", "queues")
 HEARTBEAT_SECONDS: Final = 20.0
 MOST_MESSAGE_BYTES: Final = 4096
 MOST_SOCKETS_OF_A_USER: Final = 20
@@ -163,7 +166,8 @@ class LiveHub:
         sockets = self._sockets.get(user_id, [])
         if socket in sockets:
             sockets.remove(socket)
-        self._desk.unwatch(socket.watcher)
+        for topic in TOPICS:
+            self._unwatch(socket, topic)
         if not sockets:
             self._sockets.pop(user_id, None)
 
@@ -218,25 +222,46 @@ class LiveHub:
         self._put(socket, _encoder.encode(Envelope(1, "resumed", socket.hello_seq, self._now())))
 
     def _subscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
-        if "calls" not in topics:
-            return
+        for topic in TOPICS:
+            if topic in topics:
+                self._follow(socket, topic)
+
+    def _follow(self, socket: LiveSocket, topic: str) -> None:
         if not socket.access.may("live.board"):
-            refusal = {"topics": ["calls"], "right": "live.board"}
-            self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
-            if self._on_refused is not None:
-                self._on_refused(
-                    socket.access, "", right="live.board", why="right", method="SEND", path="/live#sub:calls"
-                )
+            self._refuse(socket, topic)
             return
-        socket.topics.add("calls")
-        snapshot = self._desk.watch(socket.watcher, socket.access.user_id, BoardSight(socket.access))
-        answer = Envelope(1, "live.calls", at=self._now(), topic="calls", data=snapshot)
+        socket.topics.add(topic)
+        snapshot = self._watch(socket, topic)
+        answer = Envelope(1, f"live.{topic}", at=self._now(), topic=topic, data=snapshot)
         self._put(socket, _encoder.encode(answer))
 
-    def _unsubscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
+    def _watch(self, socket: LiveSocket, topic: str) -> BoardSnapshot | AgentsSnapshot | QueuesSnapshot:
+        watcher, user_id, sight = socket.watcher, socket.access.user_id, BoardSight(socket.access)
+        match topic:
+            case "agents":
+                return self._desk.shift.watch_agents(watcher, user_id, sight)
+            case "queues":
+                return self._desk.shift.watch_queues(watcher, user_id, sight)
+            case _:
+                return self._desk.watch(watcher, user_id, sight)
+
+    def _refuse(self, socket: LiveSocket, topic: str) -> None:
+        refusal = {"topics": [topic], "right": "live.board"}
+        self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
+        if self._on_refused is not None:
+            path = f"/live#sub:{topic}"
+            self._on_refused(socket.access, "", right="live.board", why="right", method="SEND", path=path)
+
+    def _unsubscribe(self, socket: LiveSocket, topics: Iterable[str]) -> None:
         socket.topics.difference_update(topics)
-        if "calls" in topics:
+        for topic in topics:
+            self._unwatch(socket, topic)
+
+    def _unwatch(self, socket: LiveSocket, topic: str) -> None:
+        if topic == "calls":
             self._desk.unwatch(socket.watcher)
+        elif topic in TOPICS:
+            self._desk.shift.unwatch(socket.watcher, topic)
 
     def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
         try:
@@ -247,7 +272,7 @@ class LiveHub:
     # Watching
 
     async def watch(self) -> None:
-        """Drop calls that were shown long enough, and look again at the rights of whoever is connected; for ever."""
+        """Let the desk's time pass, and look again at the rights of whoever is connected; for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._expire_for_ever())
             tasks.create_task(self._recheck_for_ever())
@@ -256,7 +281,7 @@ class LiveHub:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             try:
-                self._desk.expire(self._now())
+                self.deliver(self._desk.expire(self._now()))
             except Exception:  # one call that cannot be dropped must not keep the others
                 log.exception("live_expire_failed")
 
@@ -305,9 +330,9 @@ class LiveHub:
     def _narrow(self, socket: LiveSocket, access: Access) -> None:
         """Other rights than before: what the socket follows is judged anew."""
         socket.access = access
-        if "calls" in socket.topics:
-            self._unsubscribe(socket, ["calls"])
-            self._subscribe(socket, ["calls"])
+        followed = tuple(socket.topics)
+        self._unsubscribe(socket, followed)
+        self._subscribe(socket, followed)
 
     async def close_all(self) -> None:
         """The program stops: browsers come back to the next one."""

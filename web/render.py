@@ -124,6 +124,11 @@ def zone_of(request: web.Request) -> ZoneInfo:
     return _zone(wanted, request.app[SERVICES].time_zone)
 
 
+def company_zone(request: web.Request) -> ZoneInfo:
+    """The installation's time zone: for what everybody must read alike."""
+    return _zone(None, request.app[SERVICES].time_zone)
+
+
 @lru_cache(maxsize=256)
 def _zone(wanted: str | None, default: str) -> ZoneInfo:
     try:

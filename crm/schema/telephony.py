@@ -193,4 +193,6 @@ class AgentState(HasId, Base):
             name="ex_agent_state_overlap",
             using="gist",
         ),
+        Index("ix_agent_state_user_id_from_at", "user_id", text("from_at desc"), text("id desc")),
+        Index("uq_agent_state_open", "user_id", unique=True, postgresql_where=text("to_at is null")),
     )

@@ -14,6 +14,7 @@ from ami_adapter.link import DEFAULT_EVENT_CLASSES, AmiSettings, LinkState
 from crm.directory import ConnectionDirectory
 from crm.telephony import AsteriskSettings
 from cti.calls.call_events import CallEvent
+from cti.calls.presence_events import PresenceEvent
 from cti.calls.tracker import CallTracker
 
 log = structlog.get_logger(__name__)
@@ -55,10 +56,12 @@ class Links:
         self,
         *,
         emit: Callable[[int, Sequence[CallEvent]], None],
+        on_presence: Callable[[int, Sequence[PresenceEvent]], None] = lambda _id, _events: None,
         on_state: Callable[[int, LinkState], None],
         on_gap: Callable[[int, datetime, datetime, str], None],
     ) -> None:
         self._emit = emit
+        self._on_presence = on_presence
         self._on_state = on_state
         self._on_gap = on_gap
         self._running: dict[int, tuple[Wiring, AmiConnection, asyncio.Task[None]]] = {}
@@ -91,6 +94,7 @@ class Links:
         link = AmiConnection(
             wires.settings,
             emit=lambda events: self._emit(connection_id, events),
+            on_presence=lambda events: self._on_presence(connection_id, events),
             on_state=lambda state: self._on_state(connection_id, state),
             on_gap=lambda start, end, why: self._on_gap(connection_id, start, end, why),
             tracker=CallTracker(extensions=wires.extensions, lines=wires.lines),

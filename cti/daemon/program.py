@@ -27,6 +27,8 @@ from crm.sealing import Seal, open_seal
 from crm.spool import Spool
 from crm.telephony import connection_secret, list_connections
 from cti.calls.call_events import CallEvent
+from cti.calls.presence_events import PresenceEvent
+from cti.daemon.agent_book import AgentBook
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
@@ -73,7 +75,8 @@ class Program:
         self._seal: Seal = open_seal(settings.key_file)
         self._clock = Moments.anchored_now()
         self._ids = CallIds()
-        self.desk = Desk(EmptyDirectory(), epoch=uuid7().hex)
+        self._agent_book = AgentBook(database.sessions)
+        self.desk = Desk(EmptyDirectory(), epoch=uuid7().hex, on_agent_state=self._agent_book.note)
         self.journal = Journal(database, Spool(settings.data / "spool"), on_stored=self._stored)
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
@@ -90,7 +93,12 @@ class Program:
             ids=self._ids,
         )
         self._book = LinkBook(database.sessions)
-        self._links = Links(emit=self._receive, on_state=self._link_changed, on_gap=lambda *_gap: None)
+        self._links = Links(
+            emit=self._receive,
+            on_presence=self._presence,
+            on_state=self._link_changed,
+            on_gap=lambda *_gap: None,
+        )
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -107,11 +115,13 @@ class Program:
             async with self._serving(), asyncio.TaskGroup() as tasks:
                 await self._go_on_with_open_calls()
                 await self._book.begin(wall_clock())
+                await self._agent_book.begin(wall_clock())
                 await self.renew()
                 for work in (
                     self.journal.run,
                     self.recognition.run,
                     self._book.run,
+                    self._agent_book.run,
                     self._renewal.run,
                     self._listener().run,
                 ):
@@ -126,6 +136,7 @@ class Program:
                     await self._flush()
         finally:
             await self._book.flush()
+            await self._agent_book.flush()
 
     async def renew(self) -> None:
         """Take up what the administrator changed: lines, extensions, connections."""
@@ -220,6 +231,9 @@ class Program:
 
     def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
         self.switchboard.receive(connection_id, events)
+
+    def _presence(self, connection_id: int, events: Sequence[PresenceEvent]) -> None:
+        self._deliver(self.desk.shift.hear(connection_id, events))
 
     def _deliver(self, messages: Iterable[Message]) -> None:
         self._hub.deliver(messages)

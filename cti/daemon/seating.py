@@ -16,14 +16,7 @@ class Seating:
 
     def agent_at(self, connection_id: int, extension: str) -> Agent | None:
         found = self.extension(connection_id, extension)
-        if found is None or found.user_id is None:
-            return None
-        return Agent(
-            user_id=found.user_id,
-            name=found.user_name or found.digits,
-            team_id=found.team_id,
-            team=found.team_name,
-        )
+        return _agent(found) if found else None
 
     def own_line(self, connection_id: int, did: str | None) -> OwnLine | None:
         connection = self._directory.connections.get(connection_id)
@@ -35,6 +28,14 @@ class Seating:
     def extensions_of(self, user_id: int) -> Sequence[tuple[int, str]]:
         return [(found.connection_id, found.digits) for found in self._directory.extensions_of(user_id)]
 
+    def seated_agents(self) -> Sequence[Agent]:
+        seated = (
+            _agent(found)
+            for connection in self._directory.connections.values()
+            for found in connection.extensions.values()
+        )
+        return tuple({agent.user_id: agent for agent in seated if agent}.values())
+
     def extension(self, connection_id: int, extension: str) -> DirectoryExtension | None:
         """By its digits, or by the name of one of its telephones where the PBX tells no digits."""
         connection = self._directory.connections.get(connection_id)
@@ -42,6 +43,18 @@ class Seating:
             return None
         digits = extension if extension in connection.extensions else _digits_of(connection, extension)
         return connection.extensions.get(digits or "")
+
+
+def _agent(found: DirectoryExtension) -> Agent | None:
+    """The person at an extension; None where nobody sits."""
+    if found.user_id is None:
+        return None
+    return Agent(
+        user_id=found.user_id,
+        name=found.user_name or found.digits,
+        team_id=found.team_id,
+        team=found.team_name,
+    )
 
 
 def _digits_of(connection: ConnectionDirectory, endpoint: str) -> str | None:

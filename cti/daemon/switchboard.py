@@ -82,7 +82,7 @@ class Switchboard:
     def set_directory(self, directory: Directory) -> None:
         """Lines, extensions and profiles as they are from now on."""
         self._directory = directory
-        self._deliver(self._desk.set_directory(Seating(directory)))
+        self._deliver(self._desk.set_directory(Seating(directory), self._now()))
 
     def receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
         """What one connection tells, in order."""

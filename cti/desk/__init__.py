@@ -1,8 +1,13 @@
 """What an agent sees now: present calls, snapshots, addressed messages; no sockets, no SQL, no clock."""
 
+from cti.desk.board import WaitingLine, waiting_by_line
 from cti.desk.desk import Desk
 from cti.desk.directory import Agent, Directory, EmptyDirectory, OwnLine
 from cti.desk.messages import (
+    AgentsSnapshot,
+    AgentState,
+    AgentStateChange,
+    AgentView,
     BoardCall,
     BoardSnapshot,
     CallView,
@@ -13,12 +18,18 @@ from cti.desk.messages import (
     Message,
     NoteView,
     Presence,
+    QueuesSnapshot,
+    QueueView,
     SeatState,
     Sight,
 )
 
 __all__ = [
     "Agent",
+    "AgentState",
+    "AgentStateChange",
+    "AgentView",
+    "AgentsSnapshot",
     "BoardCall",
     "BoardSnapshot",
     "CallView",
@@ -33,6 +44,10 @@ __all__ = [
     "NoteView",
     "OwnLine",
     "Presence",
+    "QueueView",
+    "QueuesSnapshot",
     "SeatState",
     "Sight",
+    "WaitingLine",
+    "waiting_by_line",
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from cti.calls.call_events import (
     CallAnswered,
     CallArrived,
@@ -14,9 +18,42 @@ from cti.calls.call_events import (
     RingingStopped,
     SnapshotApplied,
 )
+from cti.calls.records import CallState, Direction
 from cti.desk.directory import Directory
 from cti.desk.messages import BoardAgent, BoardCall, Sight
 from cti.desk.seats import PresentCall
+
+WAITING = frozenset({CallState.ARRIVED, CallState.RINGING})
+ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingLine:
+    """Callers of one line whom nobody has answered yet; `since` is that of the first."""
+
+    name: str | None
+    colour: str | None
+    count: int
+    since: datetime | None
+
+
+def waiting_by_line(calls: Iterable[BoardCall]) -> list[WaitingLine]:
+    """Unanswered incoming calls by our line, whoever waits longest first."""
+    lines: dict[str | None, list[BoardCall]] = {}
+    for call in calls:
+        is_waiting = call.direction is Direction.INBOUND and call.state in WAITING and not call.answered_at
+        if is_waiting:
+            lines.setdefault(call.line, []).append(call)
+    found = [
+        WaitingLine(
+            name=name,
+            colour=waiting[0].line_colour,
+            count=len(waiting),
+            since=min((call.started_at for call in waiting if call.started_at), default=None),
+        )
+        for name, waiting in lines.items()
+    ]
+    return sorted(found, key=lambda line: (line.since is None, line.since or ANY_TIME, line.name or ""))
 
 
 def told_as(event: CallEvent) -> str:

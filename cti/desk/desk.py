@@ -8,7 +8,7 @@ a reload and a stream of events end in the same picture (invariant I12).
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,7 @@ from cti.desk import board
 from cti.desk.directory import Directory
 from cti.desk.mailbox import Mailboxes
 from cti.desk.messages import (
+    AgentStateChange,
     BoardCall,
     BoardSnapshot,
     CallRef,
@@ -35,6 +36,7 @@ from cti.desk.messages import (
     Sight,
 )
 from cti.desk.seats import PresentCall, Seat, close, move, places
+from cti.desk.shift import Shift
 from cti.numbers import Number
 
 KEPT_CALLS = 20_000
@@ -46,7 +48,13 @@ class Desk:
     Holds at most `KEPT_CALLS` calls; beyond that the oldest goes, ended ones first.
     """
 
-    def __init__(self, directory: Directory, *, epoch: str) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        epoch: str,
+        on_agent_state: Callable[[AgentStateChange], None] = lambda _change: None,
+    ) -> None:
         self._directory = directory
         self._mailboxes = Mailboxes(epoch)
         self._calls: OrderedDict[UUID, PresentCall] = OrderedDict()
@@ -54,6 +62,10 @@ class Desk:
         self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
         self._connections: dict[int, ConnectionView] = {}
         self._watchers: dict[int, tuple[int, Sight]] = {}  # by the watcher's own number: (user, how far)
+        self.shift = Shift(
+            directory, seat_states=self._seat_states, call_of=self._call_known_as, on_change=on_agent_state
+        )
+        self.shift.set_directory(directory, None)
 
     # What happened
 
@@ -64,6 +76,14 @@ class Desk:
 
         `call_id` is None for `SnapshotApplied` only, which concerns no single call.
         """
+        messages = self._apply(connection_id, call_id, event, number)
+        if not isinstance(event, SnapshotApplied):
+            self.shift.touch_queue(connection_id, event.call.queue)
+        return messages + self.shift.calls_moved(messages, event.at)
+
+    def _apply(
+        self, connection_id: int, call_id: UUID | None, event: CallEvent, number: Number | None
+    ) -> list[Message]:
         if isinstance(event, SnapshotApplied):
             return self._sweep(connection_id, event)
         if call_id is None:
@@ -139,17 +159,19 @@ class Desk:
             return []
         self._connections[connection.id] = connection
         concerned = {user for user in self._mailboxes.users() if self._sits_at(user, connection.id)}
-        return [
+        messages = [
             self._tell(user_id, "connection.state", connection, at)
             for user_id in sorted(concerned | {user_id for user_id, _ in self._watchers.values()})
         ]
+        return messages + self.shift.link_changed(connection.id, is_up=connection.state == "up", at=at)
 
     def forget_connection(self, connection_id: int, at: datetime | None = None) -> list[Message]:
         """A connection was removed: its calls are over for us."""
         self._connections.pop(connection_id, None)
-        return self._sweep(connection_id, SnapshotApplied(present=(), at=at))
+        messages = self._sweep(connection_id, SnapshotApplied(present=(), at=at))
+        return messages + self.shift.forget_connection(connection_id, at)
 
-    def set_directory(self, directory: Directory) -> list[Message]:
+    def set_directory(self, directory: Directory, at: datetime | None = None) -> list[Message]:
         """Extensions or lines were assigned anew: windows of present calls follow."""
         self._directory = directory
         messages: list[Message] = []
@@ -157,10 +179,10 @@ class Desk:
             call.line = directory.own_line(call.connection_id, call.record.did)
             if not call.is_ended:
                 messages += self._settle(call, None, None)
-        return messages
+        return messages + self.shift.set_directory(directory, at)
 
-    def expire(self, now: datetime) -> None:
-        """Drop what has been shown long enough; to be called about every second."""
+    def expire(self, now: datetime) -> list[Message]:
+        """Drop what has been shown long enough, tell how queues stand; to be called about every second."""
         for call in list(self._calls.values()):
             for seat in [seat for seat in call.seats.values() if seat.is_over(now)]:
                 # A comment outlives the window while the call goes on: a second ring brings it back.
@@ -168,6 +190,7 @@ class Desk:
                     self._stand_up(call, seat)
             if call.is_ended and not call.seats:
                 self._drop(call)
+        return self.shift.expire(now)
 
     # What is asked
 
@@ -372,6 +395,13 @@ class Desk:
 
     def _seats_of(self, user_id: int) -> list[tuple[UUID, Seat]]:
         return [(id_, self._calls[id_].seats[user_id]) for id_ in self._calls_of.get(user_id, ())]
+
+    def _seat_states(self, user_id: int) -> Iterable[SeatState]:
+        return (seat.state for _, seat in self._seats_of(user_id))
+
+    def _call_known_as(self, connection_id: int, linked_id: str) -> PresentCall | None:
+        call_id = self._ids.get((connection_id, linked_id))
+        return self._calls.get(call_id) if call_id else None
 
     def _sits_at(self, user_id: int, connection_id: int) -> bool:
         return any(id_ == connection_id for id_, _ in self._directory.extensions_of(user_id))

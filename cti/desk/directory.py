@@ -38,6 +38,10 @@ class Directory(Protocol):
         """(connection, extension) of a person, in order."""
         ...
 
+    def seated_agents(self) -> Sequence[Agent]:
+        """Everybody who sits at an extension, each once."""
+        ...
+
 
 class EmptyDirectory:
     """Before the database has answered for the first time: nobody sits anywhere."""
@@ -49,4 +53,7 @@ class EmptyDirectory:
         return None
 
     def extensions_of(self, user_id: int) -> Sequence[tuple[int, str]]:
+        return ()
+
+    def seated_agents(self) -> Sequence[Agent]:
         return ()

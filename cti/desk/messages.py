@@ -163,6 +163,111 @@ class BoardSnapshot:
     calls: tuple[BoardCall, ...]
 
 
+class AgentState(StrEnum):
+    """What an agent does now; the states of the table `agent_state`."""
+
+    AVAILABLE = "available"
+    RINGING = "ringing"
+    TALKING = "talking"  # dialling and holding, too: the telephone is in use
+    WRAP_UP = "wrap_up"  # a queue leaves the agent alone for a while after its call
+    PAUSED = "paused"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStateChange:
+    """An agent's state from a moment on; None: they sit at no telephone any more."""
+
+    user_id: int
+    state: AgentState | None
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """One agent as the board sees them.
+
+    `reason`: of a pause as entered at the PBX, `dnd` for do-not-disturb; of offline `no_link` (we hear nothing of the
+    PBX) or `unreachable` (no telephone of theirs answers). `since` is when we first saw it.
+    """
+
+    id: int
+    name: str
+    team_id: int | None
+    team: str | None
+    extensions: tuple[str, ...]
+    state: AgentState
+    reason: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMemberView:
+    """A member within the watcher's rights. `state` is that of the telephone, as the queue sees it."""
+
+    extension: str
+    user_id: int | None
+    name: str
+    state: str  # idle, ringing, in_use, busy, on_hold, unavailable, unknown
+    is_paused: bool
+    reason: str | None
+    is_in_call: bool
+    penalty: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingView:
+    """A caller in a queue. Who it is stands here only where the watcher may see the call."""
+
+    position: int
+    since: datetime | None
+    call: UUID | None
+    phone: str | None
+    phone_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """One queue as the board sees it. `is_current` is false while we hear nothing of its PBX."""
+
+    connection_id: int
+    name: str
+    is_current: bool
+    waiting: tuple[WaitingView, ...]
+    waiting_since: datetime | None  # of whoever waits longest
+    members: tuple[QueueMemberView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentsSnapshot:
+    """Every agent within a watcher's rights."""
+
+    agents: tuple[AgentView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuesSnapshot:
+    """Every queue within a watcher's rights."""
+
+    queues: tuple[QueueView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRef:
+    """An agent who is not on the board any more."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRef:
+    """A queue that is not on the board any more."""
+
+    connection_id: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSaved:
     """A comment was stored, by one of the user's tabs."""
@@ -178,7 +283,9 @@ class CallRef:
     id: UUID
 
 
-Data = CallView | BoardCall | NoteSaved | CallRef | ConnectionView
+Data = (
+    CallView | BoardCall | NoteSaved | CallRef | ConnectionView | AgentView | AgentRef | QueueView | QueueRef
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

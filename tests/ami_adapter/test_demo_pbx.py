@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from ami_adapter.demo.storm import RingStorm
 from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.link import AmiSettings, LinkStatus
 from cti.calls.call_events import CallAnswered, CallEnded, CallEvent, CallRinging, SnapshotApplied
+from cti.calls.presence import PbxPresence
+from cti.calls.presence_events import ListBegun, ListEnded, PresenceEvent
 from cti.calls.records import Direction, Disposition
 from tests.ami_adapter.scripted import HASTY, eventually
 
@@ -357,3 +359,31 @@ async def test_a_storm_rings_each_extension_with_its_caller() -> None:
     assert sorted(rang) == sorted((callers[number], extensions[number % 10]) for number in range(20))
     ends = {event.call.disposition for event in told if isinstance(event, CallEnded)}
     assert ends == {Disposition.ABANDONED}
+
+
+async def test_telephones_and_queues_are_told_beside_calls() -> None:
+    """The lists first, then what moves: a queue with a caller, its members ringing, and nobody left at the end."""
+    presence = PbxPresence()
+    lists: list[object] = []
+    most_waiting: list[int] = [0]
+
+    def hear(events: Sequence[PresenceEvent]) -> None:
+        for event in events:
+            presence.apply(event)
+            lists.extend([event] if isinstance(event, ListBegun | ListEnded) else [])
+            pictures = map(presence.queue, presence.queues())
+            most_waiting.append(sum(len(picture.waiting) for picture in pictures if picture))
+
+    async with DemoPbx(
+        [load_recording(CAPTURES / "asterisk22" / "07-queue-abandoned.ami.xz")], speed=20
+    ) as pbx:
+        connection = AmiConnection(settings_of(pbx), emit=lambda _events: None, on_presence=hear)
+        task = asyncio.create_task(connection.run())
+        await eventually(lambda: connection.state.status is LinkStatus.UP)
+        assert [type(event) for event in lists] == [ListBegun, ListEnded] * 2
+        await pbx.play(pbx.recordings[0])
+        await eventually(lambda: max(most_waiting) == 1 and most_waiting[-1] == 0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert {"101", "102", "103"} <= presence.extensions()

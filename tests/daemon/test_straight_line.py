@@ -7,10 +7,12 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from ami_adapter.demo.recording import load_recording
@@ -238,3 +240,51 @@ async def test_g07_a_blocked_users_socket_and_token_end_within_a_second(office: 
             assert (await ws.receive(timeout=1)).data == 4401
         async with session.get(f"{office.ringcard.url}/api/v1/me", headers=bearer) as answer:
             assert answer.status == 401
+
+
+async def test_agents_and_queues_live_and_as_rows(office: Office) -> None:
+    """A call waits in a queue and gives up: members ring and are free again, on the API and as intervals."""
+    async with office.ringcard.serving(), office.listening("101") as screen:
+        await until_linked(office)
+        playing = asyncio.create_task(office.pbx.play(load_recording(capture("07-queue-abandoned"))))
+        await screen.until_type("call.ringing")
+        picture = await live_picture(office)
+        assert [(one["extensions"], one["state"]) for one in picture["agents"]] == [(["101"], "ringing")]
+        waiting = {queue["name"]: len(queue["waiting"]) for queue in picture["queues"]}
+        assert waiting["sales"] == 1
+        await playing
+        await screen.until_type("call.ringing_stopped")
+        picture = await live_picture(office)
+        assert [one["state"] for one in picture["agents"]] == ["available"]
+        assert not any(queue["waiting"] for queue in picture["queues"])
+    await office.ringcard.stop()
+    states = await agent_states(office)
+    assert [state for login, state, _ in states if login == "agent101"][-4:] == [
+        "available",
+        "ringing",
+        "available",
+        "offline",
+    ]
+    assert all(to_at is not None for _, state, to_at in states if state != "offline")
+
+
+async def live_picture(office: Office) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {office.tokens['101']}"}
+    url = f"{office.ringcard.url}/api/v1/live"
+    async with aiohttp.ClientSession(headers=headers) as client, client.get(url) as answer:
+        picture: dict[str, Any] = await answer.json()
+        return picture
+
+
+async def agent_states(office: Office) -> list[tuple[str, str, datetime | None]]:
+    """The rows as the stopped program left them."""
+    cluster = EmbeddedCluster(office.ringcard.data)
+    connection = await asyncpg.connect(await cluster.start())
+    try:
+        rows = await connection.fetch(
+            "select login, state, to_at from agent_state join app_user on app_user.id = user_id order by agent_state.id"
+        )
+    finally:
+        await connection.close()
+        await cluster.stop()
+    return [tuple(row) for row in rows]

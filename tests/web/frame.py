@@ -96,6 +96,9 @@ class FakeDirectory:
     def extensions_of(self, user_id: int) -> list[tuple[int, str]]:
         return [(1, extension) for extension, agent in self.agents.items() if agent.user_id == user_id]
 
+    def seated_agents(self) -> list[Agent]:
+        return list({agent.user_id: agent for agent in self.agents.values()}.values())
+
 
 class NoDatabase:
     """Sessions that reach no server: for what must not ask the database."""

@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from crm.rights import Scope
 from cti.calls.call_events import CallEvent
-from cti.desk import Desk, Match, Message
+from cti.calls.presence_events import MemberSeen, QueueMember
+from cti.desk import ConnectionView, Desk, Match, Message
 from tests.cti.desk.calls import CALL, answers, at, desk, ends, rings
 from tests.web.frame import FakeGate, access_with, services_with
 from web.app import create_app
@@ -232,6 +233,65 @@ async def test_t11_the_board_is_for_those_with_the_right(office: Office) -> None
     )
     assert "seq" not in message
     assert message["data"]["ringing"] == [{"extension": "101", "name": "Agent 1"}]
+
+
+async def test_agents_and_queues_are_topics_of_their_own(office: Office) -> None:
+    """A snapshot each, then what changes: agents at once, queues with the next tick."""
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["agents", "queues"]})
+    agents, queues = await heard(head), await heard(head)
+    assert (agents["type"], agents["topic"]) == ("live.agents", "agents")
+    assert [(one["id"], one["state"], one["reason"]) for one in agents["data"]["agents"]] == [
+        (1, "offline", "no_link"),
+        (2, "offline", "no_link"),
+    ]
+    assert (queues["type"], queues["topic"], queues["data"]) == ("live.queues", "queues", {"queues": []})
+    office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
+    told = [await heard(head), await heard(head), await heard(head)]
+    assert [(one["type"], one["data"]["id"], one["data"]["state"]) for one in told] == [
+        ("connection.state", 1, "up"),
+        ("agent.state", 1, "available"),
+        ("agent.state", 2, "available"),
+    ]
+    seat = QueueMember(queue="sales", interface="PJSIP/101", device="PJSIP/101", extension="101")
+    office.hub.deliver(office.desk.shift.hear(1, [MemberSeen(member=seat, at=at(1))]))
+    state = await heard(head)
+    assert (state["type"], state["topic"], state["data"]["name"]) == ("queue.state", "queues", "sales")
+    assert [one["name"] for one in state["data"]["members"]] == ["Agent 1"]
+    await head.send_json({"type": "unsub", "topics": ["agents", "queues"]})
+    await head.send_json({"type": "ping"})
+    assert (await heard(head))["type"] == "pong"
+    office.happen(rings("101"))
+    with pytest.raises(TimeoutError):
+        await head.receive(timeout=0.1)
+
+
+@pytest.mark.parametrize("topic", ["agents", "queues"])
+async def test_t11_agents_and_queues_are_for_those_with_the_right(office: Office, topic: str) -> None:
+    agent = await office.connect()
+    await heard(agent)
+    await agent.send_json({"type": "sub", "topics": [topic]})
+    refused = await heard(agent)
+    assert (refused["type"], refused["data"]) == ("refused", {"topics": [topic], "right": "live.board"})
+    office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
+    assert (await heard(agent))["type"] == "connection.state"
+    with pytest.raises(TimeoutError):
+        await agent.receive(timeout=0.1)
+
+
+async def test_a_head_who_loses_the_right_follows_no_agents(office: Office) -> None:
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["agents"]})
+    await heard(head)
+    office.gate.sessions["session-head"] = access_with("agent", 2)
+    office.hub.recheck(2)
+    assert (await heard(head))["type"] == "refused"
+    office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
+    assert (await heard(head))["type"] == "connection.state"
+    with pytest.raises(TimeoutError):
+        await head.receive(timeout=0.1)
 
 
 async def test_t11_the_board_shows_ones_own_teams_only(office: Office) -> None:

@@ -1,23 +1,26 @@
-"""The calls that are going on now, from the desk; the database is not asked."""
+"""The calls that are going on now, what agents do and who waits in queues, from the desk; the database is not asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from aiohttp import web
 
+from cti.calls.presence_events import DeviceState
 from cti.calls.records import CallState, Direction
+from cti.desk import AgentState
 from web.api.contract import ApiRoutes
 from web.api.reading import NoQuery
 from web.keys import ACCESS, DESK
 from web.live import BoardSight
 
 routes = ApiRoutes()
+Kind = TypeVar("Kind")
 
 
 class LiveAgent(msgspec.Struct):
@@ -64,10 +67,57 @@ class LiveCall(msgspec.Struct, kw_only=True):
     match: LiveMatch | None
 
 
-class LivePicture(msgspec.Struct):
-    """Present calls, the oldest first; always one page."""
+class AgentNow(msgspec.Struct, kw_only=True):
+    """What an agent does. `reason` of a pause, or why they are offline; `since` is when we first saw it."""
+
+    id: int
+    name: str
+    team: str | None
+    extensions: list[str]
+    state: AgentState
+    reason: str | None
+    since: datetime | None
+
+
+class LiveQueueMember(msgspec.Struct, kw_only=True):
+    """A place in a queue; `state` is that of its telephone."""
+
+    extension: str
+    user_id: int | None
+    name: str
+    state: DeviceState
+    is_paused: bool
+    reason: str | None
+    is_in_call: bool
+    penalty: int
+
+
+class LiveWaiting(msgspec.Struct, kw_only=True):
+    """A caller in a queue; `call` and `phone` are null where one may not see the call."""
+
+    position: int
+    since: datetime | None
+    call: UUID | None
+    phone: str | None
+
+
+class LiveQueue(msgspec.Struct, kw_only=True):
+    """A queue. `waiting_since`: of whoever waits longest; `is_current` is false while its PBX is not heard."""
+
+    connection_id: int
+    name: str
+    is_current: bool
+    waiting: list[LiveWaiting]
+    waiting_since: datetime | None
+    members: list[LiveQueueMember]
+
+
+class LivePicture(msgspec.Struct, kw_only=True):
+    """Present calls, the oldest first, agents by name, queues; always one page."""
 
     items: list[LiveCall]
+    agents: list[AgentNow]
+    queues: list[LiveQueue]
     next: str | None = None
 
 
@@ -89,12 +139,20 @@ class OwnSight:
     "GET",
     "/api/v1/live",
     right="live.own",
-    summary="The calls that are going on now",
-    description="With the right live.board everybody's within one's rights, else one's own.",
+    summary="The calls that are going on now, what agents do, who waits in queues",
+    description="With the right live.board everybody's within one's rights, else one's own, and the queues one sits in.",
     answer=LivePicture,
 )
 async def show(request: web.Request, _query: NoQuery) -> LivePicture:
     access = request[ACCESS]
     sight = BoardSight(access) if access.may("live.board") else OwnSight(access.user_id)
-    calls = request.app[DESK].board(sight)
-    return LivePicture(items=[msgspec.convert(call, LiveCall, from_attributes=True) for call in calls])
+    desk = request.app[DESK]
+    return LivePicture(
+        items=_as(list[LiveCall], desk.board(sight)),
+        agents=_as(list[AgentNow], desk.shift.agents(sight)),
+        queues=_as(list[LiveQueue], desk.shift.queues(sight)),
+    )
+
+
+def _as(kind: type[Kind], values: object) -> Kind:
+    return msgspec.convert(values, kind, from_attributes=True)

@@ -39,6 +39,10 @@ class Office:
     def extensions_of(self, user_id: int) -> list[tuple[int, str]]:
         return [(1, extension) for extension, user in self.users.items() if user == user_id]
 
+    def seated_agents(self) -> list[Agent]:
+        seated = (self.agent_at(1, extension) for extension in self.users)
+        return list({agent.user_id: agent for agent in seated if agent}.values())
+
 
 def desk(directory: Directory | None = None) -> Desk:
     return Desk(directory or Office(), epoch="test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,10 @@ from crm.call_store import store
 from crm.journal_entries import CallEntry, CallFacts
 from crm.schema.base import uuid7
 from crm.schema.communications import Call
+from cti.calls.presence_events import CallerWaits, MemberSeen, QueueMember
 from cti.calls.records import CallRecord, CallState, Direction, Transfer
 from cti.calls.telling import tell_call
-from cti.desk import Match, MatchParty
+from cti.desk import ConnectionView, Match, MatchParty
 from cti.numbers import to_e164
 from tests.crm.planting import NOON
 from tests.crm.telling import life
@@ -206,3 +208,54 @@ async def test_t11_clients_are_named_only_to_those_who_read_them(
 ) -> None:
     calls: list[dict[str, Any]] = (await company.told("/api/v1/live", "telephony"))["items"]
     assert [call["match"] for call in calls] == [None, None, None]
+
+
+@pytest.fixture
+def shift(company: Company, present: list[UUID]) -> None:
+    """The PBX is heard; in the queue "sales" sit the agent and the stranger, and one caller waits."""
+    company.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0))
+    for extension in _seats_of(company, "agent", "stranger"):
+        device = f"PJSIP/{extension}"
+        member = QueueMember(queue="sales", interface=device, device=device, extension=extension)
+        company.desk.shift.hear(1, [MemberSeen(member=member, at=at(1))])
+    caller = CallerWaits(queue="sales", channel_id="9.2", linked_id="9.2", position=1, since=at(2), at=at(2))
+    company.desk.shift.hear(1, [caller])
+
+
+def _seats_of(company: Company, *names: str) -> list[str]:
+    return [company.desk.extensions_of(company.people[name].user_id)[0] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("who", "team", "members", "phone"),
+    [
+        ("agent", ["agent"], ["agent"], None),
+        ("stranger", ["stranger"], ["stranger"], None),
+        ("head", [who for who in OWNERS if who != "stranger"], ["agent"], None),
+        ("telephony", OWNERS, ["agent", "stranger"], "+74951203340"),
+    ],
+)
+async def test_t11_agents_and_queues_of_ones_own_rights(
+    company: Company,
+    present: list[UUID],
+    shift: None,
+    who: str,
+    team: Sequence[str],
+    members: list[str],
+    phone: str | None,
+) -> None:
+    picture = await company.told("/api/v1/live", who)
+    assert {agent["id"] for agent in picture["agents"]} == {company.people[name].user_id for name in team}
+    (queue,) = picture["queues"]
+    assert (queue["name"], queue["is_current"]) == ("sales", True)
+    assert {one["user_id"] for one in queue["members"]} == {company.people[name].user_id for name in members}
+    (caller,) = queue["waiting"]
+    assert (caller["position"], caller["phone"]) == (1, phone)
+    assert queue["waiting_since"] == "2026-11-20T11:32:02Z"
+
+
+async def test_t11_who_sits_in_no_queue_sees_none(company: Company, shift: None) -> None:
+    picture = await company.told("/api/v1/live", "manager")
+    assert picture["queues"] == []
+    (agent,) = picture["agents"]
+    assert (agent["id"], agent["state"]) == (company.people["manager"].user_id, "available")

@@ -1,0 +1,431 @@
+"""The shift: what every agent does now and who waits in which queue. A state machine without clock or I/O.
+
+Made of what the PBX tells of telephones and queues and of the seats of present calls. An agent's state is derived anew
+from these whenever one of them moved, and only differences are told. Queues move several times at each ring, so what
+they look like is told once a tick (`expire`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cti.calls.presence import PbxPresence, QueuePicture, Telephone, waits_since, wraps_up_until
+from cti.calls.presence_events import DeviceState, ListEnded, PresenceEvent, QueueMember
+from cti.desk import board
+from cti.desk.directory import Agent, Directory
+from cti.desk.messages import (
+    TALK_STATES,
+    AgentRef,
+    AgentsSnapshot,
+    AgentState,
+    AgentStateChange,
+    AgentView,
+    Data,
+    Message,
+    QueueMemberView,
+    QueueRef,
+    QueuesSnapshot,
+    QueueView,
+    SeatState,
+    Sight,
+    WaitingView,
+)
+from cti.desk.seats import PresentCall
+
+AGENTS, QUEUES = "agents", "queues"
+DND, NO_LINK, UNREACHABLE = "dnd", "no_link", "unreachable"
+ENGAGED = frozenset({DeviceState.IN_USE, DeviceState.BUSY, DeviceState.ON_HOLD})
+ENGAGED_SEATS = TALK_STATES | {SeatState.DIALLING}
+RINGING_SEATS = frozenset({SeatState.RINGING, SeatState.LIFT})
+Place = tuple[int, str]  # connection and extension, or connection and queue
+
+
+@dataclass(slots=True)
+class _Now:
+    """An agent's state as it was told last."""
+
+    agent: Agent
+    extensions: tuple[str, ...]
+    state: AgentState = AgentState.OFFLINE
+    reason: str | None = NO_LINK
+    since: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One socket that follows a topic, and what it was told of each thing last."""
+
+    user_id: int
+    sight: Sight
+    told: dict[object, Data] = field(default_factory=dict)
+
+
+class Shift:
+    """What the board shows beside calls.
+
+    Args:
+        seat_states: in which states a user sits in present calls.
+        call_of: the call that a connection knows by a linked id.
+        on_change: takes every change of an agent's state, in order; it must not wait.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        seat_states: Callable[[int], Iterable[SeatState]],
+        call_of: Callable[[int, str], PresentCall | None],
+        on_change: Callable[[AgentStateChange], None],
+    ) -> None:
+        self._directory = directory
+        self._seat_states = seat_states
+        self._call_of = call_of
+        self._on_change = on_change
+        self._presence: dict[int, PbxPresence] = {}
+        self._up: set[int] = set()
+        self._agents: dict[int, _Now] = {}
+        self._places: defaultdict[int, set[Place]] = defaultdict(
+            set
+        )  # of a user, under every name the PBX has
+        self._wrapping: dict[int, datetime] = {}  # users and when their wrap-up ends
+        self._moved_queues: set[Place] = set()
+        self._watches: dict[str, dict[int, _Watch]] = {AGENTS: {}, QUEUES: {}}
+        self._latest: datetime | None = None
+
+    # What happened
+
+    def hear(self, connection_id: int, events: Sequence[PresenceEvent]) -> list[Message]:
+        """What one PBX tells of its telephones and queues, in order."""
+        presence = self._presence.setdefault(connection_id, PbxPresence())
+        moved: set[str] = set()
+        at = self._latest
+        for event in events:
+            at = event.at or at
+            self._note_moment(event.at)
+            change = presence.apply(event)
+            moved |= change.extensions
+            self._moved_queues.update((connection_id, name) for name in change.queues)
+        found = [self._user_at(connection_id, extension) for extension in sorted(moved)]
+        users = [user for user in found if user is not None]
+        if any(isinstance(event, ListEnded) for event in events):
+            users += self._users_of(connection_id)  # also of those whom the list did not name
+        return self._judge(users, at)
+
+    def calls_moved(self, messages: Iterable[Message], at: datetime | None) -> list[Message]:
+        """Windows of calls changed: those who were told may do something else now."""
+        self._note_moment(at)
+        users = {message.user_id for message in messages if message.topic is None}
+        return self._judge(sorted(users & self._agents.keys()), at or self._latest)
+
+    def touch_queue(self, connection_id: int, queue: str | None) -> None:
+        """A call that waits in this queue is known better."""
+        if queue and self._watches[QUEUES]:
+            self._moved_queues.add((connection_id, queue))
+
+    def link_changed(self, connection_id: int, *, is_up: bool, at: datetime | None) -> list[Message]:
+        """A PBX is heard, or is not any more: then nobody knows what its telephones do."""
+        if is_up == (connection_id in self._up):
+            return []
+        self._note_moment(at)
+        (self._up.add if is_up else self._up.discard)(connection_id)
+        self._touch_all_queues(connection_id)
+        return self._judge(self._users_of(connection_id), at or self._latest)
+
+    def forget_connection(self, connection_id: int, at: datetime | None) -> list[Message]:
+        """A connection was removed, and with it its telephones and queues."""
+        self._note_moment(at)
+        self._touch_all_queues(connection_id)
+        self._presence.pop(connection_id, None)
+        self._up.discard(connection_id)
+        return self._judge(self._users_of(connection_id), at or self._latest)
+
+    def set_directory(self, directory: Directory, at: datetime | None) -> list[Message]:
+        """Extensions were assigned anew."""
+        self._directory = directory
+        self._note_moment(at)
+        seated = {agent.user_id: agent for agent in directory.seated_agents()}
+        gone = [user_id for user_id in self._agents if user_id not in seated]
+        messages = [message for user_id in gone for message in self._dismiss(user_id, at or self._latest)]
+        self._places.clear()
+        for agent in seated.values():
+            self._seat(agent)
+        for connection_id, presence in self._presence.items():
+            for extension in presence.extensions():
+                self._user_at(connection_id, extension)
+            self._touch_all_queues(connection_id)
+        return messages + self._judge(seated, at or self._latest, is_asked=True)
+
+    def expire(self, now: datetime) -> list[Message]:
+        """End wrap-ups that are over and tell how queues stand; to be called about every second."""
+        self._note_moment(now)
+        over = [user_id for user_id, until in self._wrapping.items() if until <= now]
+        return self._judge(over, now) + self._tell_queues(now)
+
+    # What is asked
+
+    def agents(self, sight: Sight) -> list[AgentView]:
+        """Every agent within a watcher's rights, by name."""
+        views = [_agent_view(now) for now in self._agents.values() if _is_seen(now.agent, sight)]
+        return sorted(views, key=lambda view: (view.name.casefold(), view.id))
+
+    def queues(self, sight: Sight) -> list[QueueView]:
+        """Every queue within a watcher's rights."""
+        places = (
+            (id_, name) for id_, presence in sorted(self._presence.items()) for name in presence.queues()
+        )
+        return [view for place in places if (view := self._queue_view(place, sight))]
+
+    def watch_agents(self, watcher: int, user_id: int, sight: Sight) -> AgentsSnapshot:
+        views = self.agents(sight)
+        self._watches[AGENTS][watcher] = _Watch(user_id, sight, {view.id: view for view in views})
+        return AgentsSnapshot(agents=tuple(views))
+
+    def watch_queues(self, watcher: int, user_id: int, sight: Sight) -> QueuesSnapshot:
+        views = self.queues(sight)
+        told: dict[object, Data] = {(view.connection_id, view.name): view for view in views}
+        self._watches[QUEUES][watcher] = _Watch(user_id, sight, told)
+        return QueuesSnapshot(queues=tuple(views))
+
+    def unwatch(self, watcher: int, topic: str) -> None:
+        self._watches[topic].pop(watcher, None)
+
+    # Agents
+
+    def _note_moment(self, at: datetime | None) -> None:
+        if at is not None and (self._latest is None or at > self._latest):
+            self._latest = at
+
+    def _seat(self, agent: Agent) -> None:
+        places = self._directory.extensions_of(agent.user_id)
+        self._places[agent.user_id].update(places)
+        extensions = tuple(extension for _, extension in places)
+        now = self._agents.get(agent.user_id)
+        if now is None:
+            self._agents[agent.user_id] = _Now(agent, extensions)
+        else:
+            now.agent, now.extensions = agent, extensions
+
+    def _user_at(self, connection_id: int, extension: str) -> int | None:
+        """Whose telephone it is; the PBX may call it otherwise than we do."""
+        agent = self._directory.agent_at(connection_id, extension) if extension else None
+        if agent is None or agent.user_id not in self._agents:
+            return None
+        self._places[agent.user_id].add((connection_id, extension))
+        return agent.user_id
+
+    def _users_of(self, connection_id: int) -> list[int]:
+        return sorted(
+            user_id
+            for user_id, places in self._places.items()
+            if any(place[0] == connection_id for place in places)
+        )
+
+    def _judge(self, users: Iterable[int], at: datetime | None, *, is_asked: bool = False) -> list[Message]:
+        """Derive the states of these users anew; tell what changed, and of `is_asked` also what is only new to us."""
+        messages: list[Message] = []
+        for user_id in dict.fromkeys(users):
+            now = self._agents.get(user_id)
+            if now is None:
+                continue
+            state, reason = self._state_of(user_id, at)
+            if (state, reason) != (now.state, now.reason) or now.since is None:
+                now.state, now.reason, now.since = state, reason, at
+                if at is not None:
+                    self._on_change(AgentStateChange(user_id=user_id, state=state, reason=reason, at=at))
+            elif not is_asked:
+                continue
+            messages += self._tell_agent(now, at)
+        return messages
+
+    def _state_of(self, user_id: int, at: datetime | None) -> tuple[AgentState, str | None]:
+        self._wrapping.pop(user_id, None)
+        heard = [place for place in self._places[user_id] if place[0] in self._up]
+        if not heard:
+            return AgentState.OFFLINE, NO_LINK
+        if (engaged := self._engaged(user_id, heard)) is not None:
+            return engaged, None
+        if not any(self._answers(*place) for place in heard):
+            return AgentState.OFFLINE, UNREACHABLE
+        if any(self._presence_of(id_).is_quiet(extension) for id_, extension in heard):
+            return AgentState.PAUSED, DND
+        members = [one for id_, extension in heard for one in self._presence_of(id_).places(extension)]
+        paused = [member for member in members if member.is_paused]
+        if paused:
+            return AgentState.PAUSED, next((one.pause_reason for one in paused if one.pause_reason), None)
+        return self._wrap_up(user_id, members, at), None
+
+    def _engaged(self, user_id: int, heard: Sequence[Place]) -> AgentState | None:
+        """Ringing or talking: what calls say wins over what telephones say, which come a moment sooner or later."""
+        seats = set(self._seat_states(user_id))
+        if seats & ENGAGED_SEATS:
+            return AgentState.TALKING
+        if seats & RINGING_SEATS:
+            return AgentState.RINGING
+        states = {phone.state for id_, ext in heard for phone in self._presence_of(id_).telephones(ext)}
+        if states & ENGAGED:
+            return AgentState.TALKING
+        return AgentState.RINGING if DeviceState.RINGING in states else None
+
+    def _answers(self, connection_id: int, extension: str) -> bool:
+        """Whether a telephone could ring. A PBX that lists its telephones lists all; of one that does not, we trust."""
+        presence = self._presence_of(connection_id)
+        telephones = presence.telephones(extension)
+        return any(map(_is_reachable, telephones)) if telephones else not presence.lists_devices
+
+    def _wrap_up(self, user_id: int, members: Iterable[QueueMember], at: datetime | None) -> AgentState:
+        until = max((moment for member in members if (moment := wraps_up_until(member))), default=None)
+        if until is None or at is None or until <= at:
+            return AgentState.AVAILABLE
+        self._wrapping[user_id] = until
+        return AgentState.WRAP_UP
+
+    def _presence_of(self, connection_id: int) -> PbxPresence:
+        return self._presence.setdefault(connection_id, PbxPresence())
+
+    def _dismiss(self, user_id: int, at: datetime | None) -> list[Message]:
+        """A user sits at no telephone any more."""
+        del self._agents[user_id]
+        self._wrapping.pop(user_id, None)
+        if at is not None:
+            self._on_change(AgentStateChange(user_id=user_id, state=None, reason=None, at=at))
+        gone = AgentRef(id=user_id)
+        return [
+            _message(AGENTS, watcher, watch, "agent.gone", gone, at)
+            for watcher, watch in self._watches[AGENTS].items()
+            if watch.told.pop(user_id, None) is not None
+        ]
+
+    def _tell_agent(self, now: _Now, at: datetime | None) -> list[Message]:
+        view = _agent_view(now)
+        messages: list[Message] = []
+        for watcher, watch in self._watches[AGENTS].items():
+            if _is_seen(now.agent, watch.sight):
+                if watch.told.get(view.id) != view:
+                    watch.told[view.id] = view
+                    messages.append(_message(AGENTS, watcher, watch, "agent.state", view, at))
+            elif watch.told.pop(view.id, None) is not None:
+                messages.append(_message(AGENTS, watcher, watch, "agent.gone", AgentRef(id=view.id), at))
+        return messages
+
+    # Queues
+
+    def _touch_all_queues(self, connection_id: int) -> None:
+        self._moved_queues.update((connection_id, name) for name in self._presence_of(connection_id).queues())
+
+    def _tell_queues(self, at: datetime) -> list[Message]:
+        moved, self._moved_queues = sorted(self._moved_queues), set()
+        return [
+            message
+            for watcher, watch in self._watches[QUEUES].items()
+            for place in moved
+            for message in self._tell_queue(place, watcher, watch, at)
+        ]
+
+    def _tell_queue(self, place: Place, watcher: int, watch: _Watch, at: datetime) -> Iterable[Message]:
+        view = self._queue_view(place, watch.sight)
+        if watch.told.get(place) == view:
+            return ()
+        if view is None:
+            del watch.told[place]
+            gone = QueueRef(connection_id=place[0], name=place[1])
+            return (_message(QUEUES, watcher, watch, "queue.gone", gone, at),)
+        watch.told[place] = view
+        return (_message(QUEUES, watcher, watch, "queue.state", view, at),)
+
+    def _queue_view(self, place: Place, sight: Sight) -> QueueView | None:
+        """A queue for one watcher: None where neither a member nor a caller is within their rights."""
+        connection_id, name = place
+        presence = self._presence.get(connection_id)
+        queue = presence.queue(name) if presence else None
+        if queue is None:
+            return None
+        waiting = self._waiting(connection_id, queue, sight)
+        members = self._members(connection_id, queue, sight)
+        sees_all = sight.covers(users=(), teams=())
+        if not (sees_all or members or any(caller.call for caller in waiting)):
+            return None
+        return QueueView(
+            connection_id=connection_id,
+            name=name,
+            is_current=connection_id in self._up,
+            waiting=waiting,
+            waiting_since=waits_since(queue.waiting),
+            members=members,
+        )
+
+    def _waiting(self, connection_id: int, queue: QueuePicture, sight: Sight) -> tuple[WaitingView, ...]:
+        views = []
+        for position, caller in enumerate(queue.waiting, 1):
+            call = self._call_of(connection_id, caller.linked_id)
+            is_seen = call is not None and board.is_seen(call, self._directory, sight)
+            shown = call if is_seen else None
+            views.append(
+                WaitingView(
+                    position=position,
+                    since=caller.since,
+                    call=shown.id if shown else None,
+                    phone=shown.phone if shown else None,
+                    phone_text=shown.phone_text if shown else "",
+                )
+            )
+        return tuple(views)
+
+    def _members(self, connection_id: int, queue: QueuePicture, sight: Sight) -> tuple[QueueMemberView, ...]:
+        seated = [
+            (member, self._directory.agent_at(connection_id, member.extension)) for member in queue.members
+        ]
+        return tuple(
+            QueueMemberView(
+                extension=member.extension,
+                user_id=agent.user_id if agent else None,
+                name=agent.name if agent else member.name or member.extension,
+                state=member.state.value,
+                is_paused=member.is_paused,
+                reason=member.pause_reason or None,
+                is_in_call=member.is_in_call,
+                penalty=member.penalty,
+            )
+            for member, agent in seated
+            if _is_seen(agent, sight)
+        )
+
+
+def _is_reachable(telephone: Telephone) -> bool:
+    return telephone.state is not DeviceState.UNAVAILABLE and telephone.is_reachable is not False
+
+
+def _is_seen(agent: Agent | None, sight: Sight) -> bool:
+    """Whether an agent, or a place where nobody of ours sits, is within a watcher's rights."""
+    if agent is None:
+        return sight.covers(users=(), teams=())
+    return sight.covers(users=(agent.user_id,), teams=(agent.team_id,))
+
+
+def _agent_view(now: _Now) -> AgentView:
+    return AgentView(
+        id=now.agent.user_id,
+        name=now.agent.name,
+        team_id=now.agent.team_id,
+        team=now.agent.team,
+        extensions=now.extensions,
+        state=now.state,
+        reason=now.reason,
+        since=now.since,
+    )
+
+
+def _message(
+    topic: str, watcher: int, watch: _Watch, message_type: str, data: Data, at: datetime | None
+) -> Message:
+    return Message(
+        user_id=watch.user_id,
+        type=message_type,
+        data=data,
+        at=at,
+        seq=None,
+        topic=topic,
+        watcher=watcher,
+    )
