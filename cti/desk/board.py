@@ -20,7 +20,7 @@ from cti.calls.call_events import (
 from cti.calls.records import CallRecord, CallState
 from cti.desk.directory import Directory
 from cti.desk.messages import BoardAgent, BoardCall, Sight
-from cti.desk.seats import PresentCall
+from cti.desk.seats import PresentCall, handed_over
 
 _STATES: Final = (CallState.ENDED, CallState.ARRIVED, CallState.RINGING, CallState.HELD, CallState.TALKING)
 
@@ -75,6 +75,7 @@ def picture(call: PresentCall, directory: Directory, sight: Sight, extension: st
         ended_at=record.ended_at,
         disposition=record.disposition.value if record.disposition else None,
         match=call.match_for(seen) if sight.shows_parties else None,
+        handed_over=handed_over(seen, directory),
     )
 
 

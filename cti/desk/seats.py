@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from cti.calls.call_events import CallEvent, RingingStopped
-from cti.calls.records import CallRecord, CallState, Direction
+from cti.calls.records import CallRecord, CallState, Direction, Transfer
 from cti.desk.directory import Directory, OwnLine
-from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, Match, NoteView, SeatState
+from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, HandOver, Match, NoteView, SeatState
 from cti.numbers import Number, NumberKind, format_number
 
 # How long an ended window still belongs to the picture, so that a reload shows the same (crm-model 13.1).
@@ -135,6 +135,7 @@ class PresentCall:
             match=self.match_for(seen),
             note=seat.note,
             was=self.was,
+            handed_over=handed_over(seen, directory, to=seat.extension),
         )
 
     def match_for(self, seen: PresentCall) -> Match | None:
@@ -147,6 +148,28 @@ class PresentCall:
     def _alike(self, seen: PresentCall) -> list[PresentCall]:
         """The sightings from the same side: between two offices of ours each has the other for its customer."""
         return [each for each in self.sightings if each.record.direction is seen.record.direction]
+
+
+def handed_over(seen: PresentCall, directory: Directory, to: str | None = None) -> HandOver | None:
+    """The last time the call was passed on; with `to`, only if that brought it to this extension."""
+    transfer = next(reversed(seen.record.transfers), None)
+    if transfer is None or (to is not None and not _brought_to(seen.record, transfer, to)):
+        return None
+    return HandOver(
+        by=name_of(directory, seen.connection_id, transfer.from_extension),
+        extension=transfer.from_extension,
+        to=transfer.to,
+        kind=transfer.kind,
+        at=transfer.at,
+    )
+
+
+def _brought_to(record: CallRecord, transfer: Transfer, extension: str) -> bool:
+    """It names this extension, or a queue or group that tried it afterwards. To its maker it only comes back."""
+    if extension == transfer.from_extension:
+        return False
+    rang = [part.rang_at for part in record.participations if part.extension == extension and part.rang_at]
+    return transfer.to == extension or (transfer.at is not None and bool(rang) and max(rang) >= transfer.at)
 
 
 def _extensions(call: PresentCall) -> set[str]:
