@@ -1,4 +1,4 @@
-"""The journal and the card of a call that two connections saw."""
+"""The card of a call: transfers in words, and what another connection saw of it."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ async def test_the_journal_has_it_once_and_the_cards_lead_to_one_another(office:
     counted, seen_too = [await (await office.get(f"/calls/{id_}")).text() for id_ in (root, mirror)]
     assert f'<a href="/calls/{mirror}">' in counted
     assert f'<a href="/calls/{root}">' in seen_too
+
+
+async def test_transfers_are_told_in_words_with_names(office: Office) -> None:
+    card = await (await office.get(f"/calls/{office.call_id}", **{"Accept-Language": "en"})).text()
+    wanted = "passes the call on to 102 without asking", "переводит звонок на 102 без разговора"
+    assert any(words in card for words in wanted)
+    assert f"<strong>{office.people['agent'].name} " in card
