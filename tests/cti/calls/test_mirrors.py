@@ -38,9 +38,9 @@ def talk(user_id: int, since: float = 5, until: float | None = 60) -> Talk:
     return Talk(user_id=user_id, since=at(since), until=None if until is None else at(until))
 
 
-OUT = {"direction": Direction.OUTBOUND}
+OUT: dict[str, Any] = {"direction": Direction.OUTBOUND}
 PLACED = seen(direction=Direction.OUTBOUND, customer=BRANCH)
-CASES = {
+CASES: dict[str, tuple[Sighting, dict[str, Any], bool]] = {
     "the same": (seen(), {}, True),
     "five seconds later": (seen(), {"started_at": at(5)}, True),
     "six seconds later": (seen(), {"started_at": at(5.1)}, False),
@@ -74,7 +74,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_when_two_connections_saw_one_call(case: str) -> None:
     one, changes, expected = CASES[case]
-    other = seen(2, **{"connection_id": 2} | changes)
+    other = replace(seen(2, 2), **changes)
     assert is_one_call(one, other) is expected
     assert is_one_call(other, one) is expected
 
