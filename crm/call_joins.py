@@ -51,6 +51,7 @@ _MOVE: tuple[TextClause, ...] = tuple(
             "delete from leg where call_id = :absorbed",
             "delete from transfer where call_id = :absorbed",
             "update call set joined_into_id = :survivor where joined_into_id = :absorbed",
+            "update call set mirror_of_id = null where :absorbed in (id, mirror_of_id)",
             """
             update call set joined_into_id = :survivor, state = 'ended',
                 ended_at = coalesce(ended_at, greatest(started_at, answered_at, (

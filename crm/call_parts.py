@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, CompoundSelect, case, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.call_rows import told_lines
 from crm.rights import Access, condition
 from crm.schema.access import Team, User
 from crm.schema.communications import Call, CallKey, CallNote, Leg, Participation, Transfer
+from crm.schema.telephony import PbxConnection
 
 T = TypeVar("T")
 
@@ -81,6 +82,14 @@ class NoteInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorInfo:
+    """The same call as another connection saw it."""
+
+    id: UUID
+    connection_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """By call; a call without such parts is not named."""
 
@@ -89,6 +98,7 @@ class Parts:
     notes: Mapping[UUID, tuple[NoteInfo, ...]]
     linked_ids: Mapping[UUID, tuple[str, ...]]
     stories: Mapping[UUID, tuple[str, ...]]
+    mirrors: Mapping[UUID, tuple[MirrorInfo, ...]]
 
 
 async def parts_of(session: AsyncSession, access: Access, calls: Sequence[UUID]) -> Parts:
@@ -99,7 +109,14 @@ async def parts_of(session: AsyncSession, access: Access, calls: Sequence[UUID])
         notes=await _notes(session, access, calls),
         linked_ids=await _linked_ids(session, calls),
         stories=await _stories(session, calls),
+        mirrors=await _mirrors(session, calls),
     )
+
+
+def sightings(calls: Sequence[UUID]) -> CompoundSelect[UUID]:
+    """The ids of these calls and of their mirrors: a window may have told a call by either."""
+    own = select(Call.id).where(Call.id.in_(calls))
+    return union(own, select(Call.id).where(Call.mirror_of_id.in_(calls)))
 
 
 async def _participations(
@@ -189,16 +206,18 @@ async def _notes(
     session: AsyncSession, access: Access, calls: Sequence[UUID]
 ) -> dict[UUID, tuple[NoteInfo, ...]]:
     rows = await session.execute(
-        select(CallNote, User.name)
+        select(_shown_as(calls), CallNote, User.name)
         .join(User, User.id == CallNote.user_id)
         .join(Call, Call.id == CallNote.call_id)
-        .where(CallNote.call_id.in_(calls), CallNote.text != "", condition(access, "call.notes", Call))
+        .where(
+            CallNote.call_id.in_(sightings(calls)), CallNote.text != "", condition(access, "call.notes", Call)
+        )
         .order_by(CallNote.created_at, CallNote.id)
         .execution_options(populate_existing=True)
     )
     return _by_call(
         (
-            note.call_id,
+            call_id,
             NoteInfo(
                 user_id=note.user_id,
                 user_name=name,
@@ -207,17 +226,18 @@ async def _notes(
                 updated_at=note.updated_at,
             ),
         )
-        for note, name in rows
+        for call_id, note, name in rows
     )
 
 
 async def _linked_ids(session: AsyncSession, calls: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
-    """Oldest first: the one that names the call, then the others as they became known."""
+    """Oldest first: the one that names the call, then the others as they became known, then those of its mirrors."""
+    shown_as = _shown_as(calls)
     rows = await session.execute(
-        select(CallKey.call_id, CallKey.linked_id)
+        select(shown_as, CallKey.linked_id)
         .join(Call, Call.id == CallKey.call_id)
-        .where(CallKey.call_id.in_(calls))
-        .order_by((CallKey.linked_id != Call.external_id), CallKey.id)
+        .where(CallKey.call_id.in_(sightings(calls)))
+        .order_by((Call.id != shown_as), (CallKey.linked_id != Call.external_id), CallKey.id)
     )
     return _by_call((call_id, linked_id) for call_id, linked_id in rows)
 
@@ -225,6 +245,21 @@ async def _linked_ids(session: AsyncSession, calls: Sequence[UUID]) -> dict[UUID
 async def _stories(session: AsyncSession, calls: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
     rows = await session.execute(select(Call.id, Call.story).where(Call.id.in_(calls)))
     return {call_id: tuple(told_lines(story)) for call_id, story in rows}
+
+
+async def _mirrors(session: AsyncSession, calls: Sequence[UUID]) -> dict[UUID, tuple[MirrorInfo, ...]]:
+    rows = await session.execute(
+        select(Call.mirror_of_id, Call.id, PbxConnection.name)
+        .join(PbxConnection, PbxConnection.id == Call.connection_id)
+        .where(Call.mirror_of_id.in_(calls), Call.joined_into_id.is_(None))
+        .order_by(Call.started_at, Call.id)
+    )
+    return _by_call((root, MirrorInfo(id=id_, connection_name=name)) for root, id_, name in rows)
+
+
+def _shown_as(calls: Sequence[UUID]) -> ColumnElement[UUID]:
+    """The call among these to which a sighting belongs: itself, else the one it mirrors."""
+    return case((Call.id.in_(calls), Call.id), else_=Call.mirror_of_id)
 
 
 def _by_call(pairs: Iterable[tuple[Any, T]]) -> dict[UUID, tuple[T, ...]]:

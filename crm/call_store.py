@@ -19,6 +19,7 @@ from crm.call_joins import close_left_participations, drop_untold, join_calls, m
 from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
 from crm.journal_entries import CallEntry
+from crm.mirrors import link_mirrors, lock_numbers
 from crm.schema.base import uuid7_texts
 from cti.calls.records import Direction, Participation
 
@@ -64,9 +65,12 @@ async def store(
     Raises:
         sqlalchemy.exc.IntegrityError: another program stored one of them at this very moment: roll back, try again.
     """
+    await lock_numbers(connection, entries)
     stored: list[StoredCall] = []
     for batch in without_overlaps(entries):
         stored += await _store_batch(connection, batch, access)
+    if stored:
+        await link_mirrors(connection, [call.id for call in stored])
     return stored
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from crm.call_parts import NoteInfo, ParticipationInfo, Parts, TransferInfo, parts_of
+from crm.call_parts import MirrorInfo, NoteInfo, ParticipationInfo, Parts, TransferInfo, parts_of
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.rights import Access, narrow
@@ -42,6 +42,7 @@ class CallFilter:
     connection_id: int | None = None
     user_id: int | None = None
     queue: str | None = None
+    with_mirrors: bool = False  # also what other connections saw of calls that are listed already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class CallInfo:
     hold_seconds: float | None
     recording_file: str | None
     external_id: str
+    mirror_of_id: UUID | None  # the call that this is too, seen by another connection: that one counts
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +103,7 @@ class CallCard:
     notes: tuple[NoteInfo, ...]  # within one's right to them
     linked_ids: tuple[str, ...]
     story: tuple[str, ...]
+    mirrors: tuple[MirrorInfo, ...]
 
 
 _contact = aliased(Party)
@@ -112,6 +115,7 @@ _COLUMNS: tuple[Any, ...] = (
     Line.name.label("line_name"), Line.colour.label("line_colour"), Call.queue, Call.placed_by, Call.answered_by,
     Call.final_agent, Communication.user_id, User.name.label("user_name"), Call.hung_up_by, Call.ring_seconds,
     Call.wait_seconds, Call.talk_seconds, Call.hold_seconds, Call.recording_file, Call.external_id,
+    Call.mirror_of_id,
 )  # fmt: skip
 _NEWEST_FIRST = (Call.started_at.desc(), Call.id.desc())
 
@@ -157,6 +161,7 @@ async def call_card(session: AsyncSession, access: Access, call_id: UUID) -> Cal
         notes=parts.notes.get(call.id, ()),
         linked_ids=parts.linked_ids.get(call.id, ()),
         story=parts.stories.get(call.id, ()),
+        mirrors=parts.mirrors.get(call.id, ()),
     )
 
 
@@ -167,7 +172,7 @@ async def told_call(session: AsyncSession, access: Access, call_id: UUID) -> dic
 
 async def _one(session: AsyncSession, access: Access, call_id: UUID) -> tuple[CallInfo, Parts]:
     joined = await session.scalar(select(Call.joined_into_id).where(Call.id == call_id))
-    query = _within(access, CallFilter()).where(Call.id == (joined or call_id))
+    query = _within(access, CallFilter(with_mirrors=True)).where(Call.id == (joined or call_id))
     row = (await session.execute(query)).first()
     if row is None:
         raise NotFound("call", call_id)
@@ -236,6 +241,8 @@ def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
         "party_id": call.party_id,
         "contact_id": call.contact_id,
         "match_status": call.match_status,
+        "mirror_of": str(call.mirror_of_id) if call.mirror_of_id else None,
+        "mirrors": [str(mirror.id) for mirror in parts.mirrors.get(call.id, ())],
     }
 
 
@@ -255,6 +262,8 @@ def _within(access: Access, wanted: CallFilter) -> Select[*tuple[Any, ...]]:
 
 def _conditions(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    if not wanted.with_mirrors:
+        found.append(Call.mirror_of_id.is_(None))
     for column, value in (
         (Call.direction, wanted.direction),
         (Call.line_id, wanted.line_id),

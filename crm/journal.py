@@ -24,6 +24,7 @@ from crm.call_store import ACCESS_AFTER_CALL, StoredCall, store
 from crm.database import Database
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry, decode, encode
 from crm.matching import find_by_number
+from crm.mirrors import lock_numbers
 from crm.open_calls import close_unseen
 from crm.schema.base import uuid7
 from crm.spool import Reading, Spool
@@ -256,6 +257,7 @@ async def store_entries(
     connection: AsyncConnection, entries: Sequence[Entry], *, access: timedelta = ACCESS_AFTER_CALL
 ) -> list[StoredCall]:
     """Store entries in order in the caller's transaction: calls in batches, snapshots between them."""
+    await lock_numbers(connection, [entry for entry in entries if isinstance(entry, CallEntry)])
     stored: list[StoredCall] = []
     calls: list[CallEntry] = []
     for entry in entries:

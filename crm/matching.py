@@ -194,8 +194,10 @@ def _owners_statement(condition: str) -> TextClause:
                 ) as last_hour
             from (
                 select started_at, direction from call
-                where customer_e164 = :e164 and joined_into_id is null and started_at <= (select at from asked)
+                where customer_e164 = :e164 and joined_into_id is null and mirror_of_id is null
+                    and started_at <= (select at from asked)
                     and id is distinct from cast(:present_call as uuid)
+                    and id is distinct from (select mirror_of_id from call where id = cast(:present_call as uuid))
                 order by started_at desc limit {MOST_EARLIER_CALLS}
             ) calls
         ),
@@ -252,7 +254,8 @@ OWNER = f"""
     left join app_user u on u.id = card.owner_id
     left join lateral (
         select c.started_at, c.kind, c.direction, call.talk_seconds, call.disposition, coalesce((
-            select note.text from call_note note where note.call_id = c.id and note.text <> ''
+            select note.text from call_note note where note.text <> ''
+                and note.call_id in (select c.id union all select id from call where mirror_of_id = c.id)
             order by note.updated_at desc limit 1
         ), c.summary) as note
         from (
@@ -262,7 +265,7 @@ OWNER = f"""
             (select id, kind, direction, started_at, ended_at, summary from communication
                 where contact_id = hand.id order by started_at desc, id desc limit 3)
         ) c left join call on call.id = c.id
-        where c.ended_at is not null and call.joined_into_id is null
+        where c.ended_at is not null and call.joined_into_id is null and call.mirror_of_id is null
         order by c.started_at desc, c.id desc limit 1
     ) latest on true
     where hand.ended_at is null

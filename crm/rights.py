@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVarTuple
 from sqlalchemy import ColumnElement, Select, and_, any_, false, func, or_, select, true
 from sqlalchemy import inspect as inspect_model
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from crm.call_time import call_time_parties
 from crm.errors import NotAllowed
@@ -301,7 +302,14 @@ def _communication_ways(
 
 
 def _call_ways(access: Access, right: str, scope: Scope, call: Any) -> list[ColumnElement[bool]]:
-    return [_took_part(access, scope, call.id)]
+    """Of a call that two connections saw, whoever took part in one sighting may see the other."""
+    mirror = aliased(Call)
+    mirrors = select(mirror.id).where(mirror.mirror_of_id == call.id)
+    return [
+        _took_part(access, scope, call.id),
+        _took_part(access, scope, call.mirror_of_id),
+        mirrors.where(_took_part(access, scope, mirror.id)).exists(),
+    ]
 
 
 def _took_part(access: Access, scope: Scope, call_id: Any) -> ColumnElement[bool]:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from crm.call_parts import sightings
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable_party
 from crm.rights import Access
@@ -80,7 +81,7 @@ async def timeline(
             .outerjoin(User, User.id == Communication.user_id)
             .outerjoin(contact, contact.id == Communication.contact_id)
             .outerjoin(Line, Line.id == Call.line_id)
-            .where(Communication.id.in_(ids), Call.joined_into_id.is_(None))
+            .where(Communication.id.in_(ids), Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
             .order_by(Communication.started_at.desc(), Communication.id.desc())
             .limit(size + 1)
             .execution_options(populate_existing=True)
@@ -102,7 +103,7 @@ def _timeline_ids(party_id: int, cursor: str | None, most: int) -> Any:
         part = (
             select(Communication.id)
             .outerjoin(Call, Call.id == Communication.id)
-            .where(column == party_id, Call.joined_into_id.is_(None))
+            .where(column == party_id, Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
             .order_by(Communication.started_at.desc(), Communication.id.desc())
             .limit(most)
         )
@@ -124,10 +125,12 @@ async def _notes(
 ) -> dict[UUID, tuple[NoteInfo, ...]]:
     if not access.may("call.notes"):
         return {}
+    shown_as = func.coalesce(Call.mirror_of_id, CallNote.call_id)
     rows = await session.execute(
-        select(CallNote.call_id, CallNote.user_id, User.name, CallNote.text)
+        select(shown_as, CallNote.user_id, User.name, CallNote.text)
         .join(User, User.id == CallNote.user_id)
-        .where(CallNote.call_id.in_(call_ids), CallNote.text != "")
+        .outerjoin(Call, Call.id == CallNote.call_id)
+        .where(CallNote.call_id.in_(sightings(call_ids)), CallNote.text != "")
         .order_by(CallNote.created_at)
     )
     notes: dict[UUID, tuple[NoteInfo, ...]] = {}

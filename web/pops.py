@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crm.matching import MatchResult, find_by_number
 from crm.party_kinds import KindInfo, list_kinds
-from cti.desk import CallView, Desk
+from cti.desk import CallView
+from cti.desk.seats import PresentCall
 from cti.numbers import NumberInfo, describe
 from web.i18n import current_language
 from web.keys import ACCESS, DESK, SESSIONS
@@ -35,7 +36,7 @@ async def show_pop(request: web.Request) -> web.Response:
     view = desk.view(request[ACCESS].user_id, call_id_of(request))
     if view is None:
         raise web.HTTPNotFound
-    found, kinds = await _look_up(request, desk, view)
+    found, kinds = await _look_up(request, desk.sighting(request[ACCESS].user_id, view.id), view)
     return render_fragment(
         request,
         "pop.html",
@@ -47,10 +48,9 @@ async def show_pop(request: web.Request) -> web.Response:
 
 
 async def _look_up(
-    request: web.Request, desk: Desk, view: CallView
+    request: web.Request, call: PresentCall | None, view: CallView
 ) -> tuple[MatchResult | None, dict[str, KindInfo]]:
     """Who calls, with everything a window shows; nothing when the database is away: the window keeps its first picture."""
-    call = desk.call(view.id)
     if call is None or call.number is None:
         return None, {}
     line_id = call.line.id if call.line else None

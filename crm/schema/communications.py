@@ -90,6 +90,7 @@ class Call(Base):
     wrap_seconds: Mapped[float | None] = mapped_column(Double)
     match_status: Mapped[str | None]  # matched, ambiguous, unknown, hidden, internal, ignored
     number_note_id: Mapped[int | None] = mapped_column(ForeignKey("number_note.id"))
+    # The same call as another connection saw it, and saw more: that one is shown and counted (crm.mirrors).
     mirror_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     joined_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     recording_file: Mapped[str | None]
@@ -112,6 +113,7 @@ class Call(Base):
             name="match_status",
         ),
         CheckConstraint("joined_into_id <> id", name="joined"),
+        CheckConstraint("mirror_of_id <> id", name="mirror"),
         CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended"),
         CheckConstraint("ended_at is null or ended_at >= started_at", name="interval"),
         Index(
@@ -125,6 +127,7 @@ class Call(Base):
         Index(
             "ix_call_joined_into_id", "joined_into_id", postgresql_where=text("joined_into_id is not null")
         ),
+        Index("ix_call_mirror_of_id", "mirror_of_id", postgresql_where=text("mirror_of_id is not null")),
     )
 
 

@@ -159,7 +159,9 @@ class Switchboard:
         known = self._know(connection_id, call_id, call)
         self._show(
             type(event).__name__,
-            lambda: self._desk.apply(connection_id, call_id, event, known.number),
+            lambda: self._desk.apply(
+                connection_id, call_id, event, known.number, self._ours(connection_id, known)
+            ),
         )
         self._write(connection_id, call_id, known, event.at or self._now())
         if not isinstance(event, CallEnded) or known.asked is None:
@@ -194,6 +196,13 @@ class Switchboard:
             contact_id=known.facts.contact_id,
             number_note_id=known.facts.number_note_id,
         )
+
+    def _ours(self, connection_id: int, known: KnownCall) -> frozenset[str]:
+        """Our number in this call; where the source does not tell it, each line of the connection may be it."""
+        if known.facts.did_e164 is not None:
+            return frozenset((known.facts.did_e164,))
+        connection = self._directory.connections.get(connection_id)
+        return frozenset(connection.lines) if connection else frozenset()
 
     def _ask_who_calls(self, connection_id: int, call_id: UUID, known: KnownCall, call: CallRecord) -> None:
         """Once per call and number; a call between colleagues asks about the colleague."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from cti.calls.call_events import (
     CallAnswered,
@@ -18,10 +19,12 @@ from cti.calls.call_events import (
     RingingStopped,
     SnapshotApplied,
 )
-from cti.calls.records import CallState, Direction
+from cti.calls.records import CallRecord, CallState, Direction
 from cti.desk.directory import Directory
 from cti.desk.messages import BoardAgent, BoardCall, Sight
-from cti.desk.seats import PresentCall
+from cti.desk.seats import PresentCall, handed_over
+
+_STATES: Final = (CallState.ENDED, CallState.ARRIVED, CallState.RINGING, CallState.HELD, CallState.TALKING)
 
 WAITING = frozenset({CallState.ARRIVED, CallState.RINGING})
 ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -82,32 +85,56 @@ def is_seen(call: PresentCall, directory: Directory, sight: Sight) -> bool:
 
 def picture(call: PresentCall, directory: Directory, sight: Sight, extension: str | None = None) -> BoardCall:
     """The call for one watcher; the client's name only for those who may read clients."""
-    record, line = call.record, call.line
-
-    def agent(digits: str) -> BoardAgent:
-        known = directory.agent_at(call.connection_id, digits)
-        return BoardAgent(extension=digits, name=known.name if known else None)
-
+    seen = _foremost(call)
+    record, line = seen.record, seen.line or call.line
     return BoardCall(
         id=call.id,
-        connection_id=call.connection_id,
+        connection_id=seen.connection_id,
         line=line.name if line else record.did,
         line_colour=line.colour if line else None,
         direction=record.direction,
-        number_kind=call.number.kind.value if call.number else None,
-        phone=call.phone,
-        phone_text=call.phone_text,
+        number_kind=seen.number.kind.value if seen.number else None,
+        phone=seen.phone,
+        phone_text=seen.phone_text,
         queue=record.queue,
         state=record.state,
         extension=extension,
         reason=None,
-        placed_by=agent(record.placed_by) if record.placed_by else None,
-        ringing=tuple(map(agent, record.ringing)),
-        talking=tuple(map(agent, record.talking)),
+        placed_by=_agent(seen, record.placed_by, directory) if record.placed_by else None,
+        ringing=_agents(call, seen, directory, lambda each: each.ringing),
+        talking=_agents(call, seen, directory, lambda each: each.talking),
         started_at=record.started_at,
         queued_at=record.queued_at,
         answered_at=record.answered_at,
         ended_at=record.ended_at,
         disposition=record.disposition.value if record.disposition else None,
-        match=call.match if sight.shows_parties else None,
+        match=call.match_for(seen) if sight.shows_parties else None,
+        handed_over=handed_over(seen, directory),
     )
+
+
+def _foremost(call: PresentCall) -> PresentCall:
+    """The sighting that tells most of the call now; of equals the leading one."""
+    return max(call.sightings, key=lambda seen: _STATES.index(seen.record.state))
+
+
+def _agent(seen: PresentCall, digits: str, directory: Directory) -> BoardAgent:
+    known = directory.agent_at(seen.connection_id, digits)
+    return BoardAgent(extension=digits, name=known.name if known else None)
+
+
+def _agents(
+    call: PresentCall,
+    foremost: PresentCall,
+    directory: Directory,
+    extensions: Callable[[CallRecord], tuple[str, ...]],
+) -> tuple[BoardAgent, ...]:
+    """Everybody of this sighting, and whom the others see besides: an extension without a person there may be the PBX."""
+    found = {digits: _agent(foremost, digits, directory) for digits in extensions(foremost.record)}
+    agents, names = list(found.values()), {agent.name for agent in found.values()}
+    for seen in call.sightings:
+        for agent in (_agent(seen, digits, directory) for digits in extensions(seen.record)):
+            if seen is not foremost and agent.name is not None and agent.name not in names:
+                names.add(agent.name)
+                agents.append(agent)
+    return tuple(agents)

@@ -37,6 +37,7 @@ from cti.desk.messages import (
 )
 from cti.desk.seats import PresentCall, Seat, close, move, places
 from cti.desk.shift import Shift
+from cti.desk.twins import Twins, is_contradicted, join, part
 from cti.numbers import Number
 
 KEPT_CALLS = 20_000
@@ -59,6 +60,7 @@ class Desk:
         self._mailboxes = Mailboxes(epoch)
         self._calls: OrderedDict[UUID, PresentCall] = OrderedDict()
         self._ids: dict[tuple[int, str], UUID] = {}
+        self._twins = Twins()
         self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
         self._connections: dict[int, ConnectionView] = {}
         self._watchers: dict[int, tuple[int, Sight]] = {}  # by the watcher's own number: (user, how far)
@@ -70,19 +72,32 @@ class Desk:
     # What happened
 
     def apply(
-        self, connection_id: int, call_id: UUID | None, event: CallEvent, number: Number | None = None
+        self,
+        connection_id: int,
+        call_id: UUID | None,
+        event: CallEvent,
+        number: Number | None = None,
+        ours: frozenset[str] = frozenset(),
     ) -> list[Message]:
-        """One event of one connection, in order. `number`: the customer's number as `to_e164` read it.
+        """One event of one connection, in order.
 
-        `call_id` is None for `SnapshotApplied` only, which concerns no single call.
+        Args:
+            call_id: None for `SnapshotApplied` only, which concerns no single call.
+            number: the customer's number as `to_e164` read it.
+            ours: our number that was called, in E.164; where the source does not tell it, all it may have been.
         """
-        messages = self._apply(connection_id, call_id, event, number)
+        messages = self._apply(connection_id, call_id, event, number, ours)
         if not isinstance(event, SnapshotApplied):
             self.shift.touch_queue(connection_id, event.call.queue)
         return messages + self.shift.calls_moved(messages, event.at)
 
     def _apply(
-        self, connection_id: int, call_id: UUID | None, event: CallEvent, number: Number | None
+        self,
+        connection_id: int,
+        call_id: UUID | None,
+        event: CallEvent,
+        number: Number | None,
+        ours: frozenset[str],
     ) -> list[Message]:
         if isinstance(event, SnapshotApplied):
             return self._sweep(connection_id, event)
@@ -96,8 +111,9 @@ class Desk:
         call = self._present(connection_id, call_id, event.call, number)
         if call is None:  # over before we heard of it: nobody has seen it, nobody needs to
             return messages
-        messages += self._settle(call, event, event.at)
-        return messages + self._tell_watchers(call, board.told_as(event), board.concerns(event), event.at)
+        call.ours = ours
+        messages += self._find_twins(call, event.at)
+        return messages + self._show(call, event, board.told_as(event), event.at)
 
     def set_match(self, call_id: UUID, match: Match, at: datetime | None = None) -> list[Message]:
         """Who calls is known, or known better."""
@@ -105,13 +121,14 @@ class Desk:
         if call is None or call.match == match:
             return []
         call.match = match
+        shown = call.shown
         messages = [
             message
-            for seat in call.seats.values()
+            for seat in shown.seats.values()
             if seat.is_open or not seat.is_dismissed
-            for message in self._tell_if_changed(call, seat, "call.matched", at)
+            for message in self._tell_if_changed(shown, seat, "call.matched", at)
         ]
-        return messages + self._tell_watchers(call, "call.matched", None, at)
+        return messages + self._tell_watchers(shown, "call.matched", None, at)
 
     def rename(self, call_id: UUID, stored_id: UUID) -> list[Message]:
         """The journal knows this call by an earlier id: from now on it is called so, and pages are told."""
@@ -177,7 +194,7 @@ class Desk:
         messages: list[Message] = []
         for call in self._calls.values():
             call.line = directory.own_line(call.connection_id, call.record.did)
-            if not call.is_ended:
+            if call.lead is None and not call.is_ended:
                 messages += self._settle(call, None, None)
         return messages + self.shift.set_directory(directory, at)
 
@@ -188,7 +205,7 @@ class Desk:
                 # A comment outlives the window while the call goes on: a second ring brings it back.
                 if call.is_ended or seat.note is None:
                     self._stand_up(call, seat)
-            if call.is_ended and not call.seats:
+            if call.lead is None and call.is_ended and not call.seats:
                 self._drop(call)
         return self.shift.expire(now)
 
@@ -235,7 +252,7 @@ class Desk:
         return [
             board.picture(call, self._directory, sight)
             for call in self._calls.values()
-            if not call.is_ended and board.is_seen(call, self._directory, sight)
+            if call.lead is None and not call.is_ended and board.is_seen(call, self._directory, sight)
         ]
 
     def call(self, call_id: UUID) -> PresentCall | None:
@@ -248,7 +265,12 @@ class Desk:
     def view(self, user_id: int, call_id: UUID) -> CallView | None:
         """The call as this user sees it."""
         call, seat = self._calls.get(call_id), self._seat(user_id, call_id)
-        return call.view(seat, self._directory) if call and seat else None
+        return call.shown.view(seat, self._directory) if call and seat else None
+
+    def sighting(self, user_id: int, call_id: UUID) -> PresentCall | None:
+        """The call as the PBX sees it at which this user sits."""
+        seat = self._seat(user_id, call_id)
+        return seat.sighting if seat else None
 
     # How
 
@@ -261,7 +283,7 @@ class Desk:
             if record.state is CallState.ENDED:
                 return None
             call = self._seat_new_call(connection_id, call_id, record)
-        elif call.is_ended:
+        elif call.record.state is CallState.ENDED:
             return None  # ended is final
         if call.record.did != record.did or call.line is None:
             call.line = self._directory.own_line(connection_id, record.did)
@@ -280,30 +302,72 @@ class Desk:
         self._calls[call_id] = call
         return call
 
-    def _settle(self, call: PresentCall, event: CallEvent | None, at: datetime | None) -> list[Message]:
-        """Make the seats equal to the record; tell what changed, who answered before who need not any more."""
+    def _find_twins(self, call: PresentCall, at: datetime | None) -> list[Message]:
+        """Put a call that two connections see under one window, or part what was taken for one."""
+        messages: list[Message] = []
+        if is_contradicted(call, self._directory):
+            for other in part(call):
+                messages += self._show(other, None, "call.updated", at)
+        self._twins.place(call)
+        twin = self._twins.find(call, self._directory)
+        return messages + self._take_in(*join(twin, call), at) if twin else messages
+
+    def _take_in(self, lead: PresentCall, mirror: PresentCall, at: datetime | None) -> list[Message]:
+        """The windows of the mirror close, if it had any; the lead's show it from now on."""
+        messages = self._close_all(mirror, "joined", at)
+        if mirror.is_on_board:
+            mirror.is_on_board = False
+            messages += self._tell_watchers(mirror, "call.ended", None, at)
+        return messages
+
+    def _show(
+        self, call: PresentCall, event: CallEvent | None, told_as: str, at: datetime | None
+    ) -> list[Message]:
+        """Tell users and watchers how the call stands after an event of this sighting of it."""
+        shown = call.shown
+        if told_as == "call.ended" and not shown.is_ended:
+            told_as = "call.updated"  # it goes on at the other connection
+        shown.is_on_board = True
+        extension = board.concerns(event) if event else None
+        messages = self._settle(shown, event, at, call)
+        return messages + self._tell_watchers(shown, told_as, extension, at)
+
+    def _settle(
+        self,
+        call: PresentCall,
+        event: CallEvent | None,
+        at: datetime | None,
+        told_of: PresentCall | None = None,
+    ) -> list[Message]:
+        """Make the seats equal to the record; tell what changed, who answered before who need not any more.
+
+        Args:
+            told_of: the sighting of this call that the event is about.
+        """
         messages: list[Message] = []
         present: set[int] = set()
-        for user_id, extension, state in places(call, self._directory):
+        for user_id, seen, extension, state in places(call, self._directory):
             if user_id in present:
                 continue
             present.add(user_id)
-            seat = call.seats.get(user_id) or self._sit_down(call, user_id, extension)
+            seat = call.seats.get(user_id) or self._sit_down(call, user_id, seen, extension)
             if not seat.is_open:
                 self._reopen(seat)
             is_first = seat.sent is None
-            messages += self._tell_if_changed(call, seat, move(seat, extension, state, call, at), at)
-            if is_first and call.match is not None and seat.sent is not None:
+            messages += self._tell_if_changed(call, seat, move(seat, extension, state, seen, at), at)
+            if is_first and call.match_for(seen) is not None and seat.sent is not None:
                 # The menu or the queue took so long that we know who calls: a program may still wait to be told.
                 messages.append(self._tell(user_id, "call.matched", seat.sent, at))
         for seat in call.seats.values():
             if seat.user_id not in present and seat.is_open:
-                told_as = close(seat, call, event, at, self._directory)
+                heard = event if seat.sighting is told_of else None
+                told_as = close(seat, call, heard, at, self._directory)
                 messages += self._tell_if_changed(call, seat, told_as, at)
         return messages
 
-    def _sit_down(self, call: PresentCall, user_id: int, extension: str) -> Seat:
-        seat = call.seats[user_id] = Seat(user_id=user_id, extension=extension, state=SeatState.STOPPED)
+    def _sit_down(self, call: PresentCall, user_id: int, seen: PresentCall, extension: str) -> Seat:
+        seat = Seat(user_id=user_id, sighting=seen, extension=extension, state=SeatState.STOPPED)
+        call.seats[user_id] = seat
         self._calls_of[user_id].add(call.id)
         return seat
 
@@ -324,6 +388,11 @@ class Desk:
         for seat in list(call.seats.values()):
             self._stand_up(call, seat)
         self._calls.pop(call.id, None)
+        self._twins.forget(call)
+        lead = call.lead
+        for other in part(call):
+            if other is not lead and other.is_ended:
+                self._drop(other)
         for linked_id in {call.record.key, *call.record.linked_ids}:
             if self._ids.get((call.connection_id, linked_id)) == call.id:
                 del self._ids[call.connection_id, linked_id]
@@ -333,7 +402,8 @@ class Desk:
         present = {linked_id for record in event.present for linked_id in (record.key, *record.linked_ids)}
         messages: list[Message] = []
         for call in list(self._calls.values()):
-            if call.connection_id != connection_id or call.is_ended or call.record.key in present:
+            is_over = call.record.state is CallState.ENDED
+            if call.connection_id != connection_id or is_over or call.record.key in present:
                 continue
             call.record = replace(
                 call.record,
@@ -343,22 +413,29 @@ class Desk:
                 talking=(),
                 ended_at=event.at,
             )
-            messages += self._settle(call, event, event.at)
-            messages += self._tell_watchers(call, "call.ended", None, event.at)
+            messages += self._show(call, None, "call.ended", event.at)
         return messages
 
     def _absorb(self, connection_id: int, event: CallsJoined) -> list[Message]:
         """Two calls turned out to be one: the windows of the lesser one close, its comments wait in their rows."""
         absorbed = self._calls.get(self._ids.get((connection_id, event.absorbed_key), UUID(int=0)))
-        if absorbed is None or absorbed.is_ended:
+        if absorbed is None or absorbed.record.state is CallState.ENDED:
             return []
+        others = part(absorbed)
         absorbed.record = replace(absorbed.record, state=CallState.ENDED, ringing=(), talking=())
+        messages = self._close_all(absorbed, "joined", event.at)
+        messages += self._tell_watchers(absorbed, "call.ended", None, event.at)
+        return messages + [
+            message for other in others for message in self._show(other, None, "call.updated", event.at)
+        ]
+
+    def _close_all(self, call: PresentCall, reason: str, at: datetime | None) -> list[Message]:
         messages: list[Message] = []
-        for seat in absorbed.seats.values():
+        for seat in call.seats.values():
             if seat.is_open:
-                seat.state, seat.reason, seat.closed_at = SeatState.STOPPED, "joined", event.at
-                messages += self._tell_if_changed(absorbed, seat, "call.ended", event.at)
-        return messages + self._tell_watchers(absorbed, "call.ended", None, event.at)
+                seat.state, seat.reason, seat.closed_at = SeatState.STOPPED, reason, at
+                messages += self._tell_if_changed(call, seat, "call.ended", at)
+        return messages
 
     def _tell_if_changed(
         self, call: PresentCall, seat: Seat, message_type: str, at: datetime | None
@@ -391,7 +468,7 @@ class Desk:
 
     def _seat(self, user_id: int, call_id: UUID) -> Seat | None:
         call = self._calls.get(call_id)
-        return call.seats.get(user_id) if call else None
+        return call.shown.seats.get(user_id) if call else None
 
     def _seats_of(self, user_id: int) -> list[tuple[UUID, Seat]]:
         return [(id_, self._calls[id_].seats[user_id]) for id_ in self._calls_of.get(user_id, ())]

@@ -67,6 +67,17 @@ class NoteView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Who passed a call on, and how."""
+
+    by: str | None  # by name, else the extension; None: the source does not tell
+    extension: str | None
+    to: str
+    kind: str  # blind, attended, blonde, park
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
     """One call as one user sees it. Moments are UTC, None where the source does not know."""
 
@@ -92,6 +103,7 @@ class CallView:
     match: Match | None = None
     note: NoteView | None = None
     was: UUID | None = None  # the id this call had in earlier messages
+    handed_over: HandOver | None = None  # to this user, by a colleague
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +137,7 @@ class BoardCall:
     ended_at: datetime | None
     disposition: str | None
     match: Match | None
+    handed_over: HandOver | None = None  # the last time it was passed on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from cti.calls.call_events import CallEvent, RingingStopped
-from cti.calls.records import CallRecord, CallState, Direction
+from cti.calls.records import CallRecord, CallState, Direction, Transfer
 from cti.desk.directory import Directory, OwnLine
-from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, Match, NoteView, SeatState
+from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, HandOver, Match, NoteView, SeatState
 from cti.numbers import Number, NumberKind, format_number
 
 # How long an ended window still belongs to the picture, so that a reload shows the same (crm-model 13.1).
@@ -28,6 +28,7 @@ class Seat:
     """One user's view of one call. `sent` is the picture they were last told."""
 
     user_id: int
+    sighting: PresentCall = field(repr=False)  # the call as the PBX sees it at which this user sits
     extension: str
     state: SeatState
     ringing_since: datetime | None = None
@@ -53,9 +54,12 @@ class Seat:
         return self.is_dismissed or not shown or now - self.closed_at >= shown
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PresentCall:
-    """A call as it stands, with everything windows show of it."""
+    """A call as it stands, with everything windows show of it.
+
+    Where several connections see one call, one of them leads and has the seats; `mirrors` are what the others see.
+    """
 
     id: UUID
     connection_id: int
@@ -67,10 +71,24 @@ class PresentCall:
     match: Match | None = None
     was: UUID | None = None
     seats: dict[int, Seat] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()  # the number of ours it came by, in E.164; untold: all it may be
+    lead: PresentCall | None = field(default=None, repr=False)
+    mirrors: list[PresentCall] = field(default_factory=list, repr=False)
+    is_on_board: bool = False  # watchers were told of it
+
+    @property
+    def shown(self) -> PresentCall:
+        """The call that has the windows: this one, or that which leads it."""
+        return self.lead or self
+
+    @property
+    def sightings(self) -> tuple[PresentCall, ...]:
+        return (self, *self.mirrors)
 
     @property
     def is_ended(self) -> bool:
-        return self.record.state is CallState.ENDED
+        """Over for every connection that saw it."""
+        return all(each.record.state is CallState.ENDED for each in self.sightings)
 
     def set_number(self, number: Number | None) -> None:
         """What to show as the customer's number; without a reading of it, the presented text."""
@@ -79,29 +97,30 @@ class PresentCall:
 
     def involved(self, directory: Directory) -> tuple[set[int], set[int | None]]:
         """(users, teams) that have to do with this call, for the rights of watchers."""
-        extensions = {part.extension for part in self.record.participations}
-        extensions.update(self.record.ringing, self.record.talking)
-        if self.record.placed_by:
-            extensions.add(self.record.placed_by)
-        agents = [directory.agent_at(self.connection_id, extension) for extension in extensions]
-        teams = {agent.team_id for agent in agents if agent}
-        teams.add(self.line.team_id if self.line else None)
-        return {agent.user_id for agent in agents if agent}, teams
+        users: set[int] = set()
+        teams: set[int | None] = set()
+        for seen in self.sightings:
+            agents = [directory.agent_at(seen.connection_id, extension) for extension in _extensions(seen)]
+            users |= {agent.user_id for agent in agents if agent}
+            teams |= {agent.team_id for agent in agents if agent}
+            teams.add(seen.line.team_id if seen.line else None)
+        return users, teams
 
     def view(self, seat: Seat, directory: Directory) -> CallView:
         """The call as the holder of this seat sees it."""
-        record, line = self.record, self.line
-        other = self._other_extension(seat)
-        colleague = directory.agent_at(self.connection_id, other) if other else None
+        seen = seat.sighting
+        record, line = seen.record, seen.line or self._first_line(seen)
+        other = _other_extension(seat)
+        colleague = directory.agent_at(seen.connection_id, other) if other else None
         return CallView(
             id=self.id,
-            connection_id=self.connection_id,
+            connection_id=seen.connection_id,
             line=line.name if line else record.did,
             line_colour=line.colour if line else None,
             direction=record.direction,
-            number_kind=self.number.kind.value if self.number else None,
-            phone=self.phone,
-            phone_text=self.phone_text,
+            number_kind=seen.number.kind.value if seen.number else None,
+            phone=seen.phone,
+            phone_text=seen.phone_text,
             colleague=colleague.name if colleague else other,
             colleague_extension=other,
             colleague_team=colleague.team if colleague else None,
@@ -113,17 +132,60 @@ class PresentCall:
             ringing_since=seat.ringing_since,
             answered_at=seat.answered_at,
             ended_at=seat.closed_at,
-            match=self.match,
+            match=self.match_for(seen),
             note=seat.note,
             was=self.was,
+            handed_over=handed_over(seen, directory, to=seat.extension),
         )
 
-    def _other_extension(self, seat: Seat) -> str | None:
-        """The other side of an internal call."""
-        if self.record.direction is not Direction.INTERNAL:
-            return None
-        others = (self.record.placed_by, *self.record.talking, *self.record.ringing, self.record.dialled)
-        return next((extension for extension in others if extension and extension != seat.extension), None)
+    def match_for(self, seen: PresentCall) -> Match | None:
+        """Who calls, as soon as it is known of one sighting."""
+        return seen.match or next((each.match for each in self._alike(seen) if each.match), None)
+
+    def _first_line(self, seen: PresentCall) -> OwnLine | None:
+        return next((each.line for each in self._alike(seen) if each.line), None)
+
+    def _alike(self, seen: PresentCall) -> list[PresentCall]:
+        """The sightings from the same side: between two offices of ours each has the other for its customer."""
+        return [each for each in self.sightings if each.record.direction is seen.record.direction]
+
+
+def handed_over(seen: PresentCall, directory: Directory, to: str | None = None) -> HandOver | None:
+    """The last time the call was passed on; with `to`, only if that brought it to this extension."""
+    transfer = next(reversed(seen.record.transfers), None)
+    if transfer is None or (to is not None and not _brought_to(seen.record, transfer, to)):
+        return None
+    return HandOver(
+        by=name_of(directory, seen.connection_id, transfer.from_extension),
+        extension=transfer.from_extension,
+        to=transfer.to,
+        kind=transfer.kind,
+        at=transfer.at,
+    )
+
+
+def _brought_to(record: CallRecord, transfer: Transfer, extension: str) -> bool:
+    """It names this extension, or a queue or group that tried it afterwards. To its maker it only comes back."""
+    if extension == transfer.from_extension:
+        return False
+    rang = [part.rang_at for part in record.participations if part.extension == extension and part.rang_at]
+    return transfer.to == extension or (transfer.at is not None and bool(rang) and max(rang) >= transfer.at)
+
+
+def _extensions(call: PresentCall) -> set[str]:
+    record = call.record
+    found = {part.extension for part in record.participations}
+    found.update(record.ringing, record.talking)
+    return found | {record.placed_by} if record.placed_by else found
+
+
+def _other_extension(seat: Seat) -> str | None:
+    """The other side of an internal call."""
+    record = seat.sighting.record
+    if record.direction is not Direction.INTERNAL:
+        return None
+    others = (record.placed_by, *record.talking, *record.ringing, record.dialled)
+    return next((extension for extension in others if extension and extension != seat.extension), None)
 
 
 def _shown(number: Number | None, presented: str | None) -> tuple[str | None, str]:
@@ -151,27 +213,35 @@ def name_of(directory: Directory, connection_id: int, extension: str | None) -> 
     return agent.name if agent else extension
 
 
-def places(call: PresentCall, directory: Directory) -> Iterator[tuple[int, str, SeatState]]:
-    """(user, extension, state) of everyone who is in the call now; who talks is told before who rings.
+Place = tuple[int, PresentCall, str, SeatState]  # user, sighting, extension, state
+
+
+def places(call: PresentCall, directory: Directory) -> list[Place]:
+    """Where everyone is who is in the call now; who talks is told before who rings.
 
     For whoever consults a colleague, or is consulted, the call is on hold.
     """
-    record = call.record
-    if call.is_ended:
+    found = [place for seen in call.sightings for place in _places(seen, directory)]
+    return sorted(found, key=lambda place: place[3] not in TALK_STATES) if call.mirrors else found
+
+
+def _places(seen: PresentCall, directory: Directory) -> Iterator[Place]:
+    record = seen.record
+    if record.state is CallState.ENDED:
         return
     for extension in record.talking:
-        if agent := directory.agent_at(call.connection_id, extension):
+        if agent := directory.agent_at(seen.connection_id, extension):
             state = SeatState.HELD if record.state is CallState.HELD else SeatState.TALKING
-            yield agent.user_id, extension, state
+            yield agent.user_id, seen, extension, state
     for extension in record.consulting:
-        if agent := directory.agent_at(call.connection_id, extension):
-            yield agent.user_id, extension, SeatState.HELD
+        if agent := directory.agent_at(seen.connection_id, extension):
+            yield agent.user_id, seen, extension, SeatState.HELD
     for extension in record.ringing:
-        if agent := directory.agent_at(call.connection_id, extension):
-            yield agent.user_id, extension, _ringing(record, extension)
+        if agent := directory.agent_at(seen.connection_id, extension):
+            yield agent.user_id, seen, extension, _ringing(record, extension)
     placing = record.placed_by if not record.talking else None
-    if placing and (agent := directory.agent_at(call.connection_id, placing)):
-        yield agent.user_id, placing, SeatState.DIALLING
+    if placing and (agent := directory.agent_at(seen.connection_id, placing)):
+        yield agent.user_id, seen, placing, SeatState.DIALLING
 
 
 def _ringing(record: CallRecord, extension: str) -> SeatState:
@@ -181,22 +251,44 @@ def _ringing(record: CallRecord, extension: str) -> SeatState:
 def close(
     seat: Seat, call: PresentCall, event: CallEvent | None, at: datetime | None, directory: Directory
 ) -> str:
-    """The user is no longer in the call: what their window says now; the type of the message that tells it."""
+    """The user is no longer in the call: what their window says now; the type of the message that tells it.
+
+    Args:
+        event: what happened, if it was told of the sighting at which this user sat.
+    """
     seat.closed_at = at
+    if seat.sighting not in call.sightings:  # it turned out to be another call, which has a window of its own
+        seat.state, seat.reason = SeatState.STOPPED, "joined"
+        return "call.ended"
     if seat.state is not SeatState.RINGING:
-        seat.reason = call.record.disposition.value if call.record.disposition else None
+        disposition = seat.sighting.record.disposition
+        seat.reason = disposition.value if disposition else None
         seat.state = SeatState.ENDED
         return "call.ended"
-    seat.reason, taken_by = _why_stopped(seat, call.record, event)
-    seat.answered_by = name_of(directory, call.connection_id, taken_by)
+    seat.reason, seat.answered_by = _why_stopped(seat, call, event, directory)
     seat.state = {"elsewhere": SeatState.ELSEWHERE, "caller_left": SeatState.CALLER_LEFT}.get(
         seat.reason, SeatState.STOPPED
     )
     return "call.ringing_stopped"
 
 
-def _why_stopped(seat: Seat, record: CallRecord, event: CallEvent | None) -> tuple[str, str | None]:
-    """(reason, extension of whoever answered). The event knows best; without one for us, the record tells."""
+def _why_stopped(
+    seat: Seat, call: PresentCall, event: CallEvent | None, directory: Directory
+) -> tuple[str, str | None]:
+    """(reason, name of whoever answered). The event knows best; without one for us, the record tells.
+
+    A caller whom this PBX lost may have been answered at the other one.
+    """
+    reason, taken_by = _why_stopped_here(seat, event)
+    there = _taken_by_twin(seat, call, directory) if reason in ("caller_left", "no_answer") else None
+    if there is not None:
+        return "elsewhere", there
+    return reason, name_of(directory, seat.sighting.connection_id, taken_by)
+
+
+def _why_stopped_here(seat: Seat, event: CallEvent | None) -> tuple[str, str | None]:
+    """(reason, extension of whoever answered), as the PBX of this seat tells it."""
+    record = seat.sighting.record
     if isinstance(event, RingingStopped) and event.extension == seat.extension:
         return event.reason, event.answered_by if event.reason == "elsewhere" else None
     others = [extension for extension in record.talking if extension != seat.extension]
@@ -209,13 +301,23 @@ def _why_stopped(seat: Seat, record: CallRecord, event: CallEvent | None) -> tup
     return "no_answer", None
 
 
-def move(seat: Seat, extension: str, state: SeatState, call: PresentCall, at: datetime | None) -> str:
+def _taken_by_twin(seat: Seat, call: PresentCall, directory: Directory) -> str | None:
+    """The person who talks, or answered, at another connection."""
+    for seen in call.sightings:
+        taken = (*seen.record.talking, seen.record.answered_by) if seen is not seat.sighting else ()
+        for agent in [directory.agent_at(seen.connection_id, extension) for extension in taken if extension]:
+            if agent is not None and agent.user_id != seat.user_id:
+                return agent.name
+    return None
+
+
+def move(seat: Seat, extension: str, state: SeatState, seen: PresentCall, at: datetime | None) -> str:
     """The user is in the call in this state; the type of the message that tells the change."""
-    before, seat.state, seat.extension = seat.state, state, extension
+    before, seat.state, seat.extension, seat.sighting = seat.state, state, extension, seen
     if state in TALK_STATES:
         if before in TALK_STATES and seat.answered_at is not None:
             return "call.updated"
-        seat.answered_at = _answered_at(call.record, extension) or at
+        seat.answered_at = _answered_at(seen.record, extension) or at
         return "call.answered"
     if state is SeatState.RINGING and (before is not SeatState.RINGING or seat.ringing_since is None):
         seat.ringing_since = at

@@ -47,6 +47,10 @@ class CallQuery(PageQuery, kw_only=True):
     line: Id | UnsetType = UNSET
     connection: Id | UnsetType = UNSET
     user: Id | UnsetType = UNSET
+    mirrors: Annotated[
+        Literal["0", "1"],
+        Meta(description="1: also calls that another connection saw and that are listed as seen by that one"),
+    ] = "0"
 
 
 class Transfer(msgspec.Struct):
@@ -100,6 +104,8 @@ class Call(msgspec.Struct, kw_only=True):
     contact_name: str | None
     user_id: int | None
     user_name: str | None
+    mirror_of: UUID | None
+    mirrors: list[UUID]
 
 
 class CallList(msgspec.Struct):

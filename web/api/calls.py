@@ -42,6 +42,7 @@ async def list_(request: web.Request, query: CallQuery) -> CallList:
             line_id=given(query.line),
             connection_id=given(query.connection),
             user_id=given(query.user),
+            with_mirrors=query.mirrors == "1",
         )
         page = await list_calls(session, access, wanted, cursor=query.cursor or None, limit=query.limit)
         parts = await parts_of(session, access, [call.id for call in page.items])
@@ -103,4 +104,5 @@ def _parts(card: CallCard) -> Parts:
         notes=of_call(card.notes),
         linked_ids=of_call(card.linked_ids),
         stories=of_call(card.story),
+        mirrors=of_call(card.mirrors),
     )

@@ -137,6 +137,23 @@ async def test_a_call_that_went_into_another_leads_to_it(company: Company) -> No
         await session.commit()
 
 
+async def test_a_mirror_is_listed_on_demand_and_read_by_its_id(company: Company) -> None:
+    mirror, root = company.calls["telephony"], company.calls["agent"]
+    async with company.database.sessions() as session:
+        await session.execute(update(Call).where(Call.id == mirror).values(mirror_of_id=root))
+        await session.commit()
+        listed = {item["id"]: item for item in (await company.told(f"{PATH}?limit=200"))["items"]}
+        assert str(mirror) not in listed
+        assert (listed[str(root)]["mirror_of"], listed[str(root)]["mirrors"]) == (None, [str(mirror)])
+        whole = (await company.told(f"{PATH}?limit=200&mirrors=1"))["items"]
+        assert {item["id"] for item in whole} == {*listed, str(mirror)}
+        assert (await company.told(f"{PATH}/{mirror}"))["mirror_of"] == str(root)
+        assert (await company.get(f"{PATH}/{root}", "stranger")).status == 404
+        assert (await company.get(f"{PATH}?mirrors=2")).status == 422
+        await session.execute(update(Call).where(Call.id == mirror).values(mirror_of_id=None))
+        await session.commit()
+
+
 async def test_connections_tell_no_secret(company: Company) -> None:
     answer = await company.get("/api/v1/connections", "telephony")
     text = await answer.text()

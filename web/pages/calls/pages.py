@@ -99,4 +99,5 @@ async def show_call(request: web.Request) -> web.Response:
         card = await call_card(session, request[ACCESS], call_id)
     if card.call.id != call_id:
         raise web.HTTPMovedPermanently(f"/calls/{card.call.id}")
-    return render(request, "calls/card.html", call=card.call, card=card, told_story=told_story)
+    names = {part.extension: part.user_name for part in card.participations if part.user_name}
+    return render(request, "calls/card.html", call=card.call, card=card, names=names, told_story=told_story)

@@ -52,6 +52,7 @@ class CallWindow extends HTMLElement {
     this.dataset.state = call.state;
     this.dataset.direction = call.direction;
     this.#showHead(call);
+    this.#showHandOver(call);
     this.#showWho(call, before);
     this.#showNote(call);
     this.#showEnd(call);
@@ -83,14 +84,15 @@ class CallWindow extends HTMLElement {
     const shrink = button("minus", t("Shrink or show (Alt+Q)"), () => this.shrink());
     shrink.setAttribute("aria-expanded", "true");
     const close = button("x", t("Close"), () => this.#dismiss());
+    const passed = el("p", { class: "call-passed pop-soft", hidden: true });
     const who = el("div", { class: "call-who" });
     const details = el("div", { class: "call-details" });
     const end = el("p", { class: "call-end", hidden: true });
-    const body = el("div", { class: "call-body" }, who, details, end);
+    const body = el("div", { class: "call-body" }, passed, who, details, end);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, who, details, end, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, end, body, news, note: null };
     this.append(section);
   }
 
@@ -106,6 +108,13 @@ class CallWindow extends HTMLElement {
     clock.setAttribute("since", clockStart(call) ?? "");
     clock.hidden = !this.isOpenCall || !clockStart(call);
     close.hidden = this.isOpenCall;
+  }
+
+  // Whom the caller talked to before, and whether this user was asked.
+  #showHandOver(call) {
+    const { passed } = this.#parts;
+    passed.hidden = !call.handed_over;
+    passed.textContent = call.handed_over ? handOverWords(call.handed_over) : "";
   }
 
   // Until the server's details are there: who, as far as the message knows.
@@ -140,8 +149,9 @@ class CallWindow extends HTMLElement {
 
   #stateChanged(call) {
     clearTimeout(this.#timer);
+    const passedOn = call.handed_over ? handOverWords(call.handed_over) : "";
     this.#parts.news.textContent = this.isOpenCall
-      ? [`${stateWords(call)[1]}: ${callerName(call)}`, lineName(call)].filter(Boolean).join(", ")
+      ? [`${stateWords(call)[1]}: ${callerName(call)}`, lineName(call), passedOn].filter(Boolean).join(", ")
       : endWords(call);
     if (this.isOpenCall) return;
     const isOver = call.state === "stopped" || (call.state === "ended" && !call.answered_at && !call.reason);
@@ -214,6 +224,12 @@ function endWords(call) {
   if (call.state === "elsewhere") return t("Taken by {name}", { name: call.answered_by ?? t("a colleague") });
   if (call.state === "caller_left") return t("Did not wait");
   return { busy: t("Busy"), no_answer: t("No answer"), failed: t("The call failed"), cancelled: t("Cancelled") }[call.reason] ?? t("Call ended");
+}
+
+function handOverWords(transfer) {
+  const how = { attended: t("after talking to you"), blonde: t("without waiting for your answer"), park: t("left in parking") };
+  const by = t("Passed on by: {name}", { name: transfer.by ?? t("a colleague") });
+  return [by, how[transfer.kind]].filter(Boolean).join(" · ");
 }
 
 // What stands under the state; an outgoing call often has no line of ours, and needs none.
