@@ -6,7 +6,6 @@ It shares nothing with the tracker but the vocabulary: its truth is looked up in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cti.calls.call_events import CallEvent
@@ -17,7 +16,6 @@ from cti.calls.channel_events import (
     BridgeLeft,
     CallParked,
     CallUnparked,
-    Channel,
     ChannelAnswered,
     ChannelCreated,
     ChannelEvent,
@@ -33,82 +31,14 @@ from cti.calls.channel_events import (
     SnapshotTaken,
 )
 from cti.calls.tracker import CallTracker
+from tests.cti.calls.people import LINE, Party, Talk
 from tests.cti.calls.streams import START
 
 EXTENSIONS = ("101", "102", "103", "104")
-LINE = "PJSIP/line"
 DID = "74951234501"
 CUSTOMER = "89161234567"
 DECLINED, ELSEWHERE, NORMAL = 21, 26, 16
 SPACE, ROOM = "701", "parking"
-
-
-@dataclass(eq=False, repr=False)
-class Party:
-    """One channel as the PBX itself knows it."""
-
-    channel_id: str
-    endpoint: str
-    conversation_of: Talk
-    number: str
-    was_called: bool
-    dialled: str = ""
-    connected: str = ""
-    pair: str = ""  # the Local channel's name without the half
-    half: str = ""
-    state: ChannelState = ChannelState.CALLING
-    bridge: str = ""
-    is_parked: bool = False
-    caller: Party | None = None  # for whom it was called
-    helpers: tuple[Party, ...] = ()  # the Local channel it was called through
-    consults_on: Party | None = None  # this telephone's second channel
-
-    def __repr__(self) -> str:
-        return self.shown().name
-
-    @property
-    def is_helper(self) -> bool:
-        return bool(self.pair)
-
-    @property
-    def is_phone(self) -> bool:
-        return not self.pair and self.endpoint != LINE
-
-    @property
-    def extension(self) -> str:
-        return self.endpoint.partition("/")[2]
-
-    def shown(self) -> Channel:
-        name = f"{self.pair};{self.half}" if self.pair else f"{self.endpoint}-{self.channel_id}"
-        return Channel(
-            channel_id=self.channel_id,
-            name=name,
-            linked_id=self.conversation_of.linked_id,
-            endpoint=self.endpoint,
-            pair=self.pair,
-            state=self.state,
-            caller_number=self.number,
-            connected_number=self.connected,
-            dialled=self.dialled,
-        )
-
-
-@dataclass(eq=False)
-class Talk:
-    """What people would call one call."""
-
-    linked_id: str
-    parties: list[Party] = field(default_factory=list)
-    was_reported: bool = False
-
-    def lines(self) -> list[Party]:
-        return [party for party in self.parties if party.endpoint == LINE]
-
-    def phones(self) -> list[Party]:
-        return [party for party in self.parties if party.is_phone]
-
-    def real(self) -> list[Party]:
-        return [party for party in self.parties if not party.is_helper]
 
 
 class SmallPbx:

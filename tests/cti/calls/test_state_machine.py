@@ -13,7 +13,8 @@ from cti.calls.call_events import CallArrived, CallEnded, CallsJoined, SnapshotA
 from cti.calls.channel_events import ChannelState
 from cti.calls.records import CallRecord, CallState
 from cti.calls.tracker import CallTracker
-from tests.cti.calls.small_pbx import CUSTOMER, DECLINED, EXTENSIONS, LINE, Party, SmallPbx, Talk
+from tests.cti.calls.people import LINE, Party, Talk
+from tests.cti.calls.small_pbx import CUSTOMER, DECLINED, EXTENSIONS, SmallPbx
 
 DATA = st.data()
 SPARE = 4  # calls at once

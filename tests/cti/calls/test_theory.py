@@ -38,8 +38,13 @@ TOLD_OF_IT = {
     **dict.fromkeys(
         ["queue", "mailbox", "file", "channel_name", "endpoint", "extension", "to", "space"], "b"
     ),
-    "called": CALLED, "number": "", "parker_name": "", "is_waiting_room": False, "succeeded": True,
-    "channel_id": CALLER.channel_id, "at": START,
+    "called": CALLED,
+    "number": "",
+    "parker_name": "",
+    "is_waiting_room": False,
+    "succeeded": True,
+    "channel_id": CALLER.channel_id,
+    "at": START,
     "channels": (SeenChannel(channel=CALLER, bridge_id="", age_seconds=1.0, was_called=False),),
 }
 
