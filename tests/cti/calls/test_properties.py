@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -38,6 +39,7 @@ from cti.calls.channel_events import (
 from cti.calls.records import CallRecord, CallState
 from cti.calls.registry import Remembered
 from cti.calls.tracker import CallTracker
+from tests.captures import EVERY, Capture
 from tests.cti.calls.streams import (
     BURSTS,
     NAMES,
@@ -192,6 +194,23 @@ def test_one_participation_per_extension_and_attempt(name: str) -> None:
         assert all(part.result or call.state is not CallState.ENDED for part in call.participations)
         assert sum(part.is_first_answer for part in call.participations) <= 1
         assert all(not leg.channel_name.startswith("Local/") for leg in call.legs)
+
+
+SEEN_BY_TELEPHONES = [one for one in EVERY if one.truth.get("phones_timeline")]
+
+
+@pytest.mark.parametrize("one", SEEN_BY_TELEPHONES, ids=lambda one: one.name)
+def test_every_ring_that_a_telephone_saw_is_told_once(one: Capture) -> None:
+    """Judged by the telephones' own notes: `[seconds, who, what, …]`. Outside numbers ring at nobody of ours."""
+    seen = Counter(
+        who for _, who, what, *_ in one.truth["phones_timeline"] if what == "ringing" and who.isdigit()
+    )
+    events = tracked(channel_events(one.name))
+    told = Counter(event.extension for event in events if isinstance(event, CallRinging))
+    if one.scenario.startswith("27-"):  # half of it: the link was cut, or the PBX restarted, in between
+        assert told <= seen
+    else:
+        assert told == seen
 
 
 # -- broken streams ----------------------------------------------------------------------------------------------
