@@ -27,6 +27,7 @@ from crm.sealing import Seal, open_seal
 from crm.spool import Spool
 from crm.telephony import connection_secret, list_connections
 from cti.calls.call_events import CallEvent
+from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
@@ -90,6 +91,7 @@ class Program:
             ids=self._ids,
         )
         self._book = LinkBook(database.sessions)
+        self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._links = Links(emit=self._receive, on_state=self._link_changed, on_gap=lambda *_gap: None)
         self._directory = Directory()
         self._names: dict[int, str] = {}
@@ -112,6 +114,7 @@ class Program:
                     self.journal.run,
                     self.recognition.run,
                     self._book.run,
+                    self._back_fill.run,
                     self._renewal.run,
                     self._listener().run,
                 ):
@@ -230,6 +233,8 @@ class Program:
     def _link_changed(self, connection_id: int, state: LinkState) -> None:
         at = self._clock.now()
         self._book.note_state(connection_id, state, at)
+        if state.status is LinkStatus.UP:
+            self._back_fill.gap_ended()
         name = self._names.get(connection_id, str(connection_id))
         view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
         self._deliver(self.desk.set_connection(view, at))
