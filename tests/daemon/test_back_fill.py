@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from cti.daemon.back_fill import BackFill
 from tests.ami_adapter.second_truth.recorded import cdr_values, cel_values, live_calls, master_csv
 from tests.crm import planting
 from tests.database import make_copy
+from tests.pbx.ringcard_process import CommandFailed, Ringcard
 
 PLANT = "asterisk22"
 BEGINS = datetime(2026, 11, 21, 20, 58, 40, tzinfo=UTC)
@@ -302,3 +304,24 @@ async def test_t26_the_secret_is_sealed_and_never_sent_elsewhere(office: Office)
     async with office.database.sessions.begin() as session:
         await set_second_truth(session, command_access(), office.connection_id, elsewhere, seal=office.seal)
         assert await second_truth_secret(session, office.connection_id, office.seal) == ""
+
+
+async def test_by_hand_from_the_command_line(tmp_path: Path) -> None:
+    ringcard, path = Ringcard(tmp_path / "data"), tmp_path / "Master.csv"
+    path.write_text(master_csv(PLANT), "utf-8")
+    ringcard.data.mkdir()
+    add = ("connection", "add", "office", "--host", "127.0.0.1", "--user", "reader", "--secret-stdin")
+    await ringcard.run(*add, stdin="word")
+    with pytest.raises(CommandFailed, match="has no second truth"):
+        await ringcard.run("connection", "backfill", "office")
+    chosen = await ringcard.run(
+        "connection", "truth", "office", "--kind", "cdr_csv", "--path", str(path), "--time-zone", "UTC"
+    )
+    assert "cdr_csv" in chosen
+    period = ("--from", BEGINS.isoformat(), "--to", ENDS.isoformat())
+    assert "6 added, 0 completed, 0 known" in await ringcard.run("connection", "backfill", "office", *period)
+    assert "0 added, 0 completed, 6 known" in await ringcard.run("connection", "backfill", "office", *period)
+    exported = [json.loads(line) for line in (await ringcard.run("export", "calls", "--json")).splitlines()]
+    assert [call["origin"] for call in exported] == ["back_filled"] * 6
+    with pytest.raises(CommandFailed, match=r"whole path of a \.csv file"):
+        await ringcard.run("connection", "truth", "office", "--kind", "cdr_csv", "--path", "Master.csv")
