@@ -79,14 +79,20 @@ class BackFill:
                 log.warning("gaps_not_filled", error=type(error).__name__)
 
     async def fill_gaps(self) -> None:
-        """Once: every gap of the last days that is not filled for good. One that cannot be is told, and costs no other."""
+        """Once: every gap of the last days that is not filled for good. What cannot be read costs no other PBX."""
         async with self._database.sessions() as session:
             gaps = await gaps_to_fill(session, self._now() - KEPT_TRYING, MOST_GAPS)
+        failed: set[int] = set()  # connections: what one gap could not read, the next cannot either
         for gap in gaps:
+            if gap.connection_id in failed:
+                continue
             try:
                 await self._fill_gap(gap)
-            except (SecondTruthError, SecretUnreadable, NotFound) as error:
-                log.warning("gap_not_filled", connection_id=gap.connection_id, why=str(error))
+            except Exception as error:
+                failed.add(gap.connection_id)
+                is_told = isinstance(error, SecondTruthError | SecretUnreadable | NotFound)
+                why = str(error) if is_told else type(error).__name__  # others may repeat what was sent
+                log.warning("gap_not_filled", connection_id=gap.connection_id, why=why)
 
     async def fill(
         self, connection_id: int, since: datetime, until: datetime
