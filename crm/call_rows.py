@@ -120,8 +120,8 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
     if not is_other_run(stored, new):
         values |= _last_word(later)
     ended = _end(stored, new)
-    started_at = min(stored.started_at, new.started_at)
-    story, answered_at = _stories(stored, new), earliest([stored.answered_at, new.answered_at])
+    started_at = _first_time(stored, new, "started_at") or new.started_at
+    story, answered_at = _stories(stored, new), _first_time(stored, new, "answered_at")
     if len(story) > 1 and ended.ended_at and answered_at and not ended.ended_unseen:
         # No single run saw the whole talk; its two ends were seen, and a link that was down hung nobody up.
         whole = (ended.ended_at - answered_at).total_seconds() - (values["hold_seconds"] or 0.0)
@@ -133,7 +133,7 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
         state=later.state,
         origin=min(stored.origin, new.origin, key=lambda origin: _ORIGINS.index(Origin(origin))),
         started_at=started_at,
-        queued_at=earliest([stored.queued_at, new.queued_at]),
+        queued_at=_first_time(stored, new, "queued_at"),
         answered_at=answered_at,
         ended_at=ended.ended_at,
         disposition=first(ended.disposition, later.disposition),
@@ -190,9 +190,23 @@ def _presented(record: CallRecord) -> tuple[str | None, str | None]:
 
 
 def _end(stored: CallRow, new: CallRow) -> CallRow:
-    """The row whose end counts: one that was seen before one that was not, then the earlier one."""
+    """The row whose end counts: one that was seen before one that was not, heard before told afterwards, the earlier."""
     ended = [row for row in (stored, new) if row.ended_at is not None]
-    return min(ended, key=lambda row: (row.ended_unseen, row.ended_at), default=stored)
+    return min(
+        ended, key=lambda row: (row.ended_unseen, _is_told_afterwards(row), row.ended_at), default=stored
+    )
+
+
+def _first_time(stored: CallRow, new: CallRow, name: str) -> datetime | None:
+    """The earliest that was heard; what was told afterwards knows seconds only, and counts where nothing was heard."""
+    by_ear = sorted((stored, new), key=_is_told_afterwards)
+    if _is_told_afterwards(by_ear[0]) is _is_told_afterwards(by_ear[1]):
+        return earliest([getattr(row, name) for row in by_ear])
+    return first(*(getattr(row, name) for row in by_ear))
+
+
+def _is_told_afterwards(row: CallRow) -> bool:
+    return row.origin == Origin.BACK_FILLED
 
 
 def _stories(stored: CallRow, new: CallRow) -> dict[str, list[str]]:

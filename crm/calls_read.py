@@ -21,7 +21,7 @@ from crm.schema.access import User
 from crm.schema.communications import Call, Communication
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
-from cti.calls.records import Direction, Disposition
+from cti.calls.records import Direction, Disposition, Origin
 from cti.calls.telling import moment
 
 EXPORT_BATCH = 500
@@ -87,6 +87,7 @@ class CallInfo:
     recording_file: str | None
     external_id: str
     mirror_of_id: UUID | None  # the call that this is too, seen by another connection: that one counts
+    origin: str  # live, attached, back_filled
 
     @property
     def is_open(self) -> bool:
@@ -116,6 +117,7 @@ _COLUMNS: tuple[Any, ...] = (
     Call.final_agent, Communication.user_id, User.name.label("user_name"), Call.hung_up_by, Call.ring_seconds,
     Call.wait_seconds, Call.talk_seconds, Call.hold_seconds, Call.recording_file, Call.external_id,
     Call.mirror_of_id,
+    Call.origin,
 )  # fmt: skip
 _NEWEST_FIRST = (Call.started_at.desc(), Call.id.desc())
 
@@ -227,6 +229,7 @@ def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
         "final_agent": call.final_agent,
         "hung_up_by": call.hung_up_by,
         "ended_unseen": call.ended_unseen,
+        "origin": call.origin,
         "ring_s": call.ring_seconds,
         "wait_s": call.wait_seconds,
         "talk_s": call.talk_seconds,
@@ -309,7 +312,16 @@ def _came_out(disposition: str) -> list[ColumnElement[bool]]:
             return [Call.ended_unseen.is_(True)]
         case "missed":
             is_inbound = Call.direction == Direction.INBOUND
-            return [is_inbound, Call.ended_at.is_not(None), Call.answered_at.is_(None)]
+            # Told afterwards, a call may be answered at no known moment, or come out nobody knows how: neither is missed.
+            is_unanswered = Call.disposition.is_distinct_from(Disposition.ANSWERED)
+            is_told = or_(Call.origin != Origin.BACK_FILLED, Call.disposition.is_not(None))
+            return [
+                is_inbound,
+                Call.ended_at.is_not(None),
+                Call.answered_at.is_(None),
+                is_unanswered,
+                is_told,
+            ]
         case _ if disposition in {*Disposition}:
             return [Call.disposition == disposition]
         case _:

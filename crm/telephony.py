@@ -231,7 +231,12 @@ async def remove_connection(
     """
     access.require("connection.manage")
     row = await _locked(session, connection_id)
-    gone = {"deleted_at": datetime.now(UTC), "is_enabled": False, "secret": None}
+    gone = {
+        "deleted_at": datetime.now(UTC),
+        "is_enabled": False,
+        "secret": None,
+        "second_truth_secret": None,
+    }
     await session.execute(update(PbxConnection).where(PbxConnection.id == connection_id).values(gone))
     await record_change(session, access, "connection", connection_id, before={"name": row.name}, via=via)
     await notify(session, DIRECTORY_CHANNEL, "connection")

@@ -14,6 +14,9 @@ PACKAGES = {
     "sipp": "sip-tester",
     "debootstrap": "debootstrap",
     "xz": "xz-utils",
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "my_print_defaults": "mariadb-client-core",
 }
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian packages that the whole test suite uses: a browser, SIP telephones, and what makes an Asterisk folder.
+# Debian packages that the whole test suite uses: a browser, SIP telephones, what makes an Asterisk folder, MariaDB.
 # Root gets the missing ones installed; anybody else is told which tests will be skipped without them.
 set -eu
 
@@ -12,6 +12,8 @@ need chromium chromium
 need sipp sip-tester
 need debootstrap debootstrap
 need xz xz-utils
+need mariadbd mariadb-server-core # its programs alone: no server is started
+need my_print_defaults mariadb-client-core
 [ -d /usr/lib/postgresql ] || missing="$missing postgresql" # its programs alone: the tests start clusters of their own
 [ -n "$missing" ] || exit 0
 

@@ -53,6 +53,9 @@ class PbxConnection(HasId, Tracked, Binned, Base):
     state_code: Mapped[str | None]  # the same for catalogues: unreachable, login_refused, …
     state_values: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     last_event_at: Mapped[datetime | None]
+    # Where else the PBX writes its calls down (`crm.second_truth`); {} is nowhere. Its secret is sealed like the other.
+    second_truth: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    second_truth_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     __table_args__ = (
         Index(
             "uq_pbx_connection_name",
@@ -71,7 +74,9 @@ class ConnectionGap(HasId, Base):
     from_at: Mapped[datetime]
     to_at: Mapped[datetime | None]
     why: Mapped[str]
-    back_filled_by: Mapped[str | None]
+    back_filled_by: Mapped[str | None]  # the kind of the second truth that was read for it
+    back_filled_at: Mapped[datetime | None]
+    back_filled_calls: Mapped[int | None] = mapped_column(Integer)  # added or completed
     __table_args__ = (
         CheckConstraint("to_at is null or to_at >= from_at", name="interval"),
         ExcludeConstraint(

@@ -29,6 +29,7 @@ from crm.telephony import connection_secret, list_connections
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import PresenceEvent
 from cti.daemon.agent_book import AgentBook
+from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
@@ -99,6 +100,7 @@ class Program:
             on_state=self._link_changed,
             on_gap=lambda *_gap: None,
         )
+        self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -122,6 +124,7 @@ class Program:
                     self.recognition.run,
                     self._book.run,
                     self._agent_book.run,
+                    self._back_fill.run,
                     self._renewal.run,
                     self._listener().run,
                 ):
@@ -244,6 +247,8 @@ class Program:
     def _link_changed(self, connection_id: int, state: LinkState) -> None:
         at = self._clock.now()
         self._book.note_state(connection_id, state, at)
+        if state.status is LinkStatus.UP:
+            self._back_fill.gap_ended()
         name = self._names.get(connection_id, str(connection_id))
         view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
         self._deliver(self.desk.set_connection(view, at))

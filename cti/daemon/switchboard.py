@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -17,16 +17,17 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
-from crm.directory import ConnectionDirectory, Directory
+from crm.directory import Directory
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry
 from crm.matching import MatchResult
 from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
-from cti.calls.records import CallRecord, CallState, Direction
+from cti.calls.records import CallRecord, CallState
+from cti.daemon.call_facts import customer_of, facts_of
 from cti.daemon.call_ids import CallIds
 from cti.daemon.recognition import Question, for_desk
 from cti.daemon.seating import Seating
 from cti.desk import Desk, Message
-from cti.numbers import DEFAULT_PROFILE, Number, to_e164
+from cti.numbers import Number
 
 MOST_FACTS = 20_000  # calls whose match is remembered; the oldest go first
 log = structlog.get_logger(__name__)
@@ -180,21 +181,14 @@ class Switchboard:
 
     def _read_numbers(self, connection_id: int, known: KnownCall, call: CallRecord) -> None:
         connection = self._directory.connections.get(connection_id)
-        known.number = _customer(call, connection)
-        line = connection.line(call.did) if connection else None
-        did = (
-            to_e164(call.did, connection.profile if connection else DEFAULT_PROFILE).e164
-            if call.did
-            else None
-        )
-        known.facts = CallFacts(
-            customer_e164=known.number.e164 if known.number else None,
-            did_e164=line.e164 if line else did,
-            line_id=line.id if line else None,
-            match_status="internal" if call.direction is Direction.INTERNAL else known.facts.match_status,
-            party_id=known.facts.party_id,
-            contact_id=known.facts.contact_id,
-            number_note_id=known.facts.number_note_id,
+        known.number = customer_of(call, connection)
+        read = facts_of(call, connection)
+        known.facts = replace(
+            known.facts,
+            customer_e164=read.customer_e164,
+            did_e164=read.did_e164,
+            line_id=read.line_id,
+            match_status=read.match_status or known.facts.match_status,
         )
 
     def _ours(self, connection_id: int, known: KnownCall) -> frozenset[str]:
@@ -217,16 +211,6 @@ class Switchboard:
                 connection_id=connection_id, call_id=call_id, number=known.number, line_id=known.facts.line_id
             )
         )
-
-
-def _customer(call: CallRecord, connection: ConnectionDirectory | None) -> Number | None:
-    """The number of the other side as it is read on this connection; None for a call between colleagues."""
-    if call.direction is Direction.INTERNAL:
-        return None
-    profile = connection.profile if connection else DEFAULT_PROFILE
-    sent = to_e164(call.customer_number_sent, profile) if call.customer_number_sent else None
-    # Of an outgoing call what went out on the line is surer than what was dialled.
-    return sent if sent is not None and sent.e164 else to_e164(call.customer_number or "", profile)
 
 
 def _note_error(doing: str, error: Exception) -> None:

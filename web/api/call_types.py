@@ -14,6 +14,7 @@ from cti.calls.records import (
     CameBy,
     Direction,
     Disposition,
+    Origin,
     ParticipationResult,
 )
 from web.api.reading import Id, Moment, PageQuery
@@ -82,6 +83,7 @@ class Call(msgspec.Struct, kw_only=True):
     final_agent: str | None
     hung_up_by: str | None
     ended_unseen: bool
+    origin: Origin
     ring_s: float | None
     wait_s: float | None
     talk_s: float | None

@@ -9,12 +9,14 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from crm.connection_gaps import list_gaps
 from crm.lines import list_lines
 from crm.rights import Scope
+from crm.second_truth import TruthKind
 from crm.telephony import ConnectionInfo, list_connections
 from crm.user_lists import list_users
 from web.api.contract import ApiRoutes
-from web.api.reading import NoQuery
+from web.api.reading import NoQuery, PageQuery, id_in_path
 from web.keys import ACCESS, DESK, SESSIONS
 from web.routes import SIGNED_IN
 
@@ -58,6 +60,23 @@ class Connection(msgspec.Struct, kw_only=True):
     state_detail: str | None
     state_code: str | None
     last_event_at: datetime | None
+
+
+class Gap(msgspec.Struct, kw_only=True):
+    """Seconds without events. `to_at` is null while it lasts; the rest tells whether the PBX's own records filled it."""
+
+    id: int
+    from_at: datetime
+    to_at: datetime | None
+    why: str
+    back_filled_by: TruthKind | None
+    back_filled_at: datetime | None
+    back_filled_calls: int | None
+
+
+class GapList(msgspec.Struct):
+    items: list[Gap]
+    next: str | None
 
 
 class ConnectionList(msgspec.Struct):
@@ -133,6 +152,27 @@ def _connection(info: ConnectionInfo) -> Connection:
         state_detail=info.state_detail,
         state_code=info.state_code,
         last_event_at=info.last_event_at,
+    )
+
+
+@routes.endpoint(
+    "GET",
+    "/api/v1/connections/{id:[0-9]+}/gaps",
+    right="connection.read",
+    summary="Seconds without events of a connection, newest first",
+    answer=GapList,
+)
+async def gaps(request: web.Request, query: PageQuery) -> GapList:
+    async with request.app[SESSIONS]() as session:
+        page = await list_gaps(
+            session,
+            request[ACCESS],
+            id_in_path(request),
+            cursor=query.cursor or None,
+            limit=query.limit,
+        )
+    return GapList(
+        items=[msgspec.convert(each, Gap, from_attributes=True) for each in page.items], next=page.next
     )
 
 

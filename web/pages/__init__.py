@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.pages.admin import connections, extensions, lines, numbers, profiles, sections, tokens, users
+from web.pages.admin import (
+    connections,
+    extensions,
+    lines,
+    numbers,
+    profiles,
+    second_truth,
+    sections,
+    tokens,
+    users,
+)
 from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
@@ -25,6 +35,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     me.routes,
     sections.routes,
     connections.routes,
+    second_truth.routes,
     lines.routes,
     extensions.routes,
     users.routes,

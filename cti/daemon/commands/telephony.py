@@ -18,15 +18,14 @@ from crm.sealing import open_seal
 from crm.telephony import (
     KINDS,
     AsteriskSettings,
-    ConnectionInfo,
     add_connection,
     connection_secret,
-    find_connection,
     list_connections,
 )
+from cti.daemon.commands.connections_named import connection_named
+from cti.daemon.commands.second_truth import add_second_truth_commands
 from cti.daemon.commands.secrets_in import read_secret
 from cti.daemon.commands.users import in_session, user_named
-from cti.daemon.failures import CommandFailed
 from cti.daemon.links import ami_settings
 from cti.daemon.settings import load_settings
 from cti.daemon.storage import command_session
@@ -56,6 +55,7 @@ def _add_connection_commands(parser: argparse.ArgumentParser) -> None:
     shown = actions.add_parser("list", help="list connections and how they stand")
     shown.add_argument("--json", action="store_true")
     shown.set_defaults(run=in_session(_list_connections))
+    add_second_truth_commands(actions)
     test = actions.add_parser("test", help="check a connection and say in plain words what is wrong")
     test.add_argument("name")
     test.set_defaults(run=lambda options: asyncio.run(_test_connection(options)))
@@ -183,15 +183,3 @@ async def _list_extensions(session: AsyncSession, options: argparse.Namespace) -
         return
     for one in found:
         print(f"{one.connection_name}\t{one.digits}\t{one.user_name or '—'}\t{', '.join(one.endpoints)}")
-
-
-async def connection_named(session: AsyncSession, name: str) -> ConnectionInfo:
-    """The connection with this name.
-
-    Raises:
-        CommandFailed: there is none.
-    """
-    found = await find_connection(session, name)
-    if found is None:
-        raise CommandFailed(f"There is no connection {name!r}; `ringcard connection list` shows them all.")
-    return found

@@ -27,8 +27,12 @@ CALLS_OF = {
 
 def address(endpoint: Endpoint, company: Company, of: str) -> str:
     """The endpoint's path, with the record of this person where it names one."""
-    record = company.calls[of] if "/calls/" in endpoint.path else company.parties[of]
-    return endpoint.path.partition("{")[0] + (str(record) if "{" in endpoint.path else "")
+    before, brace, rest = endpoint.path.partition("{")
+    if "/connections/" in before:
+        record: object = company.connection_id
+    else:
+        record = company.calls[of] if "/calls/" in before else company.parties[of]
+    return before + (f"{record}{rest.rpartition('}')[2]}" if brace else "")
 
 
 def has(role: str, right: str) -> bool:

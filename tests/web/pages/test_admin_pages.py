@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from crm import accounts
-from crm.gaps import begin_gap, end_gap
+from crm.connection_gaps import latest_gaps
+from crm.gaps import begin_gap, end_gap, note_filled
 from crm.telephony import set_connection_state
 from tests.web.pages.office import PASSWORD, Office
 from web.keys import LIVE
@@ -202,3 +203,57 @@ async def test_how_quickly_windows_come_up_is_told(office: Office) -> None:
     office.server.app[LIVE].drawn_ms.clear()
     assert "51 ms" in text
     assert "900 ms" in text
+
+
+async def test_gaps_stand_between_the_calls_and_say_what_filled_them(office: Office) -> None:
+    began = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+    async with office.database.sessions.begin() as session:
+        await end_gap(session, office.connection_id, datetime(2026, 3, 2, 14, 0, tzinfo=UTC))
+        await begin_gap(session, office.connection_id, datetime(2026, 3, 3, tzinfo=UTC), "unreachable")
+        gap_id = (await latest_gaps(session, office.connection_id, 1))[0].id
+        await note_filled(session, gap_id, "cel_mysql", began, 3)
+    days = "/calls?period=dates&first=01.03.2026&last=04.03.2026"
+    text = await (await office.get(days)).text()
+    for told in (
+        "No events",
+        "table cel in MySQL or MariaDB",
+        "3 calls restored",
+        "Calls of this time are missing.",
+    ):
+        assert told in text, told
+    assert "No events" not in await (await office.get("/calls?period=dates&last=01.01.2020")).text()
+    assert "No events" not in await (await office.get("/calls?number=79161234567")).text()
+    stranger = await (await office.get(days, "manager")).text()
+    assert "No events" not in stranger  # sits at no extension of this connection
+    assert (await office.get("/calls?after=nonsense")).status == 400
+
+
+async def test_where_gaps_are_filled_from_is_chosen_and_the_password_never_shown(office: Office) -> None:
+    address = f"/admin/connections/{office.connection_id}/truth"
+    typed = {
+        "kind": "cdr_mysql",
+        "host": "192.0.2.5",
+        "database": "asteriskcdrdb",
+        "user": "reader",
+        "secret": "hush hush",
+    }
+    assert (await office.post(address, typed, "telephony")).status == 303
+    text = await (await office.get(address)).text()
+    assert 'value="192.0.2.5"' in text
+    assert 'value="3306"' in text
+    assert "hush hush" not in text
+    assert (
+        "table cdr in MySQL" in await (await office.get(f"/admin/connections/{office.connection_id}")).text()
+    )
+    for wrong in (
+        {"kind": "cdr_csv", "path": "../../etc/passwd"},
+        {"kind": "cdr_csv", "path": "/etc/passwd"},
+        {"kind": "cel_postgresql", "host": "a b", "database": "x", "user": "y"},
+        {"kind": "cdr_csv", "path": "/var/log/asterisk/cdr-csv/Master.csv", "time_zone": "Moon/Sea"},
+    ):
+        assert (await office.post(address, wrong)).status == 422, wrong
+    for who in ("agent", "manager", "head"):
+        assert (await office.get(address, who)).status == 404
+        assert (await office.post(address, typed, who)).status == 404
+    assert (await office.post(address, {"kind": "none"})).status == 303
+    assert "192.0.2.5" not in await (await office.get(address)).text()

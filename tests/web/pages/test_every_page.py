@@ -30,6 +30,7 @@ PAGES = (
     "/admin/connections",
     "/admin/connections/new",
     "/admin/connections/{connection}",
+    "/admin/connections/{connection}/truth",
     "/admin/lines",
     "/admin/lines/new",
     "/admin/lines/{line}",

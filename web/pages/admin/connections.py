@@ -12,6 +12,7 @@ from crm import telephony
 from crm.connection_gaps import latest_gaps
 from crm.errors import Conflict, SecretUnreadable
 from crm.sealing import Seal
+from crm.second_truth import SecondTruth, second_truth
 from crm.telephony import AsteriskSettings, ConnectionInfo
 from web.i18n import gettext as _
 from web.keys import ACCESS, LIVE, SERVICES, SESSIONS
@@ -61,7 +62,7 @@ async def add_connection(request: web.Request) -> web.Response:
                 name=form.text("name"),
                 settings=_settings(form, AsteriskSettings(host="")),
                 secret=form.values.get("secret", ""),
-                seal=_seal(request),
+                seal=seal_of(request),
                 profile_id=form.whole("profile_id"),
                 time_zone=form.optional("time_zone"),
             )
@@ -73,14 +74,14 @@ async def add_connection(request: web.Request) -> web.Response:
 
 @routes.get(_PATH + r"/{id:\d+}", right="connection.read")
 async def show_connection(request: web.Request) -> web.Response:
-    connection = await _connection(request)
+    connection = await connection_of(request)
     return await _show_form(request, _form_of(connection), connection)
 
 
 @routes.post(_PATH + r"/{id:\d+}", right="connection.manage")
 async def edit_connection(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    connection = await _connection(request)
+    connection = await connection_of(request)
     try:
         async with request.app[SESSIONS].begin() as session:
             await telephony.edit_connection(
@@ -90,7 +91,7 @@ async def edit_connection(request: web.Request) -> web.Response:
                 version=form.whole("version") or 0,
                 name=form.text("name"),
                 settings=_settings(form, connection.settings),
-                seal=_seal(request),
+                seal=seal_of(request),
                 secret=form.values.get("secret") or None,
                 is_enabled=form.flag("is_enabled"),
                 profile_id=form.whole("profile_id"),
@@ -113,17 +114,17 @@ async def remove_connection(request: web.Request) -> web.Response:
 @routes.post(_PATH + r"/{id:\d+}/check", right="connection.manage", kind=RouteKind.FRAGMENT)
 async def check_connection(request: web.Request) -> web.Response:
     """Ask the PBX, beside the running link; takes a few seconds."""
-    connection = await _connection(request)
+    connection = await connection_of(request)
     try:
         async with request.app[SESSIONS]() as session:
-            secret = await telephony.connection_secret(session, connection.id, _seal(request))
+            secret = await telephony.connection_secret(session, connection.id, seal_of(request))
         answers = [told(answer) for answer in await diagnose.check(_ami_settings(connection, secret))]
     except SecretUnreadable as error:
         answers = [ToldAnswer(verdict="bad", text=tell(error), remedy="")]
     return render_fragment(request, "admin/check.html", answers=answers)
 
 
-def _seal(request: web.Request) -> Seal:
+def seal_of(request: web.Request) -> Seal:
     """What seals the secrets of connections.
 
     Raises:
@@ -175,7 +176,7 @@ def _form_of(connection: ConnectionInfo) -> Form:
     )
 
 
-async def _connection(request: web.Request) -> ConnectionInfo:
+async def connection_of(request: web.Request) -> ConnectionInfo:
     async with request.app[SESSIONS]() as session:
         return await telephony.connection(session, request[ACCESS], id_in_path(request))
 
@@ -186,6 +187,7 @@ async def _show_form(
     async with request.app[SESSIONS]() as session:
         profiles = await telephony.list_profiles(session)
         gaps = await latest_gaps(session, connection.id, _LATEST_GAPS) if connection else []
+        truth = await second_truth(session, request[ACCESS], connection.id) if connection else SecondTruth()
     return render_section(
         request,
         "admin/connection.html",
@@ -195,6 +197,7 @@ async def _show_form(
         connection=connection,
         profiles=profiles,
         gaps=gaps,
+        truth=truth,
         told_link=told_link,
         is_saved="saved" in request.query,
     )

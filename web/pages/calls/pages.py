@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from aiohttp import web
 
-from crm.calls_read import CallFilter, call_card, list_calls
+from crm.calls_read import CallFilter, CallInfo, call_card, list_calls
+from crm.connection_gaps import GapInfo, gaps_among
 from crm.errors import Invalid
 from cti.calls.records import Direction, Disposition
 from web.keys import ACCESS, NOW, SESSIONS
@@ -45,6 +47,15 @@ class Chosen:
         return {name: value for name, value in values.items() if value}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row of the journal: a call, or seconds in which none was heard."""
+
+    at: datetime
+    call: CallInfo | None = None
+    gap: GapInfo | None = None
+
+
 def _chosen(request: web.Request) -> Chosen:
     def typed(name: str) -> str:
         return request.query.get(name, "").strip()[:_MOST_CHARACTERS]
@@ -77,18 +88,25 @@ def _filter(request: web.Request, chosen: Chosen) -> CallFilter:
 @routes.get("/calls", right="call.read")
 async def show_calls(request: web.Request) -> web.Response:
     chosen = _chosen(request)
+    wanted, cursor, access = _filter(request, chosen), request.query.get("after"), request[ACCESS]
     try:
         async with request.app[SESSIONS]() as session:
-            page = await list_calls(
-                session, request[ACCESS], _filter(request, chosen), cursor=request.query.get("after")
-            )
+            page = await list_calls(session, access, wanted, cursor=cursor)
+            # Among the calls of one number a gap says nothing.
+            gaps = [] if wanted.number else await gaps_among(session, access, wanted, page, cursor=cursor)
     except Invalid as error:
         raise web.HTTPBadRequest(text=tell(error)) from error
+    shown: dict[str, Any] = {"page": page, "lines": _in_order(page.items, gaps), "chosen": chosen}
     if wants_rows(request, "call-rows") or wants_rows(request, "call-more"):
-        return render_fragment(request, "calls/rows.html", page=page, chosen=chosen)
-    return render(
-        request, "calls/list.html", page=page, chosen=chosen, outcomes=_OUTCOMES, periods=tuple(PeriodName)
-    )
+        return render_fragment(request, "calls/rows.html", **shown)
+    return render(request, "calls/list.html", **shown, outcomes=_OUTCOMES, periods=tuple(PeriodName))
+
+
+def _in_order(calls: Sequence[CallInfo], gaps: Sequence[GapInfo]) -> list[Line]:
+    """Calls by their start and gaps by their beginning, the newest first."""
+    lines = [Line(at=call.started_at, call=call) for call in calls]
+    lines += [Line(at=gap.from_at, gap=gap) for gap in gaps]
+    return sorted(lines, key=lambda line: line.at, reverse=True)
 
 
 @routes.get(rf"/calls/{CALL_ID}", right="call.read")

@@ -35,6 +35,7 @@ _OUTCOMES: Final = (
     N_("failed"),
     N_("given up before it rang"),
     N_("nobody saw how"),
+    N_("not known"),
 )
 # Each is the pattern and the message at once: `%(who)s` matches anything there. The first that fits counts.
 _LINES: Final = (
@@ -54,6 +55,8 @@ _LINES: Final = (
     N_("the call is taken off hold"),
     N_("it rings at the other side"),
     N_("the call ended while nobody listened (%(outcome)s)"),
+    N_("told afterwards from channel event logging"),
+    N_("told afterwards from %(count)s call detail records: %(outcome)s"),
     N_("the customer hangs up: %(outcome)s"),
     N_("the agent hangs up: %(outcome)s"),
     N_("the PBX ends the call: %(outcome)s"),

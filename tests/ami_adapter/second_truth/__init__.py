@@ -1,0 +1,1 @@
+"""What an Asterisk wrote down itself, told as calls."""
