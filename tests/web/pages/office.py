@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import accounts, parties, telephony
 from crm.database import Database
+from crm.gaps import begin_gap, end_gap
 from crm.numbers import NumberValues
 from crm.rights import ROLE_CODES, Access
 from crm.schema.base import uuid7
@@ -117,6 +118,9 @@ async def _telephony(session: AsyncSession, office: Office, folder: Path) -> Non
         secret="hush",
         seal=open_seal(folder / "key"),
     )
+    gap = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
+    await begin_gap(session, office.connection_id, gap, "link_lost")
+    await end_gap(session, office.connection_id, gap + timedelta(minutes=3))
     office.line_id = await telephony.add_line(
         session, COMMAND, office.connection_id, "+7 495 000-00-01", "Sales line", colour="#2f6fed"
     )
