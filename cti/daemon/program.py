@@ -13,6 +13,8 @@ from aiohttp import web
 
 from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
+from ami_adapter.stories.keeper import StoryKeeper
+from ami_adapter.stories.shelf import FOLDER, StoryShelf
 from crm.call_store import StoredCall
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
 from crm.database import Database
@@ -34,6 +36,7 @@ from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
 from cti.daemon.recognition import Recognition
 from cti.daemon.settings import Settings
+from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from cti.numbers import warm_up
@@ -75,6 +78,10 @@ class Program:
         self._ids = CallIds()
         self.desk = Desk(EmptyDirectory(), epoch=uuid7().hex)
         self.journal = Journal(database, Spool(settings.data / "spool"), on_stored=self._stored)
+        self._shelf = StoryShelf(
+            settings.data / FOLDER, days=settings.story_days, megabytes=settings.story_megabytes
+        )
+        self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self.recognition = Recognition(
@@ -88,9 +95,15 @@ class Program:
             deliver=self._deliver,
             now=self._clock.now,
             ids=self._ids,
+            story=self._story_book(),
         )
         self._book = LinkBook(database.sessions)
-        self._links = Links(emit=self._receive, on_state=self._link_changed, on_gap=lambda *_gap: None)
+        self._links = Links(
+            emit=self._receive,
+            on_state=self._link_changed,
+            on_gap=lambda *_gap: None,
+            ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
+        )
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -117,6 +130,7 @@ class Program:
                 ):
                     tasks.create_task(work())
                 tasks.create_task(self._note_heard())
+                tasks.create_task(self._keep_stories())
                 keep_what_stays()
                 started.set()
                 try:
@@ -166,6 +180,8 @@ class Program:
                 trusted_proxies=networks(settings.trusted_proxies),
                 time_zone=settings.time_zone,
                 seal=self._seal,
+                stories=self._shelf,
+                region=settings.region,
             )
         )
         app[FIND_TROUBLES] = self.find_troubles
@@ -233,6 +249,20 @@ class Program:
         name = self._names.get(connection_id, str(connection_id))
         view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
         self._deliver(self.desk.set_connection(view, at))
+
+    def _story_book(self) -> StoryBook | None:
+        if self._keeper is None:
+            return None
+        book = StoryBook(self._keeper, pages_of=self._hub.pages_of, now=self._clock.now)
+        self._hub.on_drawn = book.drawn
+        return book
+
+    async def _keep_stories(self) -> None:
+        """Write them for ever; with the setting off, what an earlier run kept goes."""
+        if self._keeper is not None:
+            await self._keeper.run()
+        else:
+            await asyncio.to_thread(self._shelf.begin, wall_clock())
 
     async def _note_heard(self) -> None:
         while True:
