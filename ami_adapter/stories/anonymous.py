@@ -89,6 +89,7 @@ class Anonymiser:
         self._words: dict[str, tuple[str, ...]] = {}
         self._taken = {word.lower() for word in _WORD.findall(text)} | _VOCABULARY
         self._addresses: dict[str, str] = {}
+        self._lines: dict[tuple[str, bool], str] = {}  # most lines of a stream are repeated many times
         self._key = _best_key(set(_NUMBER.findall(_ANY_ID.sub("", text))), key or secrets.token_bytes(16))
 
     def stream(self, raw: bytes) -> bytes:
@@ -110,6 +111,12 @@ class Anonymiser:
         return "\r\n".join(self._line(line, trusts_headers=is_ours) for line in lines)
 
     def _line(self, line: str, *, trusts_headers: bool) -> str:
+        key = (line, trusts_headers)
+        if key not in self._lines:
+            self._lines[key] = self._anonymous_line(line, trusts_headers=trusts_headers)
+        return self._lines[key]
+
+    def _anonymous_line(self, line: str, *, trusts_headers: bool) -> str:
         header, separator, value = line.partition(": ")
         if not separator:
             return line if line.startswith("Asterisk Call Manager/") else self.value(line)
@@ -127,9 +134,15 @@ class Anonymiser:
                 return _shifted(text, self._key)
             case "address":
                 return self._address(text)
-            case "word" if len(text) >= FEWEST_LETTERS and text.lower() not in _VOCABULARY:
+            case "word" if self._is_replaced(text):
                 return self._word(text)
         return text
+
+    def _is_replaced(self, word: str) -> bool:
+        """Short ones only where they are a name that is no abbreviation of a dialplan: «Ли»."""
+        if len(word) >= FEWEST_LETTERS:
+            return word.lower() not in _VOCABULARY
+        return not word.isascii() and len(word) > 1
 
     def _named(self, found: re.Match[str]) -> str:
         text = found.group()

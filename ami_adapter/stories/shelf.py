@@ -198,7 +198,7 @@ def _readable(data: bytes, path: Path) -> list[Entry]:
 
 def _unpacked(path: Path) -> list[Entry]:
     try:
-        unpacker = lzma.LZMADecompressor(memlimit=2 * MOST_UNPACKED)
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2 * MOST_UNPACKED)
         data = unpacker.decompress(path.read_bytes(), max_length=MOST_UNPACKED)
         return _readable(data, path) if unpacker.eof else _dropped(path, "the file is cut short")
     except (OSError, lzma.LZMAError) as error:

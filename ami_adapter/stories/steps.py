@@ -81,6 +81,7 @@ SENTENCES: Final = (
     NOBODY_RANG,
 )
 
+ROUNDED: Final = timedelta(seconds=0.051)
 _LINE: Final = re.compile(r"\+(?P<seconds>[\d.]+) s: ")
 _CHANNELS: Final = ("Channel", "DestChannel", "ParkeeChannel", "TransfererChannel")
 _STATES: Final = ("ChannelStateDesc", "DialStatus", "Cause-txt", "Response")
@@ -106,8 +107,13 @@ class Step:
 
 def tell_steps(entries: Sequence[Entry]) -> list[Step]:
     """All steps in order; what says nothing is gathered between two that say something."""
-    steps = sorted([*_noted_steps(entries), *_heard_steps(entries)], key=lambda step: step.at)
+    steps = sorted([*_heard_steps(entries), *_noted_steps(entries)], key=_place)
     return list(_gathered(steps))
+
+
+def _place(step: Step) -> datetime:
+    """What we concluded follows what it was concluded from, though its lines tell tenths of seconds only."""
+    return step.at + ROUNDED if step.kind == "concluded" else step.at
 
 
 def _heard_steps(entries: Sequence[Entry]) -> Iterator[Step]:
