@@ -43,6 +43,10 @@ HEARD: Final[Mapping[bytes, str]] = {
     b"CoreShowChannel": "%(channel)s is in the list of present channels",
     b"CoreShowChannelsComplete": "the list of present channels is complete",
     b"Shutdown": "the PBX shuts down",
+    b"ExtensionStatus": "the PBX names the telephone of extension %(name)s",
+    b"QueueMember": "the PBX names a telephone of queue %(name)s",
+    b"QueueMemberStatus": "the PBX names a telephone of queue %(name)s",
+    b"QueueMemberAdded": "the PBX names a telephone of queue %(name)s",
 }  # fmt: skip
 UNUSED: Final = "set aside, says nothing of who rings or talks: %(names)s"
 RINGS: Final[Mapping[str, str]] = {
@@ -85,7 +89,7 @@ ROUNDED: Final = timedelta(seconds=0.051)
 _LINE: Final = re.compile(r"\+(?P<seconds>[\d.]+) s: ")
 _CHANNELS: Final = ("Channel", "DestChannel", "ParkeeChannel", "TransfererChannel")
 _STATES: Final = ("ChannelStateDesc", "DialStatus", "Cause-txt", "Response")
-_NAMES: Final = ("Queue", "Variable", "Application", "Extension", "ParkingSpace")
+_NAMES: Final = ("Queue", "Variable", "Application", "Extension", "ParkingSpace", "Exten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,8 @@ async def test_a_call_in_words(tmp_path: Path) -> None:
         await office.keeper.written()
         steps = tell_steps(office.shelf.read(call_id))
     texts = [step.text for step in steps]
-    assert texts[0] == "PJSIP/trunk-a-00000000: a channel is made"
+    assert texts[0] == "the PBX names the telephone of extension 101"
+    assert "PJSIP/trunk-a-00000000: a channel is made" in texts
     assert "nobody is assigned to extension 101: no window" in texts
     assert "+0.1 s: 101 rings" in texts
     assert any(step.sentence == UNUSED for step in steps)

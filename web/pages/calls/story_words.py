@@ -112,6 +112,8 @@ STEP_SENTENCES: Final = (
     N_("%(channel)s is in the list of present channels"),
     N_("the list of present channels is complete"),
     N_("the PBX shuts down"),
+    N_("the PBX names the telephone of extension %(name)s"),
+    N_("the PBX names a telephone of queue %(name)s"),
     N_("set aside, says nothing of who rings or talks: %(names)s"),
     N_(
         "extension %(extension)s is the telephone of %(user)s: the window goes to open pages, %(pages)s of them"
