@@ -26,7 +26,8 @@ from ami_adapter.stories.shelf import StoryShelf
 
 log = structlog.get_logger(__name__)
 
-BUFFER_BYTES = 16_384  # of one call in memory; more goes to its file at once
+BUFFER_BYTES = 32_768  # of one call in memory; more goes to its file at once
+NOTE_BYTES = 300  # about what a note takes
 FLUSH_SECONDS = 1.0
 LINGER = timedelta(seconds=2)  # after a call's end: its last messages, late answers to who calls
 SWEEP_SECONDS = 3600.0
@@ -40,6 +41,7 @@ DROPPED = Counter(
 )
 
 _LINKED_ID, _UNIQUE_ID = b"\r\nLinkedid: ", b"\r\nUniqueid: "
+_ANY_LINKED_ID = b"inkedid: "
 _IDS = re.compile(rb"\r\n([A-Za-z]*?)(Uniqueid|Linkedid|BridgeId): ([^\r\n]+)")
 _NO_IDS = frozenset({b"", b"<unknown>", b"<null>", b"none", b"unknown"})
 _OF_ALL = frozenset({b"CoreShowChannelsComplete", b"Shutdown"})
@@ -185,7 +187,7 @@ class StoryKeeper:
         return story
 
     def heard(self, story: LiveStory, entry: Heard) -> None:
-        self._add(story, entry)
+        self._add(story, entry, len(entry.raw))
 
     def join(self, story: LiveStory, absorbed: LiveStory) -> None:
         """The older lives on, under all names of both."""
@@ -201,8 +203,7 @@ class StoryKeeper:
     def of_ear(self, ear: Ear) -> list[LiveStory]:
         return [story for story in self._live.values() if story.ear is ear]
 
-    def _add(self, story: LiveStory, entry: Entry) -> None:
-        size = len(entry.raw) if isinstance(entry, Heard) else 200
+    def _add(self, story: LiveStory, entry: Entry, size: int = NOTE_BYTES) -> None:
         if story.kept_bytes + size > MOST_BYTES:
             return
         story.kept_bytes += size
@@ -244,9 +245,10 @@ class Ear:
         event, raw = message.event, message.raw
         if not event:
             return
-        story = self.ids.get(_value(raw, _LINKED_ID))
-        is_plain = event not in _BRIDGING and raw.count(b"inkedid: ") == 1
-        if story is not None and is_plain and story is self.ids.get(_value(raw, _UNIQUE_ID)):
+        linked_id = _value(raw, _LINKED_ID)
+        story = self.ids.get(linked_id)
+        is_known = story is not None and story is self.ids.get(_value(raw, _UNIQUE_ID))
+        if story is not None and is_known and event not in _BRIDGING and _is_of_one(raw, linked_id):
             self._keeper.heard(story, Heard(self._keeper.place(), at, raw))
         else:
             self._sort(event, raw, at)
@@ -337,6 +339,12 @@ class Ear:
         key = (event, *(_value(raw, name) for name in _HINTS[event]))
         if key in self._hints or len(self._hints) < MOST_HINTS:
             self._hints[key] = raw
+
+
+def _is_of_one(raw: bytes, linked_id: bytes) -> bool:
+    """Whether every channel in the message shows this linked id: nearly always."""
+    channels = raw.count(_ANY_LINKED_ID)
+    return channels == 1 or channels == (raw + b"\r\n").count(_ANY_LINKED_ID + linked_id + b"\r\n")
 
 
 def _value(raw: bytes, header: bytes) -> bytes:
