@@ -274,7 +274,10 @@ class Ear:
     def _sort(self, event: bytes, raw: bytes, at: datetime) -> None:
         if event in _HINTS:
             self._note_hint(event, raw)
-        stories = self._keeper.of_ear(self) if event in _OF_ALL else self._stories_of(event, raw)
+        has_ids = b"niqueid: " in raw
+        stories = (
+            self._keeper.of_ear(self) if event in _OF_ALL else self._stories_of(event, raw) if has_ids else []
+        )
         if not stories:
             return
         entry = Heard(self._keeper.place(), at, raw)
