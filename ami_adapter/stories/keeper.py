@@ -204,7 +204,8 @@ class StoryKeeper:
         return [story for story in self._live.values() if story.ear is ear]
 
     def _add(self, story: LiveStory, entry: Entry, size: int = NOTE_BYTES) -> None:
-        if story.kept_bytes + size > MOST_BYTES:
+        most = MOST_BYTES if isinstance(entry, Heard) else 2 * MOST_BYTES  # how it ended is told also then
+        if story.kept_bytes + size > most:
             return
         story.kept_bytes += size
         story.waiting.append(entry)
