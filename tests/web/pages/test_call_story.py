@@ -36,6 +36,11 @@ CHANNEL = (
 @pytest.fixture
 def kept(office: Office) -> Office:
     """The office with a story of its call on the shelf."""
+    plant_story(office)
+    return office
+
+
+def plant_story(office: Office) -> None:
     entries: list[Entry] = [
         Heard(1000, AT, f"Event: Newchannel\r\n{CHANNEL}".encode()),
         Noted(1001, AT, "named", {"id": str(office.call_id)}),
@@ -45,7 +50,6 @@ def kept(office: Office) -> Office:
     ]
     office.shelf.append(1, entries)
     office.shelf.finish(1, office.call_id, datetime.now(UTC))
-    return office
 
 
 async def test_the_page_tells_the_steps_with_what_the_pbx_said_for_its_administrators(kept: Office) -> None:
