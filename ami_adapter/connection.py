@@ -60,6 +60,13 @@ class Tracker(Protocol):
         """The calls that are going on."""
 
 
+class Ear(Protocol):
+    """Whoever keeps what is heard; `ami_adapter.stories.keeper.Ear` fits."""
+
+    def heard(self, message: AmiMessage, at: datetime) -> None:
+        """A message as it was received, before it is told. Must not wait."""
+
+
 class AmiConnection:
     """One connection to one Asterisk, with its own state.
 
@@ -67,6 +74,7 @@ class AmiConnection:
         emit: takes call events in order; what it raises costs its own events only.
         on_presence: takes what telephones and queues do, likewise.
         on_state: told of every change of status or detail.
+        ear: hears every message that is not dropped as noise, in order.
         on_gap: told, once events flow again, from when to when none did, and why.
         wall, monotonic: the clocks; moments are made of the monotonic one, anchored at each connect.
     """
@@ -80,6 +88,7 @@ class AmiConnection:
         on_state: Callable[[LinkState], None] = lambda _state: None,
         on_gap: Callable[[datetime, datetime, str], None] = lambda _from, _to, _why: None,
         tracker: Tracker | None = None,
+        ear: Ear | None = None,
         wall: Callable[[], datetime] = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,6 +98,7 @@ class AmiConnection:
         self._on_state = on_state
         self._on_gap = on_gap
         self._tracker: Tracker = tracker or CallTracker()
+        self._ear = ear
         self._wall = wall
         self._monotonic = monotonic
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
@@ -257,6 +267,8 @@ class AmiConnection:
             self._last_event_at = at
         if message.event == b"FullyBooted":
             self._booted.set()
+        if self._ear is not None:
+            self._call_safely(self._ear.heard, message, at)
         try:
             channel_events = self._translator.translate(message, at)
         except Exception as error:

@@ -16,6 +16,7 @@ from crm.sealing import Seal
 from cti.desk import Desk
 
 if TYPE_CHECKING:
+    from ami_adapter.stories.shelf import StoryShelf
     from web.assets import Assets
     from web.gate import Gate
     from web.i18n import Catalogue
@@ -40,6 +41,8 @@ class Services:
     trusted_proxies: Networks = ()  # their X-Forwarded-For is believed
     default_language: str = "ru"
     time_zone: str = "Europe/Moscow"
+    region: str = "RU"  # of captures that are exported
+    stories: StoryShelf | None = None  # None: no stories are shown
     seal: Seal | None = None  # opens the secrets of connections; None: they are neither entered nor checked
 
 

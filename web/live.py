@@ -121,6 +121,7 @@ class LiveHub:
         self._to_recheck: set[int] = set()
         self._recheck_due = asyncio.Event()
         self.drawn_ms: deque[float] = deque(maxlen=1000)
+        self.on_drawn: Callable[[str, UUID, float], None] = lambda _name, _call_id, _ms: None
 
     # For the rest of the program
 
@@ -147,6 +148,10 @@ class LiveHub:
 
     def count(self) -> int:
         return sum(map(len, self._sockets.values()))
+
+    def pages_of(self, user_id: int) -> int:
+        """How many pages and programs of this user are connected."""
+        return len(self._sockets.get(user_id, ()))
 
     # For the handler
 
@@ -189,7 +194,7 @@ class LiveHub:
             case "ping":
                 self._put(socket, _encoder.encode(Envelope(1, "pong")))
             case "drawn" if 0 <= message.ms < 60_000:
-                self.drawn_ms.append(message.ms)
+                self._drawn(socket, message)
 
     # How
 
@@ -262,6 +267,12 @@ class LiveHub:
             self._desk.unwatch(socket.watcher)
         elif topic in TOPICS:
             self._desk.shift.unwatch(socket.watcher, topic)
+
+    def _drawn(self, socket: LiveSocket, message: FromClient) -> None:
+        self.drawn_ms.append(message.ms)
+        with contextlib.suppress(ValueError):
+            if self._desk.has_seat(socket.access.user_id, call_id := UUID(message.id)):
+                self.on_drawn(socket.access.name, call_id, message.ms)
 
     def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
         try:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from ami_adapter.connection import AmiConnection
+from ami_adapter.connection import AmiConnection, Ear
 from ami_adapter.link import DEFAULT_EVENT_CLASSES, AmiSettings, LinkState
 from crm.directory import ConnectionDirectory
 from crm.telephony import AsteriskSettings
@@ -59,11 +59,13 @@ class Links:
         on_presence: Callable[[int, Sequence[PresenceEvent]], None] = lambda _id, _events: None,
         on_state: Callable[[int, LinkState], None],
         on_gap: Callable[[int, datetime, datetime, str], None],
+        ear: Callable[[int], Ear | None] = lambda _connection_id: None,
     ) -> None:
         self._emit = emit
         self._on_presence = on_presence
         self._on_state = on_state
         self._on_gap = on_gap
+        self._ear = ear
         self._running: dict[int, tuple[Wiring, AmiConnection, asyncio.Task[None]]] = {}
 
     def state(self, connection_id: int) -> LinkState | None:
@@ -98,6 +100,7 @@ class Links:
             on_state=lambda state: self._on_state(connection_id, state),
             on_gap=lambda start, end, why: self._on_gap(connection_id, start, end, why),
             tracker=CallTracker(extensions=wires.extensions, lines=wires.lines),
+            ear=self._ear(connection_id),
         )
         task = asyncio.create_task(link.run(), name=f"link {connection_id}")
         self._running[connection_id] = (wires, link, task)

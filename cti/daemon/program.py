@@ -13,6 +13,8 @@ from aiohttp import web
 
 from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
+from ami_adapter.stories.keeper import StoryKeeper
+from ami_adapter.stories.shelf import FOLDER, StoryShelf
 from crm.call_store import StoredCall
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
 from crm.database import Database
@@ -37,6 +39,7 @@ from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
 from cti.daemon.recognition import Recognition
 from cti.daemon.settings import Settings
+from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from cti.numbers import warm_up
@@ -79,6 +82,10 @@ class Program:
         self._agent_book = AgentBook(database.sessions)
         self.desk = Desk(EmptyDirectory(), epoch=uuid7().hex, on_agent_state=self._agent_book.note)
         self.journal = Journal(database, Spool(settings.data / "spool"), on_stored=self._stored)
+        self._shelf = StoryShelf(
+            settings.data / FOLDER, days=settings.story_days, megabytes=settings.story_megabytes
+        )
+        self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self.recognition = Recognition(
@@ -92,6 +99,7 @@ class Program:
             deliver=self._deliver,
             now=self._clock.now,
             ids=self._ids,
+            story=self._story_book(),
         )
         self._book = LinkBook(database.sessions)
         self._links = Links(
@@ -99,6 +107,7 @@ class Program:
             on_presence=self._presence,
             on_state=self._link_changed,
             on_gap=lambda *_gap: None,
+            ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
         )
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._directory = Directory()
@@ -130,6 +139,7 @@ class Program:
                 ):
                     tasks.create_task(work())
                 tasks.create_task(self._note_heard())
+                tasks.create_task(self._keep_stories())
                 keep_what_stays()
                 started.set()
                 try:
@@ -180,6 +190,8 @@ class Program:
                 trusted_proxies=networks(settings.trusted_proxies),
                 time_zone=settings.time_zone,
                 seal=self._seal,
+                stories=self._shelf,
+                region=settings.region,
             )
         )
         app[FIND_TROUBLES] = self.find_troubles
@@ -252,6 +264,20 @@ class Program:
         name = self._names.get(connection_id, str(connection_id))
         view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
         self._deliver(self.desk.set_connection(view, at))
+
+    def _story_book(self) -> StoryBook | None:
+        if self._keeper is None:
+            return None
+        book = StoryBook(self._keeper, pages_of=self._hub.pages_of, now=self._clock.now)
+        self._hub.on_drawn = book.drawn
+        return book
+
+    async def _keep_stories(self) -> None:
+        """Write them for ever; with the setting off, what an earlier run kept goes."""
+        if self._keeper is not None:
+            await self._keeper.run()
+        else:
+            await asyncio.to_thread(self._shelf.begin, wall_clock())
 
     async def _note_heard(self) -> None:
         while True:

@@ -37,6 +37,8 @@ class Settings:
     region: str = "RU"
     trusted_proxies: tuple[str, ...] = ()
     public_origins: tuple[str, ...] = ()
+    story_days: int = 14  # how long the story of a call is kept; 0: none is
+    story_megabytes: int = 1024
 
     @property
     def listen(self) -> str:
@@ -59,6 +61,8 @@ NAMES = (
     "region",
     "trusted_proxies",
     "public_origins",
+    "story_days",
+    "story_megabytes",
 )
 
 
@@ -115,6 +119,8 @@ def _checked(values: dict[str, Any]) -> Settings:
         ),
         trusted_proxies=_networks(values.get("trusted_proxies", ())),
         public_origins=_words(values.get("public_origins", ())),
+        story_days=_whole("story_days", values.get("story_days", 14), least=0, most=3650),
+        story_megabytes=_whole("story_megabytes", values.get("story_megabytes", 1024), least=1, most=2**20),
     )
 
 
@@ -156,6 +162,13 @@ def _one_of(name: str, value: str, known: tuple[str, ...] | list[str]) -> str:
             f"{name} is {value!r}; use one of: {', '.join(known[:12])}{', …' if len(known) > 12 else ''}."
         )
     return value
+
+
+def _whole(name: str, value: object, *, least: int, most: int) -> int:
+    text = "" if isinstance(value, bool) else str(value).strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+        raise SettingsError(f"{name} is {value!r}; it is a whole number from {least} to {most}.")
+    return int(text)
 
 
 def _time_zone(value: str) -> str:

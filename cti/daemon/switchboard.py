@@ -20,7 +20,7 @@ from prometheus_client import Counter
 from crm.directory import Directory
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry
 from crm.matching import MatchResult
-from cti.calls.call_events import CallEnded, CallEvent, CallsJoined, SnapshotApplied
+from cti.calls.call_events import CallEnded, CallEvent, CallRinging, CallsJoined, SnapshotApplied
 from cti.calls.records import CallRecord, CallState
 from cti.daemon.call_facts import customer_of, facts_of
 from cti.daemon.call_ids import CallIds
@@ -41,6 +41,22 @@ class Journal(Protocol):
     def put(self, entry: Entry) -> None: ...
 
 
+class Story(Protocol):
+    """Takes notes of what becomes of calls; `cti.daemon.story_book.StoryBook` fits."""
+
+    def set_seating(self, seating: Seating) -> None: ...
+
+    def present(self, connection_id: int, call_id: UUID, call: CallRecord, at: datetime | None) -> None: ...
+
+    def happened(self, connection_id: int, call_id: UUID, event: CallEvent, facts: CallFacts) -> None: ...
+
+    def rings(self, connection_id: int, call_id: UUID, event: CallRinging) -> None: ...
+
+    def told(self, messages: Iterable[Message]) -> None: ...
+
+    def recognised(self, call_id: UUID, outcome: str, at: datetime) -> None: ...
+
+
 @dataclass(slots=True)
 class KnownCall:
     """What we found out about a call beside its record."""
@@ -59,6 +75,7 @@ class Switchboard:
         ask: hands a question to `Recognition`, which answers by `recognised`.
         deliver: passes messages on to sockets.
         now: moments for events that bring none.
+        story: takes notes of every call; None where stories are not kept.
     """
 
     def __init__(
@@ -70,6 +87,7 @@ class Switchboard:
         deliver: Callable[[Iterable[Message]], None],
         now: Callable[[], datetime],
         ids: CallIds,
+        story: Story | None = None,
     ) -> None:
         self._desk = desk
         self._journal = journal
@@ -77,13 +95,17 @@ class Switchboard:
         self._deliver = deliver
         self._now = now
         self._ids = ids
+        self._story = story
         self._directory = Directory()
         self._known: OrderedDict[UUID, KnownCall] = OrderedDict()
 
     def set_directory(self, directory: Directory) -> None:
         """Lines, extensions and profiles as they are from now on."""
         self._directory = directory
-        self._deliver(self._desk.set_directory(Seating(directory), self._now()))
+        seating = Seating(directory)
+        if self._story is not None:
+            self._story.set_seating(seating)
+        self._deliver(self._desk.set_directory(seating, self._now()))
 
     def receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
         """What one connection tells, in order."""
@@ -102,6 +124,7 @@ class Switchboard:
         known = self._known.get(question.call_id)
         at = self._now()
         self._show("recognised", lambda: self._desk.set_match(question.call_id, for_desk(result), at))
+        self._note(lambda story: story.recognised(question.call_id, result.outcome.value, at))
         if known is None or known.record is None:
             return
         number, facts = question.number, known.facts
@@ -118,6 +141,8 @@ class Switchboard:
         if known.record is not None:
             self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
         self._known[stored_id] = self._known.pop(told_id)
+        if known.record is not None:
+            self._note_present(known.connection_id, stored_id, known.record, self._now())
         self._deliver(self._desk.rename(told_id, stored_id))
 
     def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
@@ -127,6 +152,7 @@ class Switchboard:
         for call in event.present:
             call_id = self._ids.of(connection_id, call)
             known = self._know(connection_id, call_id, call)
+            self._note_present(connection_id, call_id, call, at)
             self._write(connection_id, call_id, known, at)
             self._ask_who_calls(connection_id, call_id, known, call)
         keys = tuple(linked_id for call in event.present for linked_id in call.linked_ids)
@@ -147,9 +173,23 @@ class Switchboard:
     def _show(self, doing: str, told: Callable[[], Iterable[Message]]) -> None:
         """Windows come first; what fails in them costs no row of the journal."""
         try:
-            self._deliver(told())
+            messages = tuple(told())
+            self._deliver(messages)
         except Exception as error:
             _note_error(doing, error)
+        else:
+            self._note(lambda story: story.told(messages))
+
+    def _note(self, taken: Callable[[Story], None]) -> None:
+        """For the story, if it is kept; what fails in it costs nobody else anything."""
+        if self._story is not None:
+            try:
+                taken(self._story)
+            except Exception as error:
+                _note_error("story", error)
+
+    def _note_present(self, connection_id: int, call_id: UUID, call: CallRecord, at: datetime | None) -> None:
+        self._note(lambda story: story.present(connection_id, call_id, call, at))
 
     def _happened(self, connection_id: int, event: CallEvent) -> None:
         assert not isinstance(event, SnapshotApplied)
@@ -158,13 +198,17 @@ class Switchboard:
         if isinstance(event, CallsJoined):
             self._ids.join(connection_id, event.absorbed_key, call_id)
         known = self._know(connection_id, call_id, call)
+        self._note_present(connection_id, call_id, call, event.at)
         self._show(
             type(event).__name__,
             lambda: self._desk.apply(
                 connection_id, call_id, event, known.number, self._ours(connection_id, known)
             ),
         )
+        if isinstance(event, CallRinging):
+            self._note(lambda story: story.rings(connection_id, call_id, event))
         self._write(connection_id, call_id, known, event.at or self._now())
+        self._note(lambda story: story.happened(connection_id, call_id, event, known.facts))
         if not isinstance(event, CallEnded) or known.asked is None:
             self._ask_who_calls(connection_id, call_id, known, call)
 

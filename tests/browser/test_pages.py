@@ -15,6 +15,7 @@ from crm.database import Database
 from tests.browser.conftest import DESKTOP, PHONE, REPORT_VIOLATIONS, axe
 from tests.cti.desk.calls import CALL, rings
 from tests.web.pages.office import Office, open_office
+from tests.web.pages.test_call_story import plant_story
 from tests.web.pages.test_every_page import PAGES, filled_in
 from web.keys import LIVE
 
@@ -84,6 +85,25 @@ async def test_every_page_is_accessible_and_keeps_the_policy(
         await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})
         wrong += [f"{path}: {line}" for line in await axe(page)]
     assert wrong == []
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_the_story_of_a_call_opens_step_by_step(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    plant_story(planted)
+    visitor = await visit(planted, chromium, **size)
+    page = visitor.page
+    await visitor.go(f"/calls/{planted.call_id}")
+    await page.get_by_text("По шагам").click()
+    await expect(page.get_by_text("внутренний 105 никому не назначен: окна нет")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await axe(page) == []
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Выгрузить без имён и номеров").click()
+    assert (await download.value).suggested_filename == f"call-{planted.call_id}.zip"
     assert visitor.complaints == []
     await visitor.context.close()
 

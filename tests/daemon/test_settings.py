@@ -22,10 +22,11 @@ def test_without_file_and_environment_the_defaults_hold(
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "ringcard.toml"
-    file.write_text('listen = "0.0.0.0:9000"\nregion = "KZ"\n', "utf-8")
+    file.write_text('listen = "0.0.0.0:9000"\nregion = "KZ"\nstory_days = 0\n', "utf-8")
     settings = load_settings({"RINGCARD_CONFIG": str(file), "RINGCARD_LISTEN": "[::1]:9001"})
     assert (settings.host, settings.port, settings.region) == ("::1", 9001, "KZ")
     assert settings.listen == "[::1]:9001"
+    assert (settings.story_days, settings.story_megabytes) == (0, 1024)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"RINGCARD_REGION": "XX"}, "'XX'"),
         ({"RINGCARD_TIME_ZONE": "Mars/Olympus"}, "'Mars/Olympus'"),
         ({"RINGCARD_LOG_LEVEL": "loud"}, "'loud'"),
+        ({"RINGCARD_STORY_DAYS": "-1"}, "story_days is '-1'; it is a whole number from 0 to 3650"),
+        ({"RINGCARD_STORY_MEGABYTES": "1 GB"}, "story_megabytes is '1 GB'"),
         ({"RINGCARD_CONFIG": "/nowhere/ringcard.toml"}, "/nowhere/ringcard.toml"),
     ],
 )

@@ -288,3 +288,36 @@ async def agent_states(office: Office) -> list[tuple[str, str, datetime | None]]
         await connection.close()
         await cluster.stop()
     return [tuple(row) for row in rows]
+
+
+async def test_a_call_is_told_step_by_step_and_given_away_without_people(
+    office: Office, tmp_path: Path
+) -> None:
+    before = len(await office.calls())
+    async with office.ringcard.serving(), office.listening("101") as screen:
+        await until_linked(office)
+        await office.pbx.play(load_recording(capture("01-inbound-answered")))
+        await screen.until_type("call.ended")
+        call = (await office.ended_calls(before + 1))[-1]
+        async with asyncio.timeout(20):
+            while (
+                "steps" not in (told := json.loads(await office.ringcard.run("call", call["id"], "--json")))
+                or not told["steps"]
+            ):
+                await asyncio.sleep(0.3)
+    said = await office.ringcard.run("call", call["id"])
+    for sentence in (
+        "told to Agent 101: it rings",
+        "the window goes to open pages",
+        "is hung up: Normal Clearing",
+    ):
+        assert sentence in said, said
+    await office.ringcard.run("call", call["id"], "--export", str(tmp_path))
+    stream, timing = tmp_path / f"call-{call['id']}.ami.xz", tmp_path / f"call-{call['id']}.timing.json"
+    (again,) = replay_calls(stream, timing=timing)
+    assert (again["disposition"], again["answered_by"], again["talk_s"]) == (
+        "answered",
+        "101",
+        pytest.approx(call["talk_s"], abs=0.01),
+    )
+    assert again["customer_e164"] != call["customer_e164"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -213,6 +214,22 @@ async def test_an_ended_window_closed_in_one_tab_closes_in_the_other(office: Off
         await heard(second)
     await first.send_json({"type": "dismiss", "id": str(CALL)})
     assert (await heard(second))["type"] == "call.dismissed"
+
+
+async def test_a_drawn_window_is_told_of_calls_that_are_ones_own_only(office: Office) -> None:
+    drawn: list[tuple[UUID, float]] = []
+    office.hub.on_drawn = lambda _name, call_id, milliseconds: drawn.append((call_id, milliseconds))
+    ws = await office.connect()
+    await heard(ws)
+    office.happen(rings("101"))
+    await heard(ws)
+    for call_id in (str(UUID(int=7)), "no uuid", "", str(CALL)):
+        await ws.send_json({"type": "drawn", "id": call_id, "ms": 42.5})
+    await ws.send_json({"type": "ping"})
+    assert (await heard(ws))["type"] == "pong"
+    assert drawn == [(CALL, 42.5)]
+    assert office.hub.pages_of(0) == 0
+    office.hub.drawn_ms.clear()
 
 
 async def test_t11_the_board_is_for_those_with_the_right(office: Office) -> None:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from ami_adapter.replay import replay_calls
+from ami_adapter.stories.export import write_anonymous
 from cti.daemon.failures import CommandFailed
 from cti.daemon.settings import load_settings
 
@@ -18,6 +19,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--timing", type=Path, help="JSON: [[seconds since connect, bytes of this chunk], …]")
     parser.add_argument("--region", help="country of the numbering profile (default: RINGCARD_REGION)")
     parser.add_argument("--internal-pattern", help="regular expression that a whole extension matches")
+    parser.add_argument(
+        "--anonymise",
+        type=Path,
+        metavar="OUT",
+        help="write the stream without numbers, names and addresses to OUT (.ami, or .ami.xz), and tell that",
+    )
     parser.set_defaults(run=tell)
 
 
@@ -25,8 +32,11 @@ def tell(options: argparse.Namespace) -> int:
     if options.internal_pattern is not None:
         _check_pattern(options.internal_pattern)
     region = (options.region or load_settings().region).upper()
+    file = options.file
+    if options.anonymise is not None:
+        file = write_anonymous(options.file, options.anonymise, options.timing)
     for call in replay_calls(
-        options.file, timing=options.timing, region=region, internal_pattern=options.internal_pattern
+        file, timing=options.timing, region=region, internal_pattern=options.internal_pattern
     ):
         print(json.dumps(call, ensure_ascii=False))
     return 0

@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ami_adapter.stories.shelf import StoryShelf
 from crm import accounts, parties, telephony
 from crm.database import Database
 from crm.gaps import begin_gap, end_gap
@@ -40,6 +41,7 @@ class Office:
     database: Database
     gate: FakeGate
     desk: Desk
+    shelf: StoryShelf
     people: dict[str, Access] = field(default_factory=dict)
     team_id: int = 0
     connection_id: int = 0
@@ -70,7 +72,9 @@ class Office:
 @asynccontextmanager
 async def open_office(database: Database, folder: Path, *, language: str = "en") -> AsyncIterator[Office]:
     """The application on a free port, its database planted."""
-    office = Office(database=database, gate=FakeGate(people={}), desk=desk())
+    shelf = StoryShelf(folder / "story", days=14, megabytes=16)
+    shelf.begin(datetime.now(UTC))
+    office = Office(database=database, gate=FakeGate(people={}), desk=desk(), shelf=shelf)
     async with database.sessions.begin() as session:
         await _people(session, office, language)
         await _telephony(session, office, folder)
@@ -83,6 +87,7 @@ async def open_office(database: Database, folder: Path, *, language: str = "en")
         sessions=database.sessions,
         seal=open_seal(folder / "key"),
         default_language=language,
+        stories=office.shelf,
     )
     office.server = TestServer(create_app(services))
     async with TestClient(office.server) as office.client:

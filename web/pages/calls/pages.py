@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from ami_adapter.stories.entries import Entry
+from ami_adapter.stories.export import NothingToExport, anonymous_capture
+from ami_adapter.stories.steps import tell_steps
 from crm.calls_read import CallFilter, CallInfo, call_card, list_calls
+from crm.changes import log_access
 from crm.connection_gaps import GapInfo, gaps_among
 from crm.errors import Invalid
 from cti.calls.records import Direction, Disposition
-from web.keys import ACCESS, NOW, SESSIONS
+from web.i18n import gettext as _
+from web.keys import ACCESS, NOW, SERVICES, SESSIONS
 from web.pages.answers import PageRoutes
-from web.pages.calls.story_words import told_story
+from web.pages.calls.story_words import StoryStep, told_steps, told_story
 from web.pages.periods import PeriodName, period_of
 from web.pages.problems import tell
 from web.pops import CALL_ID, call_id_of
@@ -118,4 +126,53 @@ async def show_call(request: web.Request) -> web.Response:
     if card.call.id != call_id:
         raise web.HTTPMovedPermanently(f"/calls/{card.call.id}")
     names = {part.extension: part.user_name for part in card.participations if part.user_name}
-    return render(request, "calls/card.html", call=card.call, card=card, names=names, told_story=told_story)
+    steps = await _steps(request, call_id)
+    return render(
+        request,
+        "calls/card.html",
+        call=card.call,
+        card=card,
+        names=names,
+        told_story=told_story,
+        steps=steps,
+    )
+
+
+async def _steps(request: web.Request, call_id: UUID) -> list[StoryStep]:
+    """What is kept of the call, step by step; what the PBX said of channels only for those who look after the PBX."""
+    steps = await asyncio.to_thread(tell_steps, await _kept(request, call_id))
+    if not request[ACCESS].may("connection.read"):
+        steps = [step for step in steps if step.kind not in {"heard", "set_aside"}]
+    return told_steps(steps, zone_of(request))
+
+
+async def _kept(request: web.Request, call_id: UUID) -> list[Entry]:
+    shelf = request.app[SERVICES].stories
+    return await asyncio.to_thread(shelf.read, call_id) if shelf is not None else []
+
+
+@routes.get(rf"/calls/{CALL_ID}/capture", right="connection.manage")
+async def export_call(request: web.Request) -> web.Response:
+    """The call without people, as three files that can be replayed and become a test; written to the access log."""
+    region = request.app[SERVICES].region
+    async with request.app[SESSIONS].begin() as session:
+        card = await call_card(session, request[ACCESS], call_id_of(request))
+        entries = await _kept(request, card.call.id)
+        try:
+            capture = await asyncio.to_thread(partial(anonymous_capture, entries, region=region))
+        except NothingToExport as error:
+            raise web.HTTPNotFound(text=_("Of this call nothing is kept that could be exported.")) from error
+        await log_access(
+            session,
+            "call_exported",
+            request[ACCESS],
+            from_address=request.remote,
+            record_kind="call",
+            record_id=card.call.id,
+        )
+    name = f"call-{card.call.id}"
+    headers = {
+        hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}.zip"',
+        hdrs.CACHE_CONTROL: "no-store",
+    }
+    return web.Response(body=capture.zipped(name), content_type="application/zip", headers=headers)

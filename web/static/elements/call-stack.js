@@ -69,7 +69,7 @@ class CallStack extends HTMLElement {
     } else {
       shown.show(call);
     }
-    if (isNew && at && call.state === "ringing") this.#measure(at);
+    if (isNew && at && call.state === "ringing") this.#measure(call.id, at);
   }
 
   #rename(was, id) {
@@ -80,9 +80,11 @@ class CallStack extends HTMLElement {
   }
 
   // How long after the event the window was on the screen: the administrator sees it.
-  #measure(at) {
+  #measure(id, at) {
     if (document.hidden) return;
-    requestAnimationFrame(() => setTimeout(() => live.send({ type: "drawn", ms: live.now() - Date.parse(at) })));
+    requestAnimationFrame(() =>
+      setTimeout(() => live.send({ type: "drawn", id, ms: live.now() - Date.parse(at) })),
+    );
   }
 
   #remove(id) {
