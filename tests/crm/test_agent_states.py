@@ -28,7 +28,7 @@ async def rows(session: AsyncSession, user_id: int) -> list[Row]:
         .where(AgentState.user_id == user_id)
         .order_by(AgentState.id)
     )
-    return [tuple(row) for row in found]
+    return [(state, reason, from_at, to_at) for state, reason, from_at, to_at in found]
 
 
 @pytest.fixture
