@@ -177,6 +177,7 @@ class PbxPresence:
         return PresenceChange(extensions=frozenset({after.extension, (before or after).extension}))
 
     def _disturb(self, event: DoNotDisturb) -> PresenceChange:
+        self._name(Listing.DEVICES, "quiet", event.extension)
         if event.is_on == (event.extension in self._quiet) or len(self._quiet) >= MOST_DEVICES:
             return NOTHING
         (self._quiet.add if event.is_on else self._quiet.discard)(event.extension)
@@ -259,9 +260,10 @@ class PbxPresence:
         return self._keep_queues(named) if listing is Listing.QUEUES else self._keep_devices(named)
 
     def _keep_devices(self, named: set[tuple[str, ...]]) -> PresenceChange:
-        self.lists_devices = bool(named)
+        self.lists_devices = any((device,) in named for device in self._devices)
         gone = [device for device in self._devices if (device,) not in named]
-        changed = set(self._devices_of)
+        changed = self._quiet | self._devices_of.keys()
+        self._quiet = {extension for extension in self._quiet if ("quiet", extension) in named}
         for device in gone:
             self._devices_of[self._devices.pop(device).extension].discard(device)
         return PresenceChange(extensions=frozenset(changed))

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 MOST_WAITING = 10_000  # changes; more: of each user only the latest is kept
 BATCH = 200
 RETRY_SECONDS = 1.0
+FLUSH_SECONDS = 3.0
 DROPPED = Counter(
     "ringcard_agent_states_dropped", "Changes of agents' states not kept because too many waited"
 )
@@ -58,8 +59,12 @@ class AgentBook:
 
     async def flush(self) -> None:
         """What still waits, once; for the orderly stop."""
-        while self._waiting and await self._write_oldest():
-            pass
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                while self._waiting and await self._write_oldest():
+                    pass
+        except TimeoutError:
+            log.warning("agent_states_not_stored_at_stop", waiting=len(self._waiting))
 
     def _keep_latest(self) -> None:
         """Full: what was in between is given up, what holds now is not."""

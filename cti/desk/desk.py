@@ -473,8 +473,9 @@ class Desk:
     def _seats_of(self, user_id: int) -> list[tuple[UUID, Seat]]:
         return [(id_, self._calls[id_].seats[user_id]) for id_ in self._calls_of.get(user_id, ())]
 
-    def _seat_states(self, user_id: int) -> Iterable[SeatState]:
-        return (seat.state for _, seat in self._seats_of(user_id))
+    def _seat_states(self, user_id: int) -> set[SeatState]:
+        calls = self._calls
+        return {calls[call_id].seats[user_id].state for call_id in self._calls_of.get(user_id, ())}
 
     def _call_known_as(self, connection_id: int, linked_id: str) -> PresentCall | None:
         call_id = self._ids.get((connection_id, linked_id))

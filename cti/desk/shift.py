@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cti.calls.presence import PbxPresence, QueuePicture, Telephone, waits_since, wraps_up_until
+from cti.calls.presence import PbxPresence, Telephone, wraps_up_until
 from cti.calls.presence_events import DeviceState, ListEnded, PresenceEvent, QueueMember
-from cti.desk import board
 from cti.desk.directory import Agent, Directory
 from cti.desk.messages import (
     TALK_STATES,
@@ -25,14 +25,13 @@ from cti.desk.messages import (
     AgentView,
     Data,
     Message,
-    QueueMemberView,
     QueueRef,
     QueuesSnapshot,
     QueueView,
     SeatState,
     Sight,
-    WaitingView,
 )
+from cti.desk.queue_views import is_agent_seen, queue_view
 from cti.desk.seats import PresentCall
 
 AGENTS, QUEUES = "agents", "queues"
@@ -76,7 +75,7 @@ class Shift:
         self,
         directory: Directory,
         *,
-        seat_states: Callable[[int], Iterable[SeatState]],
+        seat_states: Callable[[int], AbstractSet[SeatState]],
         call_of: Callable[[int, str], PresentCall | None],
         on_change: Callable[[AgentStateChange], None],
     ) -> None:
@@ -168,7 +167,7 @@ class Shift:
 
     def agents(self, sight: Sight) -> list[AgentView]:
         """Every agent within a watcher's rights, by name."""
-        views = [_agent_view(now) for now in self._agents.values() if _is_seen(now.agent, sight)]
+        views = [_agent_view(now) for now in self._agents.values() if is_agent_seen(now.agent, sight)]
         return sorted(views, key=lambda view: (view.name.casefold(), view.id))
 
     def queues(self, sight: Sight) -> list[QueueView]:
@@ -259,7 +258,7 @@ class Shift:
 
     def _engaged(self, user_id: int, heard: Sequence[Place]) -> AgentState | None:
         """Ringing or talking: what calls say wins over what telephones say, which come a moment sooner or later."""
-        seats = set(self._seat_states(user_id))
+        seats = self._seat_states(user_id)
         if seats & ENGAGED_SEATS:
             return AgentState.TALKING
         if seats & RINGING_SEATS:
@@ -302,7 +301,7 @@ class Shift:
         view = _agent_view(now)
         messages: list[Message] = []
         for watcher, watch in self._watches[AGENTS].items():
-            if _is_seen(now.agent, watch.sight):
+            if is_agent_seen(now.agent, watch.sight):
                 if watch.told.get(view.id) != view:
                     watch.told[view.id] = view
                     messages.append(_message(AGENTS, watcher, watch, "agent.state", view, at))
@@ -336,72 +335,18 @@ class Shift:
         return (_message(QUEUES, watcher, watch, "queue.state", view, at),)
 
     def _queue_view(self, place: Place, sight: Sight) -> QueueView | None:
-        """A queue for one watcher: None where neither a member nor a caller is within their rights."""
         connection_id, name = place
         presence = self._presence.get(connection_id)
         queue = presence.queue(name) if presence else None
         if queue is None:
             return None
-        waiting = self._waiting(connection_id, queue, sight)
-        members = self._members(connection_id, queue, sight)
-        sees_all = sight.covers(users=(), teams=())
-        if not (sees_all or members or any(caller.call for caller in waiting)):
-            return None
-        return QueueView(
-            connection_id=connection_id,
-            name=name,
-            is_current=connection_id in self._up,
-            waiting=waiting,
-            waiting_since=waits_since(queue.waiting),
-            members=members,
-        )
-
-    def _waiting(self, connection_id: int, queue: QueuePicture, sight: Sight) -> tuple[WaitingView, ...]:
-        views = []
-        for position, caller in enumerate(queue.waiting, 1):
-            call = self._call_of(connection_id, caller.linked_id)
-            is_seen = call is not None and board.is_seen(call, self._directory, sight)
-            shown = call if is_seen else None
-            views.append(
-                WaitingView(
-                    position=position,
-                    since=caller.since,
-                    call=shown.id if shown else None,
-                    phone=shown.phone if shown else None,
-                    phone_text=shown.phone_text if shown else "",
-                )
-            )
-        return tuple(views)
-
-    def _members(self, connection_id: int, queue: QueuePicture, sight: Sight) -> tuple[QueueMemberView, ...]:
-        seated = [
-            (member, self._directory.agent_at(connection_id, member.extension)) for member in queue.members
-        ]
-        return tuple(
-            QueueMemberView(
-                extension=member.extension,
-                user_id=agent.user_id if agent else None,
-                name=agent.name if agent else member.name or member.extension,
-                state=member.state.value,
-                is_paused=member.is_paused,
-                reason=member.pause_reason or None,
-                is_in_call=member.is_in_call,
-                penalty=member.penalty,
-            )
-            for member, agent in seated
-            if _is_seen(agent, sight)
-        )
+        calls = [self._call_of(connection_id, caller.linked_id) for caller in queue.waiting]
+        is_current = connection_id in self._up
+        return queue_view(connection_id, queue, calls, self._directory, sight, is_current=is_current)
 
 
 def _is_reachable(telephone: Telephone) -> bool:
     return telephone.state is not DeviceState.UNAVAILABLE and telephone.is_reachable is not False
-
-
-def _is_seen(agent: Agent | None, sight: Sight) -> bool:
-    """Whether an agent, or a place where nobody of ours sits, is within a watcher's rights."""
-    if agent is None:
-        return sight.covers(users=(), teams=())
-    return sight.covers(users=(agent.user_id,), teams=(agent.team_id,))
 
 
 def _agent_view(now: _Now) -> AgentView:

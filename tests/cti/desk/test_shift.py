@@ -225,6 +225,15 @@ def state_of(floor: Floor, extension: str = "101") -> tuple[str, str | None]:
         ),
         (
             [
+                DoNotDisturb(extension="101", is_on=True, at=at(1)),
+                ListBegun(listing=Listing.DEVICES, at=at(1)),
+                device("101", DeviceState.IDLE),
+                ListEnded(listing=Listing.DEVICES, at=at(1)),
+            ],
+            AVAILABLE,
+        ),
+        (
+            [
                 ListBegun(listing=Listing.DEVICES, at=at(1)),
                 device("102", DeviceState.IDLE),
                 ListEnded(listing=Listing.DEVICES, at=at(1)),
@@ -241,6 +250,7 @@ def test_a_state_follows_from_telephone_and_queues(
     told = len(floor.changes)
     floor.desk.shift.hear(1, events)
     assert len(floor.changes) == told, "told again it changes nothing"
+    assert floor.desk.shift.expire(at(2)) == [], "nobody watches"
 
 
 def test_the_queues_own_wrap_up_ends_by_itself(floor: Floor) -> None:
