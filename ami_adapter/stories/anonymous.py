@@ -27,9 +27,9 @@ TRIES: Final = 100  # for numbers of which none is an original one
 # What Asterisk itself writes there, from a closed vocabulary.
 _HARMLESS: Final = (
     "Event Privilege Response ChannelState ChannelStateDesc Cause Cause-txt TechCause DialStatus BridgeType"
-    " BridgeTechnology BridgeCreator BridgeNumChannels BridgeVideoSourceMode Priority Variable Application Reason"
-    " Result EventList ListItems CID-CallingPres Language Count Position Paused InCall Penalty Status StatusText"
-    " Duration EventTV SessionTV Severity Service EventVersion IsExternal TransferMethod DestType Timestamp"
+    " BridgeTechnology BridgeCreator BridgeNumChannels BridgeVideoSourceMode Priority Variable Application"
+    " Result EventList ListItems CID-CallingPres Language Count Position Paused InCall Penalty"
+    " Duration EventTV SessionTV EventVersion IsExternal TransferMethod DestType Timestamp"
     " AsteriskVersion"
 )
 _HARMLESS_HEADERS: Final = frozenset(_HARMLESS.split())

@@ -135,3 +135,5 @@ def test_what_anybody_may_write_is_trusted_in_no_header() -> None:
     anonymous = Anonymiser(stream, key=b"k").stream(stream)
     assert b"omashkin" not in anonymous
     assert anonymous.startswith(b"Event: UserEvent\r\nReason: ")
+    pause = b"Event: QueueMemberPause\r\nReason: Romashkin\r\n\r\n"
+    assert b"omashkin" not in Anonymiser(pause, key=b"k").stream(pause)
