@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.call_parts import MirrorInfo, NoteInfo, ParticipationInfo, Parts, TransferInfo, parts_of
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
-from crm.rights import Access, narrow
+from crm.rights import Access, narrow, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
 from crm.schema.parties import Party
@@ -136,11 +136,13 @@ async def list_calls(
         Invalid: the cursor, or a value of the filter.
     """
     size = page_size(limit)
-    query = _within(access, wanted).order_by(*_NEWEST_FIRST).limit(size + 1)
+    conditions = [Call.joined_into_id.is_(None), *_conditions(wanted)]
     if cursor:
         started_at, call_id = decode_cursor(cursor, str, str)
         after = tuple_(moment_of(started_at, cursor), uuid_of(call_id, cursor))
-        query = query.where(tuple_(Call.started_at, Call.id) < after)
+        conditions.append(tuple_(Call.started_at, Call.id) < after)
+    ids = union(*(_newest(conditions, way, size + 1) for way in _ways(access, wanted)))
+    query = _calls().where(Call.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
     items = [_info(row) for row in await session.execute(query)]
     last = items[size - 1] if len(items) > size else None
     return Page(
@@ -249,8 +251,25 @@ def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
     }
 
 
+def _ways(access: Access, wanted: CallFilter) -> list[ColumnElement[bool]]:
+    """The ways in which a call can be within one's rights; a mirror is read by its root's right only where it is listed."""
+    found = ways(access, "call.read", Call)
+    return found if wanted.with_mirrors else found[:2]
+
+
+def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
+    """The newest calls that one way leads to, read from its own index."""
+    query = select(Call.id).join(Communication, Communication.id == Call.id).where(*conditions, way)
+    return select(query.order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
+
+
 def _within(access: Access, wanted: CallFilter) -> Select[*tuple[Any, ...]]:
-    query: Select[*tuple[Any, ...]] = (
+    query = _calls().where(Call.joined_into_id.is_(None), *_conditions(wanted))
+    return narrow(query, access, "call.read", Call)
+
+
+def _calls() -> Select[*tuple[Any, ...]]:
+    return (
         select(*_COLUMNS)
         .select_from(Call)
         .join(Communication, Communication.id == Call.id)
@@ -258,9 +277,7 @@ def _within(access: Access, wanted: CallFilter) -> Select[*tuple[Any, ...]]:
         .outerjoin(_contact, _contact.id == Communication.contact_id)
         .outerjoin(Line, Line.id == Call.line_id)
         .outerjoin(User, User.id == Communication.user_id)
-        .where(Call.joined_into_id.is_(None), *_conditions(wanted))
     )
-    return narrow(query, access, "call.read", Call)
 
 
 def _conditions(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:

@@ -307,8 +307,8 @@ def _call_ways(access: Access, right: str, scope: Scope, call: Any) -> list[Colu
     mirrors = select(mirror.id).where(mirror.mirror_of_id == call.id)
     return [
         _took_part(access, scope, call.id),
-        _took_part(access, scope, call.mirror_of_id),
         mirrors.where(_took_part(access, scope, mirror.id)).exists(),
+        _took_part(access, scope, call.mirror_of_id),
     ]
 
 
