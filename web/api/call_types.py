@@ -83,7 +83,6 @@ class Call(msgspec.Struct, kw_only=True):
     final_agent: str | None
     hung_up_by: str | None
     ended_unseen: bool
-    origin: Origin
     ring_s: float | None
     wait_s: float | None
     talk_s: float | None
@@ -95,6 +94,7 @@ class Call(msgspec.Struct, kw_only=True):
     ended_at: Told | None
     open: bool
     story: list[str]
+    origin: Origin
     state: CallState
     connection_id: int
     line_id: int | None
