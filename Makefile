@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
-.PHONY: help install run test check static format bench lock clean
+.PHONY: help install run test test-pbx check static format bench lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make install   the program and its locked dependencies in .venv; leaves .venv/bin/ringcard"
 	@echo "make run       install, then a demonstration: recorded calls, invented clients, data in ./data"
 	@echo "make test      everything: also Chromium and a real Asterisk where they can run"
+	@echo "make test-pbx  days of many calls at a real Asterisk 16 and 22: some minutes, optional"
 	@echo "make check     the quick gate: format, lint, types, layers, tests without browser and PBX"
 	@echo "make format    write the format that make check wants"
 	@echo "make bench     the benchmarks' table; make bench NAMES='ami lookup' for some of them"
@@ -25,7 +26,11 @@ run: $(VENV)/.installed
 
 test: static
 	@tools/system_packages.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not long"
+
+test-pbx: $(VENV)/.installed-dev
+	@tools/system_packages.sh
+	@$(BIN)/python -m pytest -m "pbx and long"
 
 check: static
 	$(BIN)/python -m pytest -q -m "not browser and not pbx and not slow"
