@@ -1,7 +1,8 @@
-"""How many AMI events a second of processor time: framing + translation + tracking, against panoramisk alone.
+"""How many AMI events a second of processor time: framing + translation + tracking of calls, telephones and queues,
+against panoramisk alone.
 
 Both get the same recorded bytes in the recorded chunks. panoramisk parses and dispatches to an empty callback for "*";
-ours tells complete calls. The second row leaves out what accounts without the class `dialplan` never see, so that
+ours tells complete calls. The last row leaves out what accounts without the class `dialplan` never see, so that
 nothing is gained by skipping.
 """
 
@@ -17,6 +18,7 @@ from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 
 from ami_adapter.framing import AmiFrames
+from ami_adapter.presence import PresenceTranslator
 from ami_adapter.translate import Translator, is_noise
 from bench.rows import Row
 from cti.calls.tracker import CallTracker
@@ -32,9 +34,11 @@ Chunks = Sequence[bytes]
 def run() -> list[Row]:
     """The ratio over everything recorded, and over the events of class call, agent and user alone."""
     whole = [list(recorded_chunks(one)) for one in ALL]
+    freepbx = [list(recorded_chunks(one)) for one in ALL if one.pbx.startswith("freepbx")]
     thinned = [[without_flood(one.stream)] for one in ALL]
     return [
         compared("ami: all events", whole, wanted="≥ 3"),
+        compared("ami: a FreePBX", freepbx, wanted="≥ 4"),
         compared("ami: without dialplan events", [list(in_pieces(chunks[0])) for chunks in thinned]),
     ]
 
@@ -65,10 +69,12 @@ def processor_seconds(consume: Callable[[Chunks], None], streams: Sequence[Chunk
 def track(chunks: Chunks) -> None:
     """All of ours, as the live connection does it."""
     frames, translator, tracker = AmiFrames(is_noise=is_noise), Translator(), CallTracker()
+    presence = PresenceTranslator()
     for chunk in chunks:
         for message in frames.feed(chunk):
             for event in translator.translate(message, AT):
                 tracker.apply(event)
+            presence.translate(message, AT)
 
 
 def panoramisk_alone() -> Callable[[Chunks], None]:

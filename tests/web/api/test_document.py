@@ -39,7 +39,7 @@ CHECKS = [
     unsupported_method,
     ignored_auth,
 ]
-MOST_ADDRESS = 1500  # characters before quoting
+MOST_ADDRESS = 8000  # characters of a request line
 HYPOTHESIS = settings(
     max_examples=8,  # of each operation, kind of data and role
     deadline=None,
