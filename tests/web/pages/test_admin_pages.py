@@ -156,7 +156,7 @@ async def test_calls_are_filtered_and_their_address_can_be_shared(office: Office
     rows = await (await office.get("/calls", **{"HX-Target": "tbody#call-rows"})).text()
     assert "<html" not in rows
     card = await (await office.get(f"/calls/{answered}")).text()
-    for told in ("Blind transfer", "101 → 102", "from the queue", "Sales line", "PJSIP/101-00000001"):
+    for told in ("Blind transfer", "without asking", "from the queue", "Sales line", "PJSIP/101-00000001"):
         assert told in card, told
 
 
