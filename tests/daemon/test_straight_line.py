@@ -60,6 +60,13 @@ async def office() -> Any:
         yield opened
 
 
+@pytest.fixture
+async def new_office() -> Any:
+    """With the one connection that it was furnished with."""
+    async with open_office() as opened:
+        yield opened
+
+
 @pytest.fixture(autouse=True)
 async def stopped_afterwards(office: Office) -> AsyncIterator[None]:
     """A test that fails leaves no server to the next one."""
@@ -242,8 +249,9 @@ async def test_g07_a_blocked_users_socket_and_token_end_within_a_second(office: 
             assert answer.status == 401
 
 
-async def test_agents_and_queues_live_and_as_rows(office: Office) -> None:
+async def test_agents_and_queues_live_and_as_rows(new_office: Office) -> None:
     """A call waits in a queue and gives up: members ring and are free again, on the API and as intervals."""
+    office = new_office
     async with office.ringcard.serving(), office.listening("101") as screen:
         await until_linked(office)
         playing = asyncio.create_task(office.pbx.play(load_recording(capture("07-queue-abandoned"))))
@@ -291,8 +299,9 @@ async def agent_states(office: Office) -> list[tuple[str, str, datetime | None]]
 
 
 async def test_a_call_is_told_step_by_step_and_given_away_without_people(
-    office: Office, tmp_path: Path
+    new_office: Office, tmp_path: Path
 ) -> None:
+    office = new_office
     before = len(await office.calls())
     async with office.ringcard.serving(), office.listening("101") as screen:
         await until_linked(office)
