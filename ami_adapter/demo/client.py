@@ -55,7 +55,7 @@ class DemoClient(asyncio.Protocol):
         self._challenge = ""
         self._classes: frozenset[str] | None = frozenset()  # None: all of them
         self.is_logged_in = False
-        self.is_open = False
+        self.is_open = True  # from its acceptance on: whoever comes at the same moment must not sweep it away
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

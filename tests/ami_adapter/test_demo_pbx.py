@@ -387,3 +387,9 @@ async def test_telephones_and_queues_are_told_beside_calls() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert {"101", "102", "103"} <= presence.extensions()
+
+
+async def test_two_who_come_at_the_same_moment_both_hear() -> None:
+    async with DemoPbx([]) as pbx:
+        first, second = pbx._accept(), pbx._accept()
+        assert {first, second} <= pbx._clients
