@@ -126,10 +126,14 @@ async def test_a_wrong_password_and_a_wrong_database_are_told(port: int) -> None
 
 async def test_a_server_that_says_nothing_is_given_up() -> None:
     """It takes the connection and is silent: three seconds, and pops go on meanwhile."""
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
+    taken: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _reader, writer: taken.append(writer), "127.0.0.1", 0)
     begin = datetime.now(UTC)
     with pytest.raises(ServerUnreachable):
         port = silent.sockets[0].getsockname()[1]
         await calls_between(source(port, Records.CDR), Plant(), BEGINS, ENDS)
     assert datetime.now(UTC) - begin < timedelta(seconds=9)
+    assert taken
     silent.close()
+    for writer in taken:
+        writer.close()

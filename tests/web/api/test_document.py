@@ -11,6 +11,7 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # the loader's own late import, made before threads share the interpreter
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
