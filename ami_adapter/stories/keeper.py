@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,7 @@ MOST_LIVE = 5_000  # calls; beyond that the oldest ends here, unfinished
 MOST_BYTES = 4 * 2**20  # of one call; what comes later is not kept
 MOST_OVER = 50_000  # ids of ended calls, whose late messages begin no new story
 MOST_HINTS = 4_000  # of one connection
+MOST_HINTS_OF_STORY = 500
 MOST_WAITING = 2_000  # pieces of work of the disk; a slower one costs messages of stories, never of calls
 DROPPED = Counter(
     "ringcard_story_messages_dropped", "Messages that were not kept because the disk was too slow"
@@ -43,6 +44,8 @@ DROPPED = Counter(
 _LINKED_ID, _UNIQUE_ID = b"\r\nLinkedid: ", b"\r\nUniqueid: "
 _ANY_LINKED_ID = b"inkedid: "
 _IDS = re.compile(rb"\r\n([A-Za-z]*?)(Uniqueid|Linkedid|BridgeId): ([^\r\n]+)")
+_CHANNEL = re.compile(rb"Channel: ([^\r\n]+)")
+_DEVICE = re.compile(rb"[A-Za-z0-9]+/[^\s&,;@]+")
 _NO_IDS = frozenset({b"", b"<unknown>", b"<null>", b"none", b"unknown"})
 _OF_ALL = frozenset({b"CoreShowChannelsComplete", b"Shutdown"})
 _BRIDGING = frozenset({b"BridgeEnter", b"BridgeMerge"})
@@ -65,6 +68,8 @@ class LiveStory:
     waiting_bytes: int = 0
     kept_bytes: int = 0
     ids: set[bytes] = field(default_factory=set)
+    devices: set[bytes] = field(default_factory=set)  # whose channels take part
+    began_at: datetime | None = None
     call_id: UUID | None = None
     ended_at: datetime | None = None
 
@@ -207,6 +212,7 @@ class StoryKeeper:
         most = MOST_BYTES if isinstance(entry, Heard) else 2 * MOST_BYTES  # how it ended is told also then
         if story.kept_bytes + size > most:
             return
+        story.began_at = story.began_at or entry.at
         story.kept_bytes += size
         story.waiting.append(entry)
         story.waiting_bytes += size
@@ -227,7 +233,9 @@ class StoryKeeper:
         self._live.pop(story.number, None)
         for call_id in [one for one, of in self._by_call.items() if of is story]:
             del self._by_call[call_id]
-        hints = story.ear.forget(story)
+        hints = [
+            Heard(place, story.began_at or now, raw) for place, raw in enumerate(story.ear.forget(story))
+        ]
         self._worker.do(self._shelf.finish, story.number, story.call_id, now, hints)
 
 
@@ -239,7 +247,7 @@ class Ear:
         self.ids: dict[bytes, LiveStory] = {}  # linked ids, channels, bridges of the calls that go on
         self._over: OrderedDict[bytes, None] = OrderedDict()
         self._by_endpoint: dict[bytes, LiveStory] = {}  # whose channel was made there last
-        self._hints: dict[tuple[bytes, ...], bytes] = {}
+        self._hints = Hints()
 
     def heard(self, message: AmiMessage, at: datetime) -> None:
         """A message as it was received. Answers to actions are not kept: only events concern calls."""
@@ -258,23 +266,25 @@ class Ear:
         for each in absorbed.ids:
             self.ids[each] = story
         story.ids |= absorbed.ids
+        story.devices |= absorbed.devices
         for endpoint in [one for one, of in self._by_endpoint.items() if of is absorbed]:
             self._by_endpoint[endpoint] = story
 
-    def forget(self, story: LiveStory) -> tuple[bytes, ...]:
-        """The story is over: its ids begin no other. What is known of all telephones, for those of this call."""
+    def forget(self, story: LiveStory) -> list[bytes]:
+        """The story is over: its ids begin no other. What the PBX said of its telephones."""
         for each in story.ids:
             self.ids.pop(each, None)
             self._over[each] = None
         while len(self._over) > MOST_OVER:
             self._over.popitem(last=False)
-        for endpoint in [one for one, of in self._by_endpoint.items() if of is story]:
-            del self._by_endpoint[endpoint]
-        return tuple(self._hints.values())
+        for device in story.devices:
+            if self._by_endpoint.get(device) is story:
+                del self._by_endpoint[device]
+        return self._hints.of(story.devices)
 
     def _sort(self, event: bytes, raw: bytes, at: datetime) -> None:
         if event in _HINTS:
-            self._note_hint(event, raw)
+            self._hints.note(event, raw)
         has_ids = b"niqueid: " in raw
         stories = (
             self._keeper.of_ear(self) if event in _OF_ALL else self._stories_of(event, raw) if has_ids else []
@@ -299,8 +309,8 @@ class Ear:
         found += self._bridged(bridges, found[0] if found else None)
         if event == b"OriginateResponse" and not found:
             found = self._failed(_value(raw, b"\r\nChannel: "))
-        if found and event == b"Newchannel":
-            self._by_endpoint[_value(raw, b"\r\nChannel: ").rpartition(b"-")[0]] = found[0]
+        if found:
+            self._note_devices(found[0], event, raw)
         return list({story.number: self._keeper_of(story) for story in found}.values())
 
     def _keeper_of(self, story: LiveStory) -> LiveStory:
@@ -339,10 +349,39 @@ class Ear:
         stories = (self._by_endpoint.get(kind + b"/" + name) for name in names if name)
         return [story for story in stories if story is not None][:1]
 
-    def _note_hint(self, event: bytes, raw: bytes) -> None:
+    def _note_devices(self, story: LiveStory, event: bytes, raw: bytes) -> None:
+        """Every channel is named here once at least: when it is new to us."""
+        story.devices.update(name.rpartition(b"-")[0] for name in _CHANNEL.findall(raw))
+        if event == b"Newchannel":
+            self._by_endpoint[_value(raw, b"\r\nChannel: ").rpartition(b"-")[0]] = story
+
+
+class Hints:
+    """The last word of one PBX on who sits at which telephone, by telephone: a big office has thousands."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[bytes, ...], bytes] = {}
+        self._by_device: dict[bytes, dict[tuple[bytes, ...], None]] = {}
+
+    def note(self, event: bytes, raw: bytes) -> None:
+        """A message that names telephones."""
         key = (event, *(_value(raw, name) for name in _HINTS[event]))
-        if key in self._hints or len(self._hints) < MOST_HINTS:
-            self._hints[key] = raw
+        before = self._words.get(key)
+        if before == raw or (before is None and len(self._words) >= MOST_HINTS):
+            return
+        for device in _DEVICE.findall(before or b""):
+            if (keys := self._by_device.get(device)) is not None:
+                keys.pop(key, None)
+                if not keys:
+                    del self._by_device[device]
+        self._words[key] = raw
+        for device in _DEVICE.findall(raw):
+            self._by_device.setdefault(device, {})[key] = None
+
+    def of(self, devices: Iterable[bytes]) -> list[bytes]:
+        """What was said of these telephones."""
+        keys = dict.fromkeys(key for device in devices for key in self._by_device.get(device, ()))
+        return [self._words[key] for key in islice(keys, MOST_HINTS_OF_STORY)]
 
 
 def _is_of_one(raw: bytes, linked_id: bytes) -> bool:
