@@ -22,6 +22,7 @@ from prometheus_client import Counter
 
 from ami_adapter.framing import AmiMessage
 from ami_adapter.stories.entries import Entry, Heard, Noted
+from ami_adapter.stories.later import Later
 from ami_adapter.stories.shelf import StoryShelf
 
 log = structlog.get_logger(__name__)
@@ -36,9 +37,10 @@ MOST_BYTES = 4 * 2**20  # of one call; what comes later is not kept
 MOST_OVER = 50_000  # ids of ended calls, whose late messages begin no new story
 MOST_HINTS = 4_000  # of one connection
 MOST_HINTS_OF_STORY = 500
+MOST_UNSORTED = 20_000  # messages of all connections; what comes beyond is in no story
 MOST_WAITING = 2_000  # pieces of work of the disk; a slower one costs messages of stories, never of calls
 DROPPED = Counter(
-    "ringcard_story_messages_dropped", "Messages that were not kept because the disk was too slow"
+    "ringcard_story_messages_dropped", "Messages that were not kept because disk or processor were too slow"
 )
 
 _LINKED_ID, _UNIQUE_ID = b"\r\nLinkedid: ", b"\r\nUniqueid: "
@@ -116,6 +118,7 @@ class StoryKeeper:
     def __init__(self, shelf: StoryShelf, now: Callable[[], datetime]) -> None:
         self._shelf, self._now = shelf, now
         self._worker = ShelfWorker()
+        self.later = Later(MOST_UNSORTED)
         self._numbers, self._places = count(1), count(FIRST_PLACE)
         self._live: OrderedDict[int, LiveStory] = OrderedDict()
         self._by_call: dict[UUID, LiveStory] = {}
@@ -128,21 +131,28 @@ class StoryKeeper:
     async def run(self) -> None:
         """Write for ever; when cancelled, everything is handed over and ended calls are packed."""
         self._worker.do(self._shelf.begin, self._now())
-        pauses = 0
         try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                self.flush()
-                pauses += 1
-                if pauses % int(SWEEP_SECONDS / FLUSH_SECONDS) == 0:
-                    self._worker.do(self._shelf.sweep, self._now())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.later.run())
+                tasks.create_task(self._flush_for_ever())
         finally:
+            self.later.catch_up()
             self.flush(lingering=timedelta(0))
             await self._worker.idle()
             self._worker.close()
 
+    async def _flush_for_ever(self) -> None:
+        for pauses in count(1):
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.flush()
+            if pauses % int(SWEEP_SECONDS / FLUSH_SECONDS) == 0:
+                self._worker.do(self._shelf.sweep, self._now())
+
     def name(self, connection_id: int, linked_ids: Iterable[str], call_id: UUID, at: datetime) -> None:
         """The call of these linked ids is called so; if they name several stories, those are one."""
+        self.later.add(self._name, connection_id, tuple(linked_ids), call_id, at)
+
+    def _name(self, connection_id: int, linked_ids: Iterable[str], call_id: UUID, at: datetime) -> None:
         ids = self.ear(connection_id).ids
         found = {story.number: story for each in linked_ids if (story := ids.get(each.encode()))}
         if not found:
@@ -157,16 +167,23 @@ class StoryKeeper:
 
     def note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
         """What we made of a call; nothing when its story is not kept."""
+        self.later.add(self._note, call_id, at, what, values)
+
+    def _note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
         if story := self._by_call.get(call_id):
             self._add(story, Noted(self.place(), at, what, values))
 
     def end(self, call_id: UUID) -> None:
         """The call is over; what still belongs to it may come for a moment."""
+        self.later.add(self._end, call_id, self._now())
+
+    def _end(self, call_id: UUID, now: datetime) -> None:
         if (story := self._by_call.get(call_id)) and story.ended_at is None:
-            story.ended_at = self._now()
+            story.ended_at = now
 
     async def written(self) -> None:
         """Every ended call is on the shelf."""
+        self.later.catch_up()
         self.flush(lingering=timedelta(0))
         await self._worker.idle()
 
@@ -251,9 +268,15 @@ class Ear:
 
     def heard(self, message: AmiMessage, at: datetime) -> None:
         """A message as it was received. Answers to actions are not kept: only events concern calls."""
-        event, raw = message.event, message.raw
-        if not event:
+        if not message.event:
             return
+        if self._keeper.later.is_full:
+            DROPPED.inc()
+        else:
+            self._keeper.later.add(self._hear, message, at)
+
+    def _hear(self, message: AmiMessage, at: datetime) -> None:
+        event, raw = message.event, message.raw
         linked_id = _value(raw, _LINKED_ID)
         story = self.ids.get(linked_id)
         is_known = story is not None and story is self.ids.get(_value(raw, _UNIQUE_ID))
