@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 BUFFER_BYTES = 32_768  # of one call in memory; more goes to its file at once
 NOTE_BYTES = 300  # about what a note takes
 FLUSH_SECONDS = 1.0
+HELD = timedelta(seconds=5)  # a short call is packed from memory; of a longer one a crash costs so much
 LINGER = timedelta(seconds=2)  # after a call's end: its last messages, late answers to who calls
 SWEEP_SECONDS = 3600.0
 MOST_LIVE = 5_000  # calls; beyond that the oldest ends here, unfinished
@@ -68,6 +69,7 @@ class LiveStory:
     ear: Ear
     waiting: list[Entry] = field(default_factory=list)
     waiting_bytes: int = 0
+    waits_since: datetime | None = None
     kept_bytes: int = 0
     ids: set[bytes] = field(default_factory=set)
     devices: set[bytes] = field(default_factory=set)  # whose channels take part
@@ -193,7 +195,7 @@ class StoryKeeper:
         for story in list(self._live.values()):
             if story.ended_at is not None and now - story.ended_at >= lingering:
                 self._close(story, now)
-            else:
+            elif not lingering or (story.waits_since and now - story.waits_since >= HELD):
                 self._hand_over(story)
 
     # For the ears
@@ -231,6 +233,8 @@ class StoryKeeper:
             return
         story.began_at = story.began_at or entry.at
         story.kept_bytes += size
+        if not story.waiting:
+            story.waits_since = self._now()
         story.waiting.append(entry)
         story.waiting_bytes += size
         if story.waiting_bytes > BUFFER_BYTES:
@@ -246,14 +250,17 @@ class StoryKeeper:
         story.waiting, story.waiting_bytes = [], 0
 
     def _close(self, story: LiveStory, now: datetime) -> None:
-        self._hand_over(story)
         self._live.pop(story.number, None)
         for call_id in [one for one, of in self._by_call.items() if of is story]:
             del self._by_call[call_id]
         hints = [
             Heard(place, story.began_at or now, raw) for place, raw in enumerate(story.ear.forget(story))
         ]
-        self._worker.do(self._shelf.finish, story.number, story.call_id, now, hints)
+        rest, story.waiting = story.waiting, []
+        if self._worker.is_behind:
+            DROPPED.inc(len(rest))
+            rest = []
+        self._worker.do(self._shelf.finish, story.number, story.call_id, now, hints, rest)
 
 
 class Ear:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import lzma
 import shutil
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 FOLDER = "story"
 SUFFIX = ".story.xz"
 MEGABYTE = 2**20
+MOST_REMEMBERED = 10_000  # calls packed by this run
 MOST_UNPACKED = 64 * MEGABYTE  # of one story; more is nothing that we wrote
 QUICK = 0  # lzma's preset: calls are short and alike, a larger one costs time and saves nothing
 
@@ -42,6 +44,9 @@ class StoryShelf:
         self._folder, self._open = folder, folder / "open"
         self._days, self._most = days, megabytes * MEGABYTE
         self._sizes: dict[date, int] = {}
+        self._packed: OrderedDict[UUID, Path] = (
+            OrderedDict()
+        )  # lately, and at start: those may be packed again
 
     def begin(self, now: datetime) -> None:
         """At start: take up what an earlier run left open, and drop what is too old."""
@@ -67,16 +72,26 @@ class StoryShelf:
                 file.write(encoded(_readable(path.read_bytes(), path)))
             path.unlink()
 
-    def finish(self, number: int, call_id: UUID | None, now: datetime, hints: Iterable[Heard] = ()) -> None:
+    def finish(
+        self,
+        number: int,
+        call_id: UUID | None,
+        now: datetime,
+        hints: Iterable[Heard] = (),
+        rest: Iterable[Entry] = (),
+    ) -> None:
         """The call is over: pack its file under its id. One that was never told has none, and goes.
 
-        `hints`: what the PBX once said of who sits at this call's telephones. The records are packed as they stand
-        and put in order by who reads them: calls end at every moment, and few stories are ever read.
+        `hints`: what the PBX once said of who sits at this call's telephones; `rest`: what was not appended yet. The
+        records are packed as they stand and put in order by who reads them: calls end at every moment, and few
+        stories are ever read.
         """
         path = self._part(number)
-        if call_id is not None and path.exists():
-            self._put(call_id, encoded(hints) + path.read_bytes(), now)
-        path.unlink(missing_ok=True)
+        appended = path.read_bytes() if path.exists() else b""
+        if call_id is not None and (records := appended + encoded(rest)):
+            self._put(call_id, encoded(hints) + records, now)
+        if appended:
+            path.unlink()
 
     def read(self, call_id: UUID) -> list[Entry]:
         """The story of an ended call in order; empty when none is kept, or none that can be read."""
@@ -101,15 +116,19 @@ class StoryShelf:
         if path.suffix == ".part":
             entries = _readable(path.read_bytes(), path)
             if call_id := _call_of(entries):
+                if before := self._find(call_id):
+                    self._packed[call_id] = before
                 self._put(call_id, encoded(entries), now)
         path.unlink(missing_ok=True)
 
     def _put(self, call_id: UUID, records: bytes, now: datetime) -> None:
         day = now.astimezone(UTC).date()
         folder = self._folder / day.isoformat()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        before = self._find(call_id)
-        if before is not None:
+        if day not in self._sizes:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sizes[day] = 0
+        before = self._packed.pop(call_id, None)
+        if before is not None and before.exists():
             records = _unpacked(before) + records
         fresh = self._open / f"{call_id}.new"
         fresh.write_bytes(lzma.compress(records, preset=QUICK))
@@ -117,8 +136,10 @@ class StoryShelf:
             self._sizes[date.fromisoformat(before.parent.name)] -= before.stat().st_size
             before.unlink()
         size = fresh.stat().st_size
-        fresh.replace(folder / f"{call_id}{SUFFIX}")
-        self._sizes[day] = self._sizes.get(day, 0) + size
+        self._packed[call_id] = fresh.replace(folder / f"{call_id}{SUFFIX}")
+        if len(self._packed) > MOST_REMEMBERED:
+            self._packed.popitem(last=False)
+        self._sizes[day] += size
         if sum(self._sizes.values()) > self._most:
             self.sweep(now)
 
