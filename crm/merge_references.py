@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
+from crm.lead_duplicates import close_the_younger
 from crm.rights import Access
 from crm.schema.access import AccessGrant
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Comment, Communication
+from crm.schema.leads import Lead
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
 from crm.schema.parties import (
     Affiliation,
@@ -134,6 +136,10 @@ REFERENCES: Final = (
     Reference(column=Communication.party_id, purge=Purge.CLEAR),
     Reference(column=Communication.contact_id, purge=Purge.CLEAR),
     Reference(column=Comment.party_id),
+    Reference(column=Lead.person_id),
+    Reference(column=Lead.organisation_id),
+    Reference(column=Lead.converted_party_id),
+    Reference(column=Lead.converted_person_id, purge=Purge.CLEAR),
     Reference(
         column=AccessGrant.party_id,
         same=("user_id", "reason", "call_id"),
@@ -155,4 +161,4 @@ STAYING: Final[tuple[Column, ...]] = (
     DuplicateDismissal.high_id,
 )
 
-TREATED_FIRST: Final[tuple[Treatment, ...]] = ()
+TREATED_FIRST: Final[tuple[Treatment, ...]] = (close_the_younger,)

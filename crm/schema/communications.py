@@ -37,7 +37,7 @@ class Communication(HasOurId, Tracked, Base):
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     party_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("person.party_id"))
-    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="set null"))
     link_source: Mapped[str | None]  # auto, agent, rule: the agent's choice is never overwritten
     is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

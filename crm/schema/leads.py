@@ -42,7 +42,9 @@ class Lead(HasId, Tracked, Binned, Base):
     source: Mapped[str | None]
     line_id: Mapped[int | None] = mapped_column(ForeignKey("line.id"))
     campaign: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))  # utm marks
-    first_communication_id: Mapped[UUID | None] = mapped_column(ForeignKey("communication.id"))
+    first_communication_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("communication.id", ondelete="set null")
+    )
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     first_response_at: Mapped[datetime | None]  # kept by the journal, written once
@@ -54,7 +56,7 @@ class Lead(HasId, Tracked, Binned, Base):
     disqualify_reason_id: Mapped[int | None] = mapped_column(ForeignKey("failure_reason.id"))
     disqualify_note: Mapped[str | None]
     is_repeat: Mapped[bool] = mapped_column(server_default=text("false"))
-    duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
+    duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="set null"))
     auto_created: Mapped[bool] = mapped_column(server_default=text("false"))
     reopened_count: Mapped[int] = mapped_column(Integer, server_default="0")
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

@@ -134,7 +134,7 @@ class StageVisit(HasId, Base):
     """A record's stay in a stage, written at entry: the present stage is history too."""
 
     __tablename__ = "stage_visit"
-    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="cascade"))
     stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
     entered_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
@@ -161,7 +161,7 @@ class Hold(HasId, Base):
     """A pause of a record: nothing is expected of anybody until it is over."""
 
     __tablename__ = "hold"
-    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="cascade"))
     from_at: Mapped[datetime]
     to_at: Mapped[datetime | None]
     reason: Mapped[str | None]

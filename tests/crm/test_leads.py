@@ -19,7 +19,7 @@ from crm.lead_subjects import SubjectValues
 from crm.leads import assign_lead, disqualify_lead, edit_lead, move_lead, reopen_lead, take_lead
 from crm.rights import condition
 from crm.schema import uuid7
-from crm.schema.communications import Communication
+from crm.schema.communications import Call, Communication
 from crm.schema.leads import Lead
 from crm.schema.parties import Party, PartyPhone
 from crm.schemes import scheme_of
@@ -304,9 +304,7 @@ async def test_with_two_open_leads_a_call_is_linked_to_the_party_only(session: A
 async def test_a_lead_made_from_an_answered_call_has_its_response_at_once(session: AsyncSession) -> None:
     office = await planting.connection(session, "Office of a call")
     call = await planting.past_call(session, office, "+79000000008", NOON)
-    await session.execute(
-        update(planting.Call).where(planting.Call.id == call).values(answered_at=NOON + timedelta(seconds=5))
-    )
+    await session.execute(update(Call).where(Call.id == call).values(answered_at=NOON + timedelta(seconds=5)))
     new = NewLead(subject=SubjectValues(number="+79000000008"), call_id=call)
     lead = await create_lead(session, COMMAND, new)
     row = await lead_row(session, lead.id)

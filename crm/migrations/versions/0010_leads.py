@@ -68,7 +68,9 @@ def upgrade() -> None:
         if statement.strip():
             op.get_bind().exec_driver_sql(statement)
     op.add_column("communication", sa.Column("lead_id", sa.BigInteger))
-    op.create_foreign_key("fk_communication_lead_id", "communication", "lead", ["lead_id"], ["id"])
+    op.create_foreign_key(
+        "fk_communication_lead_id", "communication", "lead", ["lead_id"], ["id"], ondelete="set null"
+    )
     op.execute(
         "create index ix_communication_lead_id_started_at on communication (lead_id, started_at desc, id desc) "
         "where lead_id is not null"

@@ -151,14 +151,14 @@ create table lead (
     constraint fk_lead_person_id foreign key(person_id) references person (party_id),
     constraint fk_lead_organisation_id foreign key(organisation_id) references organisation (party_id),
     constraint fk_lead_line_id foreign key(line_id) references line (id),
-    constraint fk_lead_first_communication_id foreign key(first_communication_id) references communication (id),
+    constraint fk_lead_first_communication_id foreign key(first_communication_id) references communication (id) on delete set null,
     constraint fk_lead_owner_id foreign key(owner_id) references app_user (id),
     constraint fk_lead_team_id foreign key(team_id) references team (id),
     constraint fk_lead_converted_by_id foreign key(converted_by_id) references app_user (id),
     constraint fk_lead_converted_party_id foreign key(converted_party_id) references party (id),
     constraint fk_lead_converted_person_id foreign key(converted_person_id) references person (party_id),
     constraint fk_lead_disqualify_reason_id foreign key(disqualify_reason_id) references failure_reason (id),
-    constraint fk_lead_duplicate_of_id foreign key(duplicate_of_id) references lead (id),
+    constraint fk_lead_duplicate_of_id foreign key(duplicate_of_id) references lead (id) on delete set null,
     constraint fk_lead_created_by foreign key(created_by) references app_user (id)
 );
 
@@ -209,7 +209,7 @@ create table stage_visit (
     constraint ck_stage_visit_one_record check (num_nonnulls(lead_id) = 1),
     constraint ck_stage_visit_interval check (left_at is null or left_at >= entered_at),
     constraint ck_stage_visit_via check (via in ('form', 'board', 'call_window', 'api', 'import', 'scenario', 'archive', 'journal', 'merge', 'command')),
-    constraint fk_stage_visit_lead_id foreign key(lead_id) references lead (id),
+    constraint fk_stage_visit_lead_id foreign key(lead_id) references lead (id) on delete cascade,
     constraint fk_stage_visit_stage_id foreign key(stage_id) references stage (id),
     constraint fk_stage_visit_by_id foreign key(by_id) references app_user (id),
     constraint fk_stage_visit_owner_id foreign key(owner_id) references app_user (id),
@@ -234,7 +234,7 @@ create table hold (
     constraint pk_hold primary key (id),
     constraint ck_hold_one_record check (num_nonnulls(lead_id) = 1),
     constraint ck_hold_interval check (to_at is null or to_at >= from_at),
-    constraint fk_hold_lead_id foreign key(lead_id) references lead (id),
+    constraint fk_hold_lead_id foreign key(lead_id) references lead (id) on delete cascade,
     constraint fk_hold_by_id foreign key(by_id) references app_user (id),
     constraint fk_hold_ended_by_id foreign key(ended_by_id) references app_user (id)
 );
