@@ -73,6 +73,7 @@ class LeadRow:
     phone_extension: str
     owner_id: int | None
     owner_name: str | None
+    team_id: int | None
     is_repeat: bool
     auto_created: bool
     first_response_at: datetime | None
@@ -249,6 +250,7 @@ def _row(
         phone_extension=phone.extension if phone else "",
         owner_id=lead.owner_id,
         owner_name=owner_name,
+        team_id=lead.team_id,
         is_repeat=lead.is_repeat,
         auto_created=lead.auto_created,
         first_response_at=lead.first_response_at,
