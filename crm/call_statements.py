@@ -69,17 +69,26 @@ PEOPLE = text(
     join app_user u on u.id = a.user_id
     """
 )
+# With several open leads people decide which of them a call belongs to. A lead made after a call is another matter.
+_SINGLE_OPEN_LEAD = """
+    select min(lead.id) as id from lead
+    where lead.subject_party_id in (coalesce(party.merged_into_id, party.id), coalesce(contact.merged_into_id, contact.id))
+        and lead.state in ('open', 'on_hold') and lead.deleted_at is null and lead.created_at <= coalesce(r.ended_at, now())
+    having count(*) = 1
+    """
 # A party merged meanwhile stands for its survivor; one that is gone leaves the call without a link.
 UPSERT_COMMUNICATIONS = text(
     f"""
     insert into communication
-        (id, kind, direction, started_at, ended_at, user_id, team_id, party_id, contact_id, link_source, is_internal)
+        (id, kind, direction, started_at, ended_at, user_id, team_id, party_id, contact_id, lead_id, link_source,
+            is_internal)
     select r.id, 'call', r.direction, r.started_at, r.ended_at, r.user_id, r.team_id,
         coalesce(party.merged_into_id, party.id),
         (select person.party_id from person where person.party_id = coalesce(contact.merged_into_id, contact.id)),
-        case when party.id is not null then 'auto' end, r.is_internal
+        open_lead.id, case when party.id is not null then 'auto' end, r.is_internal
     from {_rows_of("communication")} left join party on party.id = r.party_id
     left join party contact on contact.id = r.contact_id
+    left join lateral ({_SINGLE_OPEN_LEAD}) open_lead on not r.is_internal
     order by r.id
     on conflict (id) do update set
         direction = excluded.direction, started_at = excluded.started_at, ended_at = excluded.ended_at,
@@ -89,9 +98,11 @@ UPSERT_COMMUNICATIONS = text(
             then communication.party_id else excluded.party_id end,
         contact_id = case when communication.link_source = 'agent' or excluded.party_id is null
             then communication.contact_id else excluded.contact_id end,
+        lead_id = case when communication.link_source = 'agent' then communication.lead_id
+            else coalesce(communication.lead_id, excluded.lead_id) end,
         link_source = coalesce(communication.link_source, excluded.link_source),
         is_internal = excluded.is_internal, updated_at = now()
-    returning id, party_id, contact_id
+    returning id, party_id, contact_id, lead_id
     """  # noqa: S608
 )
 _UPSERT_CALLS = _upsert_calls()

@@ -19,6 +19,7 @@ from crm.call_joins import close_left_participations, drop_untold, join_calls, m
 from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
 from crm.journal_entries import CallEntry
+from crm.lead_links import note_responses
 from crm.mirrors import link_mirrors, lock_numbers
 from crm.schema.base import uuid7_texts
 from cti.calls.records import Direction, Participation
@@ -105,7 +106,7 @@ async def _store_batch(
     if not tellings:
         return []
     people = await _people(connection, tellings)
-    links = await _store_communications(connection, tellings, people)
+    links, leads = await _store_communications(connection, tellings, people)
     parts, legs, transfers = (
         _participation_rows(tellings, people),
         _leg_rows(tellings),
@@ -125,6 +126,8 @@ async def _store_batch(
         await drop_untold(connection, whole, parts, legs, transfers)
     if legs:
         await connection.execute(statements.UPSERT_LEGS, as_json(legs))
+    if talks := _talks_about_leads(tellings, leads, people):
+        await note_responses(connection, talks)
     restarted = [
         t.row for t in tellings if t.row.ended_at and t.before is not None and is_other_run(t.before, t.row)
     ]
@@ -206,8 +209,8 @@ def _speaker(telling: Telling) -> Moment | None:
 
 async def _store_communications(
     connection: AsyncConnection, tellings: Sequence[Telling], people: Mapping[Moment, Person]
-) -> dict[str, Person]:
-    """Upsert the communications and give (party, contact) of each as it is now linked."""
+) -> tuple[dict[str, Person], dict[str, int]]:
+    """Upsert the communications and give (party, contact) of each, and its lead, as it is now linked."""
     rows = []
     for telling in tellings:
         row, facts, speaker = telling.row, telling.entry.facts, _speaker(telling)
@@ -225,8 +228,25 @@ async def _store_communications(
                 "is_internal": row.direction == Direction.INTERNAL,
             }
         )
-    result = await connection.execute(statements.UPSERT_COMMUNICATIONS, as_json(rows))
-    return {str(row.id): (row.party_id, row.contact_id) for row in result}
+    linked = (await connection.execute(statements.UPSERT_COMMUNICATIONS, as_json(rows))).all()
+    leads = {str(row.id): row.lead_id for row in linked if row.lead_id is not None}
+    return {str(row.id): (row.party_id, row.contact_id) for row in linked}, leads
+
+
+def _talks_about_leads(
+    tellings: Sequence[Telling], leads: Mapping[str, int], people: Mapping[Moment, Person]
+) -> list[tuple[int, datetime, int | None]]:
+    """Lead, begin of the call and who talked, for every answered call that belongs to one."""
+    return [
+        (
+            leads[telling.row.id],
+            telling.row.started_at,
+            people.get(speaker, (None, None))[0] if speaker else None,
+        )
+        for telling in tellings
+        for speaker in (_speaker(telling),)
+        if telling.row.id in leads and telling.row.answered_at is not None
+    ]
 
 
 def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:

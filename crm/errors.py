@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 
@@ -16,6 +17,7 @@ class CrmError(Exception):
 
     template = "The request cannot be carried out."
     field = ""
+    messages: Mapping[str, Sequence[str]] = MappingProxyType({})  # values that are message ids themselves
 
     def __init__(self, **values: Any) -> None:
         self.values: Mapping[str, Any] = values

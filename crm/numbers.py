@@ -197,17 +197,18 @@ async def end_ownership(
         NotAllowed, NotFound.
     """
     access.require("number.share")
-    row = await session.scalar(
-        select(PartyPhone)
-        .where(PartyPhone.id == phone_id, PartyPhone.ended_at.is_(None))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    active = select(PartyPhone).where(PartyPhone.id == phone_id, PartyPhone.ended_at.is_(None))
+    active = active.execution_options(populate_existing=True)
+    row = await session.scalar(active)
+    if row is None:
+        raise NotFound("number", phone_id)
+    await readable_party(session, access, row.party_id)
+    # The party first, then its row, as a merge locks them.
+    party = await editable_party(session, access, row.party_id, right="number.share", is_shared=True)
+    row = await session.scalar(active.where(PartyPhone.party_id == party.id).with_for_update())
     if row is None:
         raise NotFound("number", phone_id)
     was_primary, extension = row.is_primary, row.extension  # the update below refreshes `row`
-    await readable_party(session, access, row.party_id)
-    party = await editable_party(session, access, row.party_id, right="number.share", is_shared=True)
     e164 = await session.scalar(select(PhoneNumber.e164).where(PhoneNumber.id == row.number_id))
     ended = {"ended_at": at or datetime.now(UTC), "is_primary": False}
     await session.execute(update(PartyPhone).where(PartyPhone.id == phone_id).values(ended))

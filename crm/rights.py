@@ -24,6 +24,7 @@ from crm.schema.access import Permission, Role, RoleAssignment, Team, TeamMember
 from crm.schema.base import Base
 from crm.schema.communications import Call, Communication, Participation
 from crm.schema.journals import AccessLog, ChangeLog
+from crm.schema.leads import Lead
 from crm.schema.parties import Party
 
 
@@ -46,7 +47,13 @@ RIGHTS: Final = (
     "party.edit",
     "party.change_owner",
     "party.merge",
+    "party.delete",
     "number.share",
+    "lead.read",
+    "lead.create",
+    "lead.edit",
+    "lead.change_owner",
+    "lead.reopen",
     "call.read",
     "call.notes",
     "recording.listen",
@@ -83,6 +90,9 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "party.create": "all",
         "party.edit": "own",
         "number.share": "all",
+        "lead.read": "own",
+        "lead.create": "all",
+        "lead.edit": "own",
         "call.read": "own",
         "call.notes": "own",
         "recording.listen": "own",
@@ -95,7 +105,12 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "party.edit": "own",
         "party.change_owner": "own",
         "party.merge": "own",
+        "party.delete": "own",
         "number.share": "all",
+        "lead.read": "own",
+        "lead.create": "all",
+        "lead.edit": "own",
+        "lead.change_owner": "own",
         "call.read": "own",
         "call.notes": "own",
         "recording.listen": "own",
@@ -108,7 +123,13 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "party.edit": "team",
         "party.change_owner": "team",
         "party.merge": "team",
+        "party.delete": "team",
         "number.share": "all",
+        "lead.read": "team",
+        "lead.create": "all",
+        "lead.edit": "team",
+        "lead.change_owner": "team",
+        "lead.reopen": "team",
         "call.read": "team",
         "call.notes": "team",
         "recording.listen": "team",
@@ -292,6 +313,21 @@ def _party_ways(access: Access, right: str, scope: Scope, party: Any) -> list[Co
     return found
 
 
+def _lead_ways(access: Access, right: str, scope: Scope, lead: Any) -> list[ColumnElement[bool]]:
+    """Whoever reads leads also sees those of the own teams that nobody has taken yet."""
+    nobodys = lead.owner_id.is_(None)
+    found: list[ColumnElement[bool]] = [
+        lead.owner_id == access.user_id,
+        and_(nobodys, lead.created_by == access.user_id),
+    ]
+    of_teams = [lead.team_id == team_id for team_id in sorted(access.team_ids)]
+    if scope is Scope.TEAM:
+        found += of_teams
+    elif right == "lead.read":
+        found += [and_(nobodys, of_team) for of_team in of_teams]
+    return found
+
+
 def _communication_ways(
     access: Access, right: str, scope: Scope, communication: Any
 ) -> list[ColumnElement[bool]]:
@@ -331,6 +367,7 @@ def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> lis
 
 _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[ColumnElement[bool]]]]] = {
     Party: _party_ways,
+    Lead: _lead_ways,
     Communication: _communication_ways,
     Call: _call_ways,
     ChangeLog: _journal_ways,

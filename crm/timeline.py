@@ -7,16 +7,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.call_parts import sightings
+from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable_party
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.communications import Call, CallNote, Communication
+from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
 
@@ -72,7 +74,29 @@ async def timeline(
     """
     party = await readable_party(session, access, party_id)
     size = page_size(limit)
-    ids = _timeline_ids(party.id, cursor, size + 1)
+    return await _page(session, access, _timeline_ids(party.id, cursor, size + 1), size)
+
+
+async def lead_timeline(
+    session: AsyncSession,
+    access: Access,
+    lead_id: int,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[TimelineItem]:
+    """A lead's communications, newest first: whoever may read the lead reads them.
+
+    Raises:
+        NotFound, Invalid (the cursor).
+    """
+    await readable_lead(session, access, lead_id)
+    size = page_size(limit)
+    ids = _newest_ids(Communication.lead_id == lead_id, cursor, size + 1)
+    return await _page(session, access, ids, size)
+
+
+async def _page(session: AsyncSession, access: Access, ids: Any, size: int) -> Page[TimelineItem]:
     contact = aliased(Party)
     rows = (
         await session.execute(
@@ -96,22 +120,26 @@ async def timeline(
 
 
 def _timeline_ids(party_id: int, cursor: str | None, most: int) -> Any:
-    """Ids by the party and ids by the contact, each from its own index, newest first."""
-    key = tuple_(Communication.started_at, Communication.id)
-    parts = []
-    for column in (Communication.party_id, Communication.contact_id):
-        part = (
-            select(Communication.id)
-            .outerjoin(Call, Call.id == Communication.id)
-            .where(column == party_id, Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
-            .order_by(Communication.started_at.desc(), Communication.id.desc())
-            .limit(most)
+    """Ids by the party, by the contact, and by the leads that became this party; each from its own index, newest first."""
+    became = Communication.lead_id.in_(select(Lead.id).where(Lead.converted_party_id == party_id))
+    ways = (Communication.party_id == party_id, Communication.contact_id == party_id, became)
+    first, *others = [_newest_ids(way, cursor, most) for way in ways]
+    return first.union(*others)
+
+
+def _newest_ids(way: ColumnElement[bool], cursor: str | None, most: int) -> Select[UUID]:
+    part = (
+        select(Communication.id)
+        .outerjoin(Call, Call.id == Communication.id)
+        .where(way, Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
+        .order_by(Communication.started_at.desc(), Communication.id.desc())
+        .limit(most)
+    )
+    if cursor:
+        part = part.where(
+            tuple_(Communication.started_at, Communication.id) < tuple_(*decode_timeline(cursor))
         )
-        if cursor:
-            started_at, communication_id = decode_timeline(cursor)
-            part = part.where(key < tuple_(started_at, communication_id))
-        parts.append(select(part.subquery().c.id))
-    return parts[0].union(parts[1])
+    return select(part.subquery().c.id)
 
 
 def decode_timeline(cursor: str) -> tuple[datetime, UUID]:

@@ -79,7 +79,8 @@ def refuse_by_rule(request: web.Request, error: CrmError) -> web.Response:
 def tell(error: CrmError) -> str:
     """The error in the reader's language: the value, what is wrong, what to try."""
     template = error.why if isinstance(error, Invalid) else error.template
-    return _(template) % error.values
+    words = {name: ", ".join(map(_, each)) for name, each in error.messages.items()}
+    return _(template) % {**error.values, **words}
 
 
 def refuse_while_away(request: web.Request, error: Exception) -> web.Response:

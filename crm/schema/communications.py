@@ -37,6 +37,7 @@ class Communication(HasOurId, Tracked, Base):
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     party_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("person.party_id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="set null"))
     link_source: Mapped[str | None]  # auto, agent, rule: the agent's choice is never overwritten
     is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -49,6 +50,13 @@ class Communication(HasOurId, Tracked, Base):
         Index("ix_communication_party_id_started_at", "party_id", text("started_at desc"), text("id desc")),
         Index(
             "ix_communication_contact_id_started_at", "contact_id", text("started_at desc"), text("id desc")
+        ),
+        Index(
+            "ix_communication_lead_id_started_at",
+            "lead_id",
+            text("started_at desc"),
+            text("id desc"),
+            postgresql_where=text("lead_id is not null"),
         ),
         Index("ix_communication_user_id_started_at", "user_id", text("started_at desc"), text("id desc")),
         Index("ix_communication_started_at", text("started_at desc"), text("id desc")),

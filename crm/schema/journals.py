@@ -1,4 +1,4 @@
-"""Append-only journals, the outbox, stage visits (later), idempotency keys."""
+"""Append-only journals, the outbox, idempotency keys."""
 
 from __future__ import annotations
 
@@ -59,28 +59,6 @@ class OutboxEvent(HasId, Base):
     depth: Mapped[int] = mapped_column(Integer, server_default="0")
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (Index("ix_outbox_event_tx_id", "tx", "id"),)
-
-
-class StageVisit(HasId, Base):
-    """A lead's, deal's or process's stay in a stage; the tables it points to come with those records."""
-
-    __tablename__ = "stage_visit"
-    record_kind: Mapped[str]
-    record_id: Mapped[int]
-    stage_id: Mapped[int]
-    entered_at: Mapped[datetime]
-    left_at: Mapped[datetime | None]
-    by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
-    via: Mapped[str]
-    __table_args__ = (
-        Index(
-            "uq_stage_visit_open",
-            "record_kind",
-            "record_id",
-            unique=True,
-            postgresql_where=text("left_at is null"),
-        ),
-    )
 
 
 class IdempotencyKey(Base):

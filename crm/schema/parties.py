@@ -193,6 +193,7 @@ class Affiliation(HasId, Tracked, Base):
             postgresql_where=text("is_primary and ended_at is null"),
         ),
         Index("ix_affiliation_organisation_id", "organisation_id"),
+        Index("ix_affiliation_person_id", "person_id"),
         CheckConstraint("not is_primary or ended_at is null", name="primary_is_active"),
     )
 
@@ -320,4 +321,7 @@ class ExternalRef(HasId, Base):
     record_kind: Mapped[str]
     record_id: Mapped[str]
     external_id: Mapped[str]
-    __table_args__ = (UniqueConstraint("system", "record_kind", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("system", "record_kind", "external_id"),
+        Index("ix_external_ref_record", "record_kind", "record_id"),
+    )

@@ -46,7 +46,9 @@ class Endpoint:
     body: Any  # a Struct, or a union of tagged ones; None without one
     description: str = ""
     status: int = HTTPStatus.OK
-    headers: Mapping[str, str] = field(default_factory=dict)  # of a request: name → what it is for; all UUIDs
+    headers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of a request: name → what it is for; UUIDs, or If-Match
     sends: Mapping[str, str] = field(default_factory=dict)  # headers of the answer: name → what it tells
     moves: bool = False  # may answer 301 with the address of the record that took this one's place
 

@@ -59,6 +59,10 @@ def path_of(endpoint: Endpoint) -> str:
     return _PARAMETER.sub(r"{\1}", endpoint.path)
 
 
+_UUID: Final = {"type": "string", "format": "uuid"}
+_VERSION: Final = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'}  # an ETag
+
+
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(endpoint),
@@ -125,9 +129,14 @@ def _resolved(schema: Mapping[str, Any], components: Mapping[str, Any]) -> dict[
 
 
 def _header_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    schema = {"type": "string", "format": "uuid"}
     return [
-        {"name": name, "in": "header", "required": False, "description": purpose, "schema": schema}
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": purpose,
+            "schema": _VERSION if name == "If-Match" else _UUID,
+        }
         for name, purpose in endpoint.headers.items()
     ]
 

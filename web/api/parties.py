@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import parties
 from crm.errors import Invalid, NotFound
-from crm.idempotency import keep_answer, take_key
 from crm.numbers import NumberValues
 from crm.party_cards import party_card
 from crm.party_lists import PartyFilter, Which, condition_of, list_parties
@@ -21,6 +18,7 @@ from crm.party_search import search_parties
 from crm.party_values import PartyValues
 from crm.rights import Access
 from web.api.contract import ApiRoutes, Reply
+from web.api.once import ONCE, once
 from web.api.party_types import (
     Created,
     NewOrganisation,
@@ -32,13 +30,12 @@ from web.api.party_types import (
     PartyQuery,
     QuickParty,
 )
-from web.api.reading import NoQuery, given, id_in_path, read_key
+from web.api.reading import NoQuery, given, id_in_path
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
 PATH: Final = "/api/v1/parties"
-KEY_HEADER: Final = "Idempotency-Key"
 _APART: Final = {"kinds", "numbers", "emails", "owner_id"}  # of a new party: what is not `PartyValues`
 
 
@@ -96,30 +93,14 @@ async def show(request: web.Request, _query: NoQuery) -> Party | Reply:
     description="A number, address or INN that somebody has already is refused with 409, and `party` names them.",
     answer=Created,
     status=HTTPStatus.CREATED,
-    headers={KEY_HEADER: "Sent again with the same key within a day, the request is carried out once."},
+    headers=ONCE,
     sends={"Location": "The new party."},
 )
 async def create(request: web.Request, _query: NoQuery, new: NewParty) -> Reply:
     access = request[ACCESS]
-    async with request.app[SESSIONS].begin() as session:
-        created = await _once(request, session, lambda: _create(session, access, new))
+    created = await once(request, lambda session: _create(session, access, new), Created)
     address = {"Location": f"{PATH}/{created.id}"}
     return Reply(body=created, status=HTTPStatus.CREATED, headers=address)
-
-
-async def _once(
-    request: web.Request, session: AsyncSession, act: Callable[[], Awaitable[Created]]
-) -> Created:
-    key = read_key(request, KEY_HEADER)
-    if key is None:
-        return await act()
-    request_hash = sha256(request.path.encode() + b"\n" + await request.read()).digest()
-    before = await take_key(session, request[ACCESS], key, request_hash)
-    if before is not None:
-        return msgspec.convert(before, Created)
-    created = await act()
-    await keep_answer(session, request[ACCESS], key, msgspec.to_builtins(created))
-    return created
 
 
 async def _create(session: AsyncSession, access: Access, new: NewParty) -> Created:

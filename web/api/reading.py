@@ -142,6 +142,21 @@ def read_key(request: web.Request, header: str) -> UUID | None:
         raise Unreadable(_("%(header)s is a UUID.") % {"header": header}) from error
 
 
+def read_version(request: web.Request) -> int | None:
+    """The version that a change is based on: the ETag handed back in If-Match; None without the header, or with `*`.
+
+    Raises:
+        Unreadable: something else.
+    """
+    text = request.headers.get("If-Match", "*").strip()
+    if text == "*":
+        return None
+    number = text.removeprefix('"').removesuffix('"')
+    if text != f'"{number}"' or not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise Unreadable(_('If-Match is the ETag of the record, like "3".'))
+    return int(number)
+
+
 def id_in_path(request: web.Request, name: str = "id") -> int:
     """The number that the address carries.
 

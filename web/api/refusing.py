@@ -9,6 +9,8 @@ import msgspec
 from aiohttp import web
 
 from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, NotFound
+from crm.lead_errors import OpenLeads
+from crm.stage_rules import MoveNotAllowed, StageIncomplete
 from web.api.reading import Unreadable
 from web.refusals import problem
 from web.refusals import tell as sentence
@@ -20,6 +22,20 @@ class FoundParty(msgspec.Struct):
     id: int
     name: str
     owner: str  # the responsible user, "—" if there is none
+
+
+class AllowedStage(msgspec.Struct):
+    """A stage that a record may go to instead."""
+
+    id: int
+    name: str
+
+
+class OpenLead(msgspec.Struct):
+    """A lead that is open already."""
+
+    id: int
+    number: int
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -34,6 +50,9 @@ class Problem(msgspec.Struct, omit_defaults=True):
     version: int | None = None
     party: FoundParty | None = None
     incident: str | None = None
+    allowed: list[AllowedStage] | None = None
+    missing: list[str] | None = None
+    leads: list[OpenLead] | None = None
 
 
 def tell(error: CrmError) -> web.Response:
@@ -48,8 +67,20 @@ def tell(error: CrmError) -> web.Response:
         more["party"] = FoundParty(id=error.party_id, name=values["name"], owner=values["owner"])
     if isinstance(error, Conflict):
         more["version"] = error.version
+    more |= _of_leads(error)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, Invalid) else HTTPStatus.CONFLICT
     return problem(status, status.phrase, sentence(error), **more)
+
+
+def _of_leads(error: CrmError) -> dict[str, Any]:
+    """What a program needs to go on: the stages it may ask for, the fields to fill in, the leads that are open."""
+    if isinstance(error, MoveNotAllowed):
+        return {"allowed": [AllowedStage(id=stage.id, name=stage.name) for stage in error.allowed]}
+    if isinstance(error, StageIncomplete):
+        return {"missing": list(error.missing)}
+    if isinstance(error, OpenLeads):
+        return {"leads": [OpenLead(id=lead_id, number=number) for lead_id, number in error.leads.items()]}
+    return {}
 
 
 def tell_unreadable(error: Unreadable) -> web.Response:

@@ -17,6 +17,10 @@ from web.pages.admin import (
 )
 from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
+from web.pages.leads import card as lead_card
+from web.pages.leads import conversion as lead_conversion
+from web.pages.leads import form as lead_form
+from web.pages.leads import lists as lead_lists
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
 from web.pages.parties import card, contacts, form, lists
@@ -29,6 +33,10 @@ ROUTES: Final[tuple[Routes, ...]] = (
     card.routes,
     contacts.routes,
     party_numbers.routes,
+    lead_lists.routes,
+    lead_form.routes,
+    lead_card.routes,
+    lead_conversion.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,

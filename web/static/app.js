@@ -8,6 +8,7 @@ import "./elements/call-clock.js";
 import { t } from "./messages.js";
 
 const HEAVY = new Map([
+  ["stage-board", "./elements/stage-board.js"],
   ["live-board", "./elements/live-board.js"],
   ["theme-choice", "./elements/theme-choice.js"],
 ]);

@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import parties, telephony
 from crm.accounts import sign_in
 from crm.database import Database
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_subjects import SubjectValues
 from crm.numbers import NumberValues
 from crm.rights import ROLE_CODES, Access
 from crm.schema.base import uuid7
@@ -41,7 +43,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass
 class Company:
-    """Everybody in `OWNERS` has one party, with a number, and one answered call."""
+    """Everybody in `OWNERS` has one party, with a number, one answered call and one open lead."""
 
     database: Database
     desk: Desk
@@ -49,6 +51,7 @@ class Company:
     tokens: dict[str, str] = field(default_factory=dict)
     parties: dict[str, int] = field(default_factory=dict)
     calls: dict[str, UUID] = field(default_factory=dict)
+    leads: dict[str, int] = field(default_factory=dict)
     connection_id: int = 0
     line_id: int = 0
     client: TestClient[web.Request, web.Application] | None = None
@@ -89,7 +92,10 @@ class Company:
 
     async def rows(self) -> dict[str, int]:
         """How many rows stand in the tables that a request could write to."""
-        tables = ("party", "phone_number", "party_phone", "change_log", "outbox_event", "idempotency_key")
+        tables = (
+            "party", "phone_number", "party_phone", "change_log", "outbox_event", "idempotency_key", "lead",
+            "stage_visit", "hold",
+        )  # fmt: skip
         async with self.database.sessions() as session:
             return {
                 table: (await session.execute(text(f"select count(*) from {table}"))).scalar_one()
@@ -183,5 +189,7 @@ async def _records(session: AsyncSession, company: Company, who: str, number: in
     await session.execute(
         insert(CallNote).values(id=uuid7(), call_id=call_id, user_id=access.user_id, text="Call back")
     )
+    lead = NewLead(subject=SubjectValues(person=f"Asking {who}"), owner_id=access.user_id)
+    company.leads[who] = (await create_lead(session, COMMAND, lead)).id
     key = {"connection_id": company.connection_id, "linked_id": str(call_id), "call_id": call_id}
     await session.execute(insert(CallKey).values(key))

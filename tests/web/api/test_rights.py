@@ -16,6 +16,7 @@ from web.routes import OPEN, SIGNED_IN
 ENDPOINTS = [endpoint for table in ROUTES for endpoint in table.endpoints]
 TEAM = {who for who in OWNERS if who != "stranger"}
 PARTIES_OF = {"agent": {"agent"}, "manager": TEAM, "head": TEAM, "telephony": set(), "admin": {*OWNERS}}
+LEADS_OF = {"agent": {"agent"}, "manager": {"manager"}, "head": TEAM, "telephony": set(), "admin": {*OWNERS}}
 CALLS_OF = {
     "agent": {"agent"},
     "manager": {"manager"},
@@ -30,6 +31,8 @@ def address(endpoint: Endpoint, company: Company, of: str) -> str:
     before, brace, rest = endpoint.path.partition("{")
     if "/connections/" in before:
         record: object = company.connection_id
+    elif "/leads/" in before:
+        record = company.leads[of]
     else:
         record = company.calls[of] if "/calls/" in before else company.parties[of]
     return before + (f"{record}{rest.rpartition('}')[2]}" if brace else "")
@@ -73,6 +76,16 @@ async def test_t11_a_party_is_read_within_ones_rights(company: Company, role: st
         assert refused["detail"].replace(str(company.parties[of]), "…") == unknown["detail"].replace(
             "999999999", "…"
         )
+
+
+@pytest.mark.parametrize("role", ROLE_CODES)
+@pytest.mark.parametrize("of", OWNERS)
+async def test_t11_a_lead_is_read_within_ones_rights(company: Company, role: str, of: str) -> None:
+    answer = await company.get(f"/api/v1/leads/{company.leads[of]}", role)
+    assert answer.status == (200 if of in LEADS_OF[role] else 404)
+    listed = await company.get(f"/api/v1/leads?owner={company.people[of].user_id}", role)
+    if role != "telephony":
+        assert len((await listed.json())["items"]) == (1 if of in LEADS_OF[role] else 0)
 
 
 @pytest.mark.parametrize("role", ROLE_CODES)

@@ -11,13 +11,17 @@ from uuid import UUID
 
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami_adapter.stories.shelf import StoryShelf
 from crm import accounts, parties, telephony
 from crm.database import Database
 from crm.gaps import begin_gap, end_gap
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
+from crm.leads import disqualify_lead
 from crm.numbers import NumberValues
 from crm.rights import ROLE_CODES, Access
 from crm.schema.base import uuid7
@@ -51,6 +55,9 @@ class Office:
     foreign_id: int = 0  # of somebody in another team
     call_id: UUID = field(default_factory=uuid7)
     missed_id: UUID = field(default_factory=uuid7)
+    lead_id: int = 0  # the agent's, open
+    ended_lead_id: int = 0  # the agent's, disqualified
+    foreign_lead_id: int = 0  # the stranger's
     client: TestClient[web.Request, web.Application] | None = None
     server: TestServer | None = None
 
@@ -80,6 +87,7 @@ async def open_office(database: Database, folder: Path, *, language: str = "en")
         await _telephony(session, office, folder)
         await _parties(session, office)
         await _calls(session, office)
+        await _leads(session, office)
     office.gate.sessions |= office.people
     services = services_with(
         office.gate,
@@ -154,6 +162,22 @@ async def _parties(session: AsyncSession, office: Office) -> None:
         kinds=["supplier"],
         numbers=[NumberValues(presented="+7 812 309-20-10")],
     )
+
+
+async def _leads(session: AsyncSession, office: Office) -> None:
+    agent, stranger = office.people["agent"], office.people["stranger"]
+
+    async def lead(access: Access, person: str, number: str) -> int:
+        subject = SubjectValues(person=person, number=number)
+        values = LeadValues(need="Десять окон", source="Сайт", campaign={"utm_source": "yandex"})
+        return (await create_lead(session, access, NewLead(subject=subject, values=values))).id
+
+    office.lead_id = await lead(agent, "Спросивший Первый", "+7 495 120-33-55")
+    office.ended_lead_id = await lead(agent, "Спросивший Второй", "+7 495 120-33-56")
+    office.foreign_lead_id = await lead(stranger, "Спросивший Чужой", "+7 495 120-33-57")
+    await disqualify_lead(session, agent, office.ended_lead_id, "spam", note="Реклама")
+    linked = update(Communication).where(Communication.id == office.missed_id)
+    await session.execute(linked.values(lead_id=office.lead_id))
 
 
 async def _calls(session: AsyncSession, office: Office) -> None:

@@ -25,6 +25,14 @@ PAGES = (
     "/calls?outcome=missed&period=week&direction=inbound&number=3344",
     "/calls/{call}",
     "/calls/{missed}",
+    "/leads",
+    "/leads?state=all&whose=mine",
+    "/leads/board",
+    "/leads/new",
+    "/leads/new?party_id={firm}",
+    "/leads/{lead}",
+    "/leads/{ended_lead}",
+    "/leads/{lead}/convert",
     "/live-calls",
     "/desk",
     "/admin/connections",
@@ -54,6 +62,8 @@ def filled_in(path: str, office: Office) -> str:
         agent=office.people["agent"].user_id,
         call=office.call_id,
         missed=office.missed_id,
+        lead=office.lead_id,
+        ended_lead=office.ended_lead_id,
     )
 
 

@@ -21,7 +21,7 @@ LINES = [line for table in ROUTES for line in table]
 TABLES = (
     "app_user", "role_assignment", "user_session", "api_token", "pbx_connection", "line", "extension",
     "extension_assignment", "party", "person", "organisation", "affiliation", "phone_number", "party_phone",
-    "party_kind_assignment", "change_log", "outbox_event",
+    "party_kind_assignment", "change_log", "outbox_event", "lead", "stage_visit", "hold",
 )  # fmt: skip
 
 
@@ -30,6 +30,8 @@ def path_of(line: Route, office: Office) -> str:
     path = line.path
     if path.startswith("/parties"):
         path = path.replace(r"{id:\d+}", str(office.foreign_id))
+    if path.startswith("/leads"):
+        path = path.replace(r"{id:\d+}", str(office.foreign_lead_id))
     if path.startswith("/admin/connections"):
         path = path.replace(r"{id:\d+}", str(office.connection_id))
     if path.startswith("/admin/lines"):
@@ -83,6 +85,19 @@ async def test_t11_a_strangers_party_is_not_there(office: Office, role: str) -> 
         response = await ask(office, line, role)
         if response.status not in REFUSED:
             wrong.append(f"{line.where} as {role}: {response.status}")
+    assert wrong == []
+    assert await contents(office) == before
+
+
+@pytest.mark.parametrize("role", ["agent", "manager", "head", "telephony"])
+async def test_t11_a_strangers_lead_is_not_there(office: Office, role: str) -> None:
+    before = await contents(office)
+    wrong = []
+    for line in LINES:
+        if line.path.startswith(r"/leads/{id"):
+            response = await ask(office, line, role)
+            if response.status not in REFUSED:
+                wrong.append(f"{line.where} as {role}: {response.status}")
     assert wrong == []
     assert await contents(office) == before
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from crm import parties
 from crm.errors import Invalid, NotFound
+from crm.lead_lists import LeadFilter, list_leads
 from crm.owners import possible_owners
 from crm.party_cards import PartyCard, party_card
 from crm.timeline import timeline
@@ -42,6 +43,9 @@ async def answer_card(
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
         page = await timeline(session, request[ACCESS], card.id)
         owners = await possible_owners(session, request[ACCESS]) if card.may_change_owner else []
+        may_see_leads = request[ACCESS].may("lead.read")
+        of_party = LeadFilter(state="all", party_id=card.id)
+        leads = await list_leads(session, request[ACCESS], of_party, limit=10) if may_see_leads else None
     context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
     return render(
         request,
@@ -50,6 +54,7 @@ async def answer_card(
         party=card,
         timeline=page,
         owners=owners,
+        party_leads=leads,
         number_form=number_form or Form(),
         problem_text=problem,
         **context,

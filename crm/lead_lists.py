@@ -1,0 +1,259 @@
+"""Lists of leads and the board: fixed orders, pages by keyset, within one's rights; as fast at a million as at a hundred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, text, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from crm.errors import Invalid
+from crm.lead_values import OPEN_STATES
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
+from crm.party_cards import phones_of
+from crm.party_lists import MOST_COUNTED, Count
+from crm.rights import Access, ways
+from crm.schema.access import User
+from crm.schema.leads import Lead
+from crm.schema.parties import Party
+from crm.schema.stages import Stage, StageVisit
+from crm.schema.telephony import Line
+from crm.stage_rules import SchemeInfo, StageInfo
+
+STATES: Final = ("open", "on_hold", "converted", "disqualified")
+CARDS_OF_A_COLUMN: Final = 20
+Keys = Select[int, datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadFilter:
+    """Which leads; what is None does not narrow. `state`: one of `STATES`, or "going" (open and on hold) or "all"."""
+
+    state: str = "going"
+    scheme_id: int | None = None
+    stage_id: int | None = None
+    owner_id: int | None = None
+    is_unassigned: bool = False
+    source: str | None = None
+    party_id: int | None = None  # as subject, as its organisation, or as what the lead became
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.state not in (*STATES, "going", "all"):
+            raise Invalid("state", self.state[:50], "There is no such state of a lead.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadRow:
+    """A lead as lists and boards show it."""
+
+    id: int
+    number: int
+    state: str
+    scheme_id: int
+    stage_id: int
+    stage_name: str  # a message id, perhaps
+    stage_colour: str | None
+    stage_since: datetime
+    sla_seconds: int | None
+    title: str | None
+    need: str | None
+    source: str | None
+    line_name: str | None
+    line_colour: str | None
+    party_id: int
+    party_name: str
+    organisation_id: int | None
+    organisation_name: str | None
+    phone: str | None  # E.164 of the subject
+    phone_extension: str
+    owner_id: int | None
+    owner_name: str | None
+    team_id: int | None
+    is_repeat: bool
+    auto_created: bool
+    first_response_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardColumn:
+    """A stage with its newest leads."""
+
+    stage: StageInfo
+    count: Count
+    leads: tuple[LeadRow, ...]
+
+
+async def list_leads(
+    session: AsyncSession,
+    access: Access,
+    wanted: LeadFilter = LeadFilter(),
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[LeadRow]:
+    """One page, newest first, within one's rights.
+
+    Raises:
+        NotAllowed, Invalid (the cursor, the state).
+    """
+    access.require("lead.read")
+    size = page_size(limit)
+    parts = await _parts(session, access, wanted)
+    if cursor:
+        at, lead_id = decode_cursor(cursor, str, int)
+        before = tuple_(Lead.created_at, Lead.id) < tuple_(moment_of(at, cursor), lead_id or 0)
+        parts = [part.where(before) for part in parts]
+    order = (Lead.created_at.desc(), Lead.id.desc())
+    rows = _together([part.order_by(*order).limit(size + 1) for part in parts])
+    query = select(rows).order_by(rows.c.created_at.desc(), rows.c.id.desc()).limit(size + 1)
+    found = (await session.execute(query)).all()
+    items = await lead_rows(session, [row.id for row in found[:size]])
+    last = found[size - 1] if len(found) > size else None
+    more = encode_cursor(last.created_at.isoformat(), last.id) if last else None
+    return Page(items=tuple(items), next=more)
+
+
+async def count_leads(session: AsyncSession, access: Access, wanted: LeadFilter) -> Count:
+    """How many leads the list has, up to 1,000.
+
+    Raises:
+        NotAllowed, Invalid (the state).
+    """
+    access.require("lead.read")
+    parts = [part.limit(MOST_COUNTED + 1) for part in await _parts(session, access, wanted)]
+    some = select(_together(parts)).limit(MOST_COUNTED + 1).subquery()
+    counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+async def lead_board(
+    session: AsyncSession, access: Access, scheme: SchemeInfo, wanted: LeadFilter = LeadFilter()
+) -> list[BoardColumn]:
+    """The open stages of a scheme in order, each with its newest leads; a long column goes on in the list.
+
+    Raises:
+        NotAllowed.
+    """
+    columns = []
+    for stage in scheme.open_stages:
+        of_stage = LeadFilter(
+            state="going",
+            stage_id=stage.id,
+            owner_id=wanted.owner_id,
+            is_unassigned=wanted.is_unassigned,
+            source=wanted.source,
+        )
+        page = await list_leads(session, access, of_stage, limit=CARDS_OF_A_COLUMN)
+        count = await count_leads(session, access, of_stage)
+        columns.append(BoardColumn(stage=stage, count=count, leads=page.items))
+    return columns
+
+
+async def lead_rows(session: AsyncSession, lead_ids: Sequence[int]) -> list[LeadRow]:
+    """These leads as rows, in this order; a fixed number of queries for any number of them."""
+    if not lead_ids:
+        return []
+    subject, firm = aliased(Party), aliased(Party)
+    rows = (
+        await session.execute(
+            select(Lead, Stage, StageVisit.entered_at, subject, firm.display_name, Line, User.name)
+            .join(Stage, Stage.id == Lead.stage_id)
+            .join(subject, subject.id == Lead.subject_party_id)
+            .outerjoin(StageVisit, (StageVisit.lead_id == Lead.id) & StageVisit.left_at.is_(None))
+            .outerjoin(firm, firm.id == Lead.organisation_id)
+            .outerjoin(Line, Line.id == Lead.line_id)
+            .outerjoin(User, User.id == Lead.owner_id)
+            .where(Lead.id.in_(lead_ids))
+            .execution_options(populate_existing=True)
+        )
+    ).all()
+    phones = await phones_of(session, [row[0].subject_party_id for row in rows])
+    found = {row[0].id: _row(*row, phones.get(row[0].subject_party_id, ())) for row in rows}
+    return [found[lead_id] for lead_id in lead_ids if lead_id in found]
+
+
+async def _parts(session: AsyncSession, access: Access, wanted: LeadFilter) -> list[Keys]:
+    """The list's keys, a query for each way in which a lead may be within the user's rights.
+
+    The planner must see the values: an employee's leads among a million want another plan than all of a stage.
+    """
+    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    kept = select(Lead.id, Lead.created_at).where(Lead.deleted_at.is_(None), *_conditions(wanted))
+    return [kept.where(way) for way in ways(access, "lead.read", Lead)]
+
+
+def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state == "going":
+        conditions.append(Lead.state.in_([literal(state, literal_execute=True) for state in OPEN_STATES]))
+    elif wanted.state != "all":
+        conditions.append(Lead.state == wanted.state)
+    if wanted.is_unassigned:
+        conditions.append(Lead.owner_id.is_(None))
+    if wanted.party_id is not None:
+        columns = (Lead.person_id, Lead.organisation_id, Lead.converted_party_id)
+        conditions.append(or_(*(column == wanted.party_id for column in columns)))
+    exactly = {
+        Lead.scheme_id: wanted.scheme_id,
+        Lead.stage_id: wanted.stage_id,
+        Lead.owner_id: wanted.owner_id,
+        Lead.source: wanted.source,
+        Lead.number: wanted.number,
+    }
+    conditions += [column == value for column, value in exactly.items() if value is not None]
+    return conditions
+
+
+def _together(parts: Sequence[Keys]) -> Subquery:
+    """The rows of all parts, each once."""
+    return union(*[part.subquery().select() for part in parts]).subquery()
+
+
+def _row(
+    lead: Lead,
+    stage: Stage,
+    since: datetime | None,
+    subject: Party,
+    firm_name: str | None,
+    line: Line | None,
+    owner_name: str | None,
+    phones: Sequence[Any],
+) -> LeadRow:
+    phone = phones[0] if phones else None
+    return LeadRow(
+        id=lead.id,
+        number=lead.number,
+        state=lead.state,
+        scheme_id=lead.scheme_id,
+        stage_id=stage.id,
+        stage_name=stage.name,
+        stage_colour=stage.colour,
+        stage_since=since or lead.created_at,
+        sla_seconds=stage.sla_seconds,
+        title=lead.title,
+        need=lead.need,
+        source=lead.source,
+        line_name=line.name if line else None,
+        line_colour=line.colour if line else None,
+        party_id=subject.id,
+        party_name=subject.display_name,
+        organisation_id=lead.organisation_id,
+        organisation_name=firm_name if lead.organisation_id != subject.id else None,
+        phone=(phone.e164 or phone.local_digits) if phone else None,
+        phone_extension=phone.extension if phone else "",
+        owner_id=lead.owner_id,
+        owner_name=owner_name,
+        team_id=lead.team_id,
+        is_repeat=lead.is_repeat,
+        auto_created=lead.auto_created,
+        first_response_at=lead.first_response_at,
+        created_at=lead.created_at,
+        version=lead.version,
+    )

@@ -1,0 +1,164 @@
+"""Every row that refers to a party, and what a merge does with it. A test walks the foreign keys and fails on one missing here.
+
+A new table that refers to a party is added to `REFERENCES`; if a unique index could refuse the move, with what makes two of its rows
+the same. What a row alone cannot tell (two open leads in one scheme) is treated before anything moves: `TREATED_FIRST`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import inspect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
+
+from crm.lead_duplicates import close_the_younger
+from crm.rights import Access
+from crm.schema.access import AccessGrant
+from crm.schema.binned import BinEntry
+from crm.schema.communications import Comment, Communication
+from crm.schema.leads import Lead
+from crm.schema.merging import DuplicateDismissal, DuplicatePair
+from crm.schema.parties import (
+    Affiliation,
+    ExternalRef,
+    Organisation,
+    Party,
+    PartyEmail,
+    PartyKindAssignment,
+    PartyPhone,
+    Person,
+)
+
+Column = InstrumentedAttribute[Any]
+# (session, who merges, survivor, merged, via): called once for each merged party, with both rows locked.
+Treatment = Callable[[AsyncSession, Access, int, int, str], Awaitable[None]]
+
+
+def _sql(kind: TypeEngine[Any]) -> str:
+    return kind.compile(dialect=postgresql.dialect()).lower()  # type: ignore[no-untyped-call]
+
+
+class Purge(StrEnum):
+    """What becomes of a row when its party leaves the bin for good."""
+
+    DELETE = "delete"
+    CLEAR = "clear"  # the row is a fact of its own and loses the link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reference:
+    """A column with a party's id. Conditions are SQL over `{row}`, values over `{kept}` and `{gone}`.
+
+    `same`: the columns by which two rows of the two parties are one; the survivor's stays and takes over `combine`.
+    `is_active`: which rows a unique index compares. `has_primary`: one row of a party is marked, and the survivor's mark stays.
+    """
+
+    column: Column
+    purge: Purge = Purge.DELETE
+    same: tuple[str, ...] = ()
+    is_active: str = "true"
+    combine: Mapping[str, str] = field(default_factory=dict)
+    has_primary: bool = False
+    among: str = "true"  # which rows of the table speak of parties at all
+
+    @property
+    def table(self) -> str:
+        return str(inspect(self.column.class_).local_table.name)
+
+    @property
+    def name(self) -> str:
+        """As the log of merges names it: table.column."""
+        return f"{self.table}.{self.column.key}"
+
+    @property
+    def type(self) -> str:
+        """The column's type in SQL."""
+        return _sql(self.column.type)
+
+    @property
+    def key_type(self) -> str:
+        """The type of the row's id."""
+        return _sql(inspect(self.column.class_).local_table.c.id.type)
+
+
+EARLIEST: Final = {"since": "least({kept}.since, {gone}.since)"}
+NOT_ENDED: Final = "{row}.ended_at is null"
+_PRIMARY: Final = {"is_primary": "{kept}.is_primary or {gone}.is_primary"}
+_TIE: Final = EARLIEST | {
+    "position": "coalesce({kept}.position, {gone}.position)",
+    "contact_role": "coalesce({kept}.contact_role, {gone}.contact_role)",
+}
+
+REFERENCES: Final = (
+    Reference(
+        column=PartyPhone.party_id,
+        same=("number_id", "extension"),
+        is_active=NOT_ENDED,
+        combine=EARLIEST
+        | {
+            "label": "coalesce({kept}.label, {gone}.label)",
+            "do_not_call": "{kept}.do_not_call or {gone}.do_not_call",
+        },
+        has_primary=True,
+    ),
+    Reference(
+        column=PartyEmail.party_id,
+        same=("email_id",),
+        is_active=NOT_ENDED,
+        combine={"label": "coalesce({kept}.label, {gone}.label)"},
+        has_primary=True,
+    ),
+    Reference(
+        column=PartyKindAssignment.party_id,
+        same=("kind_id",),
+        is_active="{row}.status <> 'ended'",
+        combine=EARLIEST,
+    ),
+    Reference(
+        column=Affiliation.person_id,
+        same=("organisation_id",),
+        is_active=NOT_ENDED,
+        combine=_TIE | _PRIMARY,
+    ),
+    Reference(
+        column=Affiliation.organisation_id,
+        same=("person_id",),
+        is_active=NOT_ENDED,
+        combine=_TIE,
+        has_primary=True,
+    ),
+    Reference(column=Communication.party_id, purge=Purge.CLEAR),
+    Reference(column=Communication.contact_id, purge=Purge.CLEAR),
+    Reference(column=Comment.party_id),
+    Reference(column=Lead.person_id),
+    Reference(column=Lead.organisation_id),
+    Reference(column=Lead.converted_party_id),
+    Reference(column=Lead.converted_person_id, purge=Purge.CLEAR),
+    Reference(
+        column=AccessGrant.party_id,
+        same=("user_id", "reason", "call_id"),
+        combine={"until": "greatest({kept}.until, {gone}.until)"},
+    ),
+    Reference(column=ExternalRef.record_id, among="{row}.record_kind = 'party'"),
+    Reference(column=Party.merged_into_id),
+)
+BY_NAME: Final = {reference.name: reference for reference in REFERENCES}
+
+# Rows that stay with the merged party: its own halves, and what `crm.merging` treats by itself.
+STAYING: Final[tuple[Column, ...]] = (
+    Person.party_id,
+    Organisation.party_id,
+    BinEntry.party_id,
+    DuplicatePair.low_id,
+    DuplicatePair.high_id,
+    DuplicateDismissal.low_id,
+    DuplicateDismissal.high_id,
+)
+
+TREATED_FIRST: Final[tuple[Treatment, ...]] = (close_the_younger,)

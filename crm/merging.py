@@ -1,0 +1,335 @@
+"""Merging parties that are one, and undoing it within 30 days (crm-model 8).
+
+All rows are locked in the order of their ids before anything is looked at: whoever attaches a number meanwhile waits, and follows
+`merged_into_id` then. Which rows refer to a party is `crm.merge_references`, how they move `crm.merge_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import as_json, publish, record_change
+from crm.duplicate_pairs import carry_dismissals, drop_pairs
+from crm.errors import CrmError, Invalid, NotFound
+from crm.merge_references import TREATED_FIRST
+from crm.merge_rows import Left, absorb_rows, later_rows, return_rows
+from crm.merge_undo import detail_of, give_back_inn, give_back_values, stored_rows
+from crm.merge_values import Choices, Record, united
+from crm.rights import Access, condition
+from crm.schema.merging import MergeLog
+from crm.schema.parties import Organisation, Party, Person
+
+MOST_AT_ONCE: Final = 5
+UNDO_DAYS: Final = 30
+_RELEASED: Final = ("inn",)  # of a merged party's own half: what a unique index keeps for one
+
+
+class CannotMerge(CrmError):
+    """These records are not, or no longer, to be made one."""
+
+
+class DifferentTypes(CannotMerge):
+    template = (
+        "“%(one)s” and “%(other)s” are a person and an organisation: only two of one type can be merged."
+    )
+
+
+class MergedMeanwhile(CannotMerge):
+    template = "“%(name)s” was merged into another record meanwhile. Open that one and look again."
+
+
+class CannotUndo(CrmError):
+    """This merge stays as it is."""
+
+
+class UndoneAlready(CannotUndo):
+    template = "This merge was undone already."
+
+
+class TooLate(CannotUndo):
+    template = "A merge can be undone for %(days)d days; this one is from %(day)s."
+
+
+class MergedFurther(CannotUndo):
+    template = "“%(name)s” was itself merged or deleted later. Undo that first."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What a merge did. `merge_id` undoes it."""
+
+    merge_id: int
+    survivor_id: int
+    merged_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """What undoing did. `left`: what stays with the survivor, and why."""
+
+    merge_id: int
+    survivor_id: int
+    restored_ids: tuple[int, ...]
+    left: tuple[Left, ...]
+
+
+async def merge_parties(
+    session: AsyncSession,
+    access: Access,
+    survivor_id: int,
+    merged_ids: Sequence[int],
+    choices: Choices | None = None,
+    *,
+    via: str = "form",
+) -> Merged:
+    """Make two to five parties of one type one, all or nothing.
+
+    Args:
+        choices: field (`crm.merge_values.fields_of`) → the party whose value stands, None for nobody's. What is not named follows the
+            survivor, then whoever has a value.
+
+    Raises:
+        NotAllowed, NotFound (one of them, or outside this user's right to merge), Invalid (too many, different INN and none chosen),
+        CannotMerge (different types; merged by somebody else meanwhile).
+    """
+    access.require("party.merge")
+    return await _unite(
+        session, access, survivor_id, merged_ids, choices or {}, condition(access, "party.merge", Party), via
+    )
+
+
+async def unite(
+    session: AsyncSession,
+    access: Access,
+    survivor_id: int,
+    merged_ids: Sequence[int],
+    choices: Choices | None = None,
+    *,
+    via: str = "form",
+) -> Merged:
+    """`merge_parties` as a part of a larger act, which has checked its own right: the conversion of a lead.
+
+    Raises:
+        NotFound, Invalid, CannotMerge.
+    """
+    return await _unite(session, access, survivor_id, merged_ids, choices or {}, true(), via)
+
+
+async def _unite(
+    session: AsyncSession,
+    access: Access,
+    survivor_id: int,
+    merged_ids: Sequence[int],
+    choices: Choices,
+    allowed: ColumnElement[bool],
+    via: str,
+) -> Merged:
+    ids = (survivor_id, *dict.fromkeys(merged_ids))
+    if not 2 <= len(ids) <= MOST_AT_ONCE or survivor_id in ids[1:]:
+        raise Invalid("merged_ids", len(ids), "Two to five different records can be merged at once.")
+    records = await _locked(session, ids, allowed)
+    columns = united(records, choices)
+    before = await stored_rows(session, survivor_id, records[0].type)
+    merge_id = await _begin(session, access, records, choices, before, via)
+    await _retire(session, access, records, via)
+    for merged_id in ids[1:]:
+        for treat in TREATED_FIRST:
+            await treat(session, access, survivor_id, merged_id, via)
+        await absorb_rows(session, merge_id, survivor_id, merged_id)
+    await carry_dismissals(session, survivor_id, ids[1:])
+    await drop_pairs(session, ids)
+    await _store(session, records[0], columns.party, columns.detail)
+    after = {"after": await stored_rows(session, survivor_id, records[0].type)}
+    await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(after))
+    await _tell(session, access, records, columns.all, merge_id, via)
+    return Merged(merge_id=merge_id, survivor_id=survivor_id, merged_ids=ids[1:])
+
+
+async def records_of(session: AsyncSession, access: Access, party_ids: Sequence[int]) -> list[Record]:
+    """The parties side by side, in this order, for whoever may merge them.
+
+    Raises:
+        NotAllowed, NotFound, CannotMerge.
+    """
+    access.require("party.merge")
+    return await _records(session, party_ids, condition(access, "party.merge", Party))
+
+
+async def _locked(session: AsyncSession, ids: Sequence[int], allowed: ColumnElement[bool]) -> list[Record]:
+    """Lock them, and those merged into them before, in the order of their ids: two merges cannot wait for one another."""
+    await _lock(session, ids)
+    return await _records(session, ids, allowed)
+
+
+async def _lock(session: AsyncSession, ids: Sequence[int]) -> None:
+    rows = select(Party.id).where(or_(Party.id.in_(ids), Party.merged_into_id.in_(ids)))
+    await session.execute(rows.order_by(Party.id).with_for_update())
+
+
+async def _records(session: AsyncSession, ids: Sequence[int], allowed: ColumnElement[bool]) -> list[Record]:
+    query = (
+        select(Party, Person, Organisation)
+        .outerjoin(Person, Person.party_id == Party.id)
+        .outerjoin(Organisation, Organisation.party_id == Party.id)
+        .where(Party.id.in_(ids), Party.deleted_at.is_(None), allowed)
+        .execution_options(populate_existing=True)
+    )
+    found = {party.id: (party, person or firm) for party, person, firm in await session.execute(query)}
+    for party_id in ids:
+        if party_id not in found:
+            raise NotFound("party", party_id)
+    first = found[ids[0]][0]
+    for party, _detail in found.values():
+        if party.merged_into_id is not None:
+            raise MergedMeanwhile(name=party.display_name)
+        if party.type != first.type:
+            raise DifferentTypes(one=first.display_name, other=party.display_name)
+    return [_record(*found[party_id]) for party_id in ids]
+
+
+def _record(party: Party, detail: Any) -> Record:
+    return Record(party=_columns(party), detail=_columns(detail))
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in type(row).__table__.c}
+
+
+async def _begin(
+    session: AsyncSession,
+    access: Access,
+    records: Sequence[Record],
+    choices: Choices,
+    before: dict[str, Any],
+    via: str,
+) -> int:
+    survivor, *others = records
+    row = {
+        "survivor_id": survivor.id,
+        "merged_ids": [each.id for each in others],
+        "choices": dict(choices),
+        "before": before,
+        "after": before,
+        "merged": {
+            str(each.id): {"lifecycle": each.party["lifecycle"], "inn": each.detail["inn"]} for each in others
+        },
+        "via": via,
+        "by_id": access.actor_id,
+    }
+    return (await session.execute(insert(MergeLog).values(row).returning(MergeLog.id))).scalar_one()
+
+
+async def _retire(session: AsyncSession, access: Access, records: Sequence[Record], via: str) -> None:
+    """The merged ones keep their row, which leads to the survivor, and give their INN free."""
+    survivor, *others = records
+    ids = [each.id for each in others]
+    merged = {"lifecycle": "merged", "merged_into_id": survivor.id, "version": Party.version + 1}
+    await session.execute(update(Party).where(Party.id.in_(ids)).values(merged))
+    detail = detail_of(survivor.type)
+    await session.execute(update(detail).where(detail.party_id.in_(ids)).values(dict.fromkeys(_RELEASED)))
+    for each in others:
+        before = {"lifecycle": each.party["lifecycle"], "merged_into_id": None, "inn": each.detail["inn"]}
+        after = {"lifecycle": "merged", "merged_into_id": survivor.id, "inn": None}
+        await record_change(session, access, "party", each.id, before=before, after=after, via=via)
+
+
+async def _store(
+    session: AsyncSession, survivor: Record, party: dict[str, Any], half: dict[str, Any]
+) -> None:
+    detail = detail_of(survivor.type)
+    changed = {**party, "version": Party.version + 1, "updated_at": func.now()}
+    await session.execute(update(Party).where(Party.id == survivor.id).values(changed))
+    try:
+        async with session.begin_nested():
+            await session.execute(update(detail).where(detail.party_id == survivor.id).values(half))
+    except IntegrityError as error:  # the INN of one with the KPP of another may be a third party
+        raise Invalid(
+            "inn", half["inn"], "This INN with this KPP already belongs to another record."
+        ) from error
+
+
+async def _tell(
+    session: AsyncSession,
+    access: Access,
+    records: Sequence[Record],
+    columns: dict[str, Any],
+    merge_id: int,
+    via: str,
+) -> None:
+    survivor, *others = records
+    stored = {**survivor.party, **survivor.detail}
+    before = {name: stored[name] for name in columns}
+    after = {**columns, "merged": [each.id for each in others], "merge_id": merge_id}
+    await record_change(
+        session, access, "party", survivor.id, before=before, after=after, event="party.merged", via=via
+    )
+
+
+async def undo_merge(session: AsyncSession, access: Access, merge_id: int, *, via: str = "form") -> Undone:
+    """Make them several again: what still belongs to the survivor goes back, what came later stays and is told.
+
+    Raises:
+        NotAllowed, NotFound (no such merge, or the survivor is outside this user's right to merge), CannotUndo.
+    """
+    access.require("party.merge")
+    log = await _merge_to_undo(session, access, merge_id)
+    ids = list(log.merged_ids)
+    await _lock(session, [log.survivor_id, *ids])
+    survivor = await _still_survivor(session, log.survivor_id, ids)
+    later = await later_rows(session, merge_id, log.survivor_id)
+    await _revive(session, access, log, via)
+    left = await give_back_values(session, access, log, survivor, via)
+    left += await give_back_inn(session, log, survivor)
+    left += await return_rows(session, merge_id, log.survivor_id, ids)
+    left += later
+    report = [as_json({"reference": each.reference, "count": each.count, "why": each.why}) for each in left]
+    done = {"undone_at": datetime.now(UTC), "undone_by_id": access.actor_id, "report": report}
+    await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(done))
+    after = {"merge_id": merge_id, "restored": ids}
+    await publish(session, access, "party.merge_undone", "party", log.survivor_id, after=after)
+    return Undone(merge_id=merge_id, survivor_id=log.survivor_id, restored_ids=tuple(ids), left=tuple(left))
+
+
+async def _merge_to_undo(session: AsyncSession, access: Access, merge_id: int) -> MergeLog:
+    log = await session.scalar(
+        select(MergeLog)
+        .join(Party, Party.id == MergeLog.survivor_id)
+        .where(MergeLog.id == merge_id, condition(access, "party.merge", Party))
+        .with_for_update(of=MergeLog)
+        .execution_options(populate_existing=True)
+    )
+    if log is None:
+        raise NotFound("merge", merge_id)
+    if log.undone_at is not None:
+        raise UndoneAlready
+    if log.at < datetime.now(UTC) - timedelta(days=UNDO_DAYS):
+        raise TooLate(days=UNDO_DAYS, day=f"{log.at:%d.%m.%Y}")
+    return log
+
+
+async def _still_survivor(session: AsyncSession, survivor_id: int, ids: Sequence[int]) -> Party:
+    found = await session.scalars(
+        select(Party).where(Party.id.in_([survivor_id, *ids])).execution_options(populate_existing=True)
+    )
+    parties = {party.id: party for party in found}
+    survivor = parties[survivor_id]
+    followed = all(each in parties and parties[each].merged_into_id == survivor_id for each in ids)
+    if survivor.merged_into_id is not None or survivor.deleted_at is not None or not followed:
+        raise MergedFurther(name=survivor.display_name)
+    return survivor
+
+
+async def _revive(session: AsyncSession, access: Access, log: MergeLog, via: str) -> None:
+    for merged_id, kept in log.merged.items():
+        alive = {"lifecycle": kept["lifecycle"], "merged_into_id": None}
+        changed = {**alive, "version": Party.version + 1}
+        await session.execute(update(Party).where(Party.id == int(merged_id)).values(changed))
+        before = {"lifecycle": "merged", "merged_into_id": log.survivor_id}
+        await record_change(session, access, "party", merged_id, before=before, after=alive, via=via)

@@ -1,0 +1,23 @@
+"""The bin: who put a party there, and what was released with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.schema.base import Base
+
+
+class BinEntry(Base):
+    """A party in the bin (its `deleted_at` is set). The entry goes when it is restored, or with the party after 30 days."""
+
+    __tablename__ = "bin_entry"
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    via: Mapped[str]
+    released: Mapped[dict[str, Any]]  # ids of the rows that ended with it, and its INN
+    __table_args__ = (Index("ix_bin_entry_at_party_id", text("at desc"), text("party_id desc")),)

@@ -1,0 +1,170 @@
+"""Leads over the API: take in, move, convert, end, reopen; versions, keys and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import update
+
+from crm.schema.stages import Scheme
+from tests.crm.enquiries import plant_scheme
+from tests.crm.planting import NOON
+from tests.web.api.company import Company
+
+PATH = "/api/v1/leads"
+ENQUIRIES = "/api/v1/lead-enquiries"
+
+
+async def made(company: Company, who: str = "agent", **body: Any) -> int:
+    answer = await company.post(PATH, {"person": "Спросивший Иван"} | body, who)
+    assert answer.status == 201, await answer.text()
+    assert answer.headers["Location"] == f"{PATH}/{(await answer.json())['id']}"
+    return int((await answer.json())["id"])
+
+
+async def stages(company: Company) -> dict[str, int]:
+    schemes = await company.told("/api/v1/lead-schemes", "agent")
+    return {stage["name"]: stage["id"] for stage in schemes["items"][0]["stages"]}
+
+
+async def problem(answer: Any) -> dict[str, Any]:
+    assert answer.content_type == "application/problem+json", await answer.text()
+    told: dict[str, Any] = await answer.json(content_type=None)
+    return told
+
+
+async def test_a_lead_is_made_read_and_listed(company: Company) -> None:
+    body = {"number": "8 900 100-00-01", "need": "Окна", "campaign": {"utm_source": "yandex"}}
+    lead_id = await made(company, **body)
+    answer = await company.get(f"{PATH}/{lead_id}", "agent")
+    told = await answer.json()
+    assert answer.headers["ETag"] == f'"{told["lead"]["version"]}"'
+    assert (told["lead"]["need"], told["lead"]["stage_name"]) == ("Окна", "New")
+    assert told["campaign"] == {"utm_source": "yandex"}
+    assert [phone["e164"] for phone in told["phones"]] == ["+79001000001"]
+    assert told["person"]["lifecycle"] == "unqualified"
+    assert "Qualified" in {stage["name"] for stage in told["allowed"]}
+    listed = await company.told(f"{PATH}?party={told['person']['id']}", "agent")
+    assert [item["id"] for item in listed["items"]] == [lead_id]
+
+
+async def test_pages_of_the_list_hold_every_lead_once(company: Company) -> None:
+    expected = {await made(company, "manager", person=f"Страница {number}") for number in range(5)}
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        page = await company.told(f"{PATH}?limit=2&cursor={cursor}", "manager")
+        seen += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = page["next"]
+    assert len(seen) == len(set(seen))
+    assert expected <= set(seen)
+    assert seen == sorted(seen, reverse=True)
+
+
+async def test_open_leads_are_a_warning_that_can_be_confirmed(company: Company) -> None:
+    party = company.parties["agent"]
+    first = await made(company, party_id=party, person="")
+    told = await problem(await company.post(PATH, {"party_id": party}, "agent"))
+    assert (told["status"], told["code"], told["leads"][0]["id"]) == (409, "OpenLeads", first)
+    assert await made(company, party_id=party, person="", is_further=True) != first
+    unknown = await problem(await company.post(PATH, {"party_id": 10**9}, "agent"))
+    assert (unknown["status"], unknown["field"]) == (422, "party_id")
+
+
+async def test_a_form_sent_many_times_at_once_is_one_lead(company: Company) -> None:
+    body = {"number": "+7 900 100-00-02", "text": "Перезвоните"}
+    answers = await asyncio.gather(*[company.post(ENQUIRIES, body) for _ in range(12)])
+    told = [await answer.json() for answer in answers]
+    assert {answer.status for answer in answers} == {200}
+    assert len({each["id"] for each in told}) == 1
+    assert sum(each["is_new"] for each in told) == 1
+    none = await problem(await company.post(ENQUIRIES, {"person": "Без номера"}))
+    assert (none["status"], none["field"]) == (422, "number")
+
+
+async def test_a_request_repeated_with_its_key_makes_one_lead(company: Company) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    answers = [await company.post(PATH, {"person": "Один раз"}, "agent", headers=key) for _ in range(2)]
+    assert len({(await answer.json())["id"] for answer in answers}) == 1
+
+
+async def test_moving_with_what_the_stage_asks_for(company: Company) -> None:
+    lead_id, stage = await made(company), await stages(company)
+    refused = await problem(
+        await company.post(f"{PATH}/{lead_id}/move", {"stage_id": stage["Qualified"]}, "agent")
+    )
+    assert (refused["status"], refused["code"], refused["missing"]) == (409, "StageIncomplete", ["need"])
+    filled = {"stage_id": stage["Qualified"], "fields": {"need": "Десять дверей"}}
+    answer = await company.post(f"{PATH}/{lead_id}/move", filled, "agent")
+    assert answer.status == 200
+    assert answer.headers["ETag"] == f'"{(await answer.json())["version"]}"'
+
+
+async def test_sequential_scheme_stage_2_asked_for_stage_4_is_a_409_with_what_is_allowed(
+    company: Company,
+) -> None:
+    async with company.database.sessions.begin() as session:
+        scheme = await plant_scheme(session, "1", "2", "3", "4", move_mode="sequential")
+    lead_id = await made(company, scheme_id=scheme)
+    told = await company.told("/api/v1/lead-schemes", "agent")
+    own = next(each for each in told["items"] if each["id"] == scheme)
+    stage = {each["name"]: each["id"] for each in own["stages"]}
+    await company.post(f"{PATH}/{lead_id}/move", {"stage_id": stage["2"]}, "agent")
+    refused = await problem(await company.post(f"{PATH}/{lead_id}/move", {"stage_id": stage["4"]}, "agent"))
+    assert (refused["status"], refused["code"]) == (409, "MoveNotAllowed")
+    assert [each["name"] for each in refused["allowed"]] == ["3"]
+    assert "refuse, pause" in refused["detail"]
+    async with company.database.sessions.begin() as session:
+        await session.execute(update(Scheme).where(Scheme.id == scheme).values(archived_at=NOON))
+
+
+async def test_a_change_based_on_an_old_version_is_a_409(company: Company) -> None:
+    lead_id = await made(company)
+    first = (await company.get(f"{PATH}/{lead_id}", "agent")).headers["ETag"]
+    old, wrong = {"If-Match": first}, {"If-Match": "yesterday"}
+    patch = {"json": {"need": "Новое"}}
+    assert (await company.ask("PATCH", f"{PATH}/{lead_id}", "agent", headers=old, **patch)).status == 200
+    refused = await company.ask("PATCH", f"{PATH}/{lead_id}", "agent", headers=old, json={"need": "Старое"})
+    told = await problem(refused)
+    assert (told["status"], told["code"], told["version"]) == (409, "Conflict", 2)
+    assert (await company.ask("PATCH", f"{PATH}/{lead_id}", "agent", headers=wrong, **patch)).status == 400
+
+
+async def test_convert_twice_answers_the_same(company: Company) -> None:
+    lead_id = await made(company, number="+7 900 100-00-03")
+    wish = {"counterparty": {"organisation": "ООО «Через API»"}, "contact": {"position": "Закупки"}}
+    first = await (await company.post(f"{PATH}/{lead_id}/convert", wish, "agent")).json()
+    second = await (await company.post(f"{PATH}/{lead_id}/convert", wish, "agent")).json()
+    assert (first["is_new"], second["is_new"]) == (True, False)
+    assert first["party_id"] == second["party_id"]
+    firm = await company.told(f"/api/v1/parties/{first['party_id']}", "agent")
+    assert [contact["party_id"] for contact in firm["contacts"]] == [first["person_id"]]
+    over = await problem(await company.ask("PATCH", f"{PATH}/{lead_id}", "agent", json={"need": "x"}))
+    assert over["code"] == "LeadIsOver"
+    success = (await stages(company))["Converted"]
+    other = await made(company)
+    told = await problem(await company.post(f"{PATH}/{other}/move", {"stage_id": success}, "agent"))
+    assert told["code"] == "NeedsConversion"
+
+
+async def test_disqualify_reopen_pause_resume_take_and_give(company: Company) -> None:
+    lead_id = await made(company, "head")
+    assert (await company.post(f"{PATH}/{lead_id}/disqualify", {"code": "spam"}, "head")).status == 200
+    assert (await company.post(f"{PATH}/{lead_id}/reopen", {}, "agent")).status == 404
+    assert (await (await company.post(f"{PATH}/{lead_id}/reopen", {}, "head")).json())["state"] == "open"
+    paused = await company.post(f"{PATH}/{lead_id}/hold", {"resume_on": "2027-01-11"}, "head")
+    assert (await paused.json())["state"] == "on_hold"
+    assert (await (await company.post(f"{PATH}/{lead_id}/resume", {}, "head")).json())["state"] == "open"
+    colleague = company.people["colleague"].user_id
+    given = await company.post(f"{PATH}/{lead_id}/owner", {"owner_id": colleague}, "head")
+    assert given.status == 200
+    unknown = await problem(await company.post(f"{PATH}/{lead_id}/owner", {"owner_id": 10**9}, "head"))
+    assert (unknown["status"], unknown["field"]) == (422, "owner_id")
+    assert (await company.post(f"{PATH}/{lead_id}/owner", {"owner_id": None}, "head")).status == 200
+    assert (await company.post(f"{PATH}/{lead_id}/take", {}, "agent")).status == 200
+    lead = await company.told(f"{PATH}/{lead_id}", "agent")
+    assert lead["lead"]["owner_id"] == company.people["agent"].user_id

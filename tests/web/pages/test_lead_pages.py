@@ -1,0 +1,153 @@
+"""The pages of leads: list, board, card, form, moving with what is missing, conversion."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import select
+
+from crm.schema.leads import Lead
+from crm.schema.parties import Party
+from tests.web.pages.office import Office
+
+
+async def new_lead(office: Office, who: str = "agent", **typed: str) -> int:
+    answer = await office.post("/leads/new", {"person": "Новый Человек"} | typed, who)
+    assert answer.status == 303, await answer.text()
+    return int(answer.headers["Location"].rpartition("/")[2])
+
+
+async def stored(office: Office, lead_id: int) -> Lead:
+    async with office.database.sessions() as session:
+        row = await session.get(Lead, lead_id)
+        assert row is not None
+        return row
+
+
+async def stage_id(office: Office, lead_id: int, name: str) -> str:
+    text = await (await office.get("/leads", "agent")).text()
+    found = re.search(rf'<option value="(\d+)"[^>]*>{name}</option>', text)
+    assert found, name
+    return found.group(1)
+
+
+async def test_the_list_holds_what_is_going_on_within_ones_rights(office: Office) -> None:
+    text = await (await office.get("/leads", "agent")).text()
+    assert "Спросивший Первый" in text
+    assert "Спросивший Второй" not in text
+    assert "Спросивший Чужой" not in text
+    assert "within your rights" in text
+    assert "Спросивший Второй" in await (await office.get("/leads?state=disqualified", "agent")).text()
+    assert "Спросивший Чужой" in await (await office.get("/leads", "admin")).text()
+    row = await stored(office, office.ended_lead_id)
+    assert "Спросивший Второй" in await (await office.get(f"/leads?number={row.number}", "agent")).text()
+    for address in ("/leads?after=x", "/leads?state=odd&stage=x&number=x", "/leads/board?scheme=99999"):
+        assert (await office.get(address, "agent")).status in {200, 400}
+
+
+async def test_the_board_has_a_column_for_each_open_stage(office: Office) -> None:
+    text = await (await office.get("/leads/board", "agent")).text()
+    assert re.findall(r'<section class="stage-column"', text) == ['<section class="stage-column"'] * 3
+    assert "Спросивший Первый" in text
+    assert 'draggable="true"' in text
+    assert "Спросивший Чужой" not in text
+
+
+async def test_required_field_of_stage_3_on_the_board_is_asked_for_and_filled_moves(office: Office) -> None:
+    lead_id = await new_lead(office)
+    stage = await stage_id(office, lead_id, "Qualified")
+    answer = await office.post(f"/leads/{lead_id}/move", {"stage_id": stage, "back": "board"}, "agent")
+    text = await answer.text()
+    assert answer.status == 422
+    assert 'name="need"' in text
+    assert "For “Qualified” these are needed first: Need." in text
+    empty = {"stage_id": stage, "back": "board", "need": " "}
+    assert "Fill this in." in await (await office.post(f"/leads/{lead_id}/move", empty, "agent")).text()
+    filled = await office.post(f"/leads/{lead_id}/move", empty | {"need": "Двери"}, "agent")
+    assert (filled.status, filled.headers["Location"]) == (303, "/leads/board")
+    row = await stored(office, lead_id)
+    assert (str(row.stage_id), row.need) == (stage, "Двери")
+
+
+async def test_a_move_from_an_old_page_is_told(office: Office) -> None:
+    lead_id = await new_lead(office)
+    stage = await stage_id(office, lead_id, "In progress")
+    answer = await office.post(f"/leads/{lead_id}/move", {"stage_id": stage, "version": "77"}, "agent")
+    assert answer.status == 409
+    assert (await office.post(f"/leads/{lead_id}/move", {"stage_id": stage}, "agent")).status == 303
+
+
+async def test_the_form_shows_who_has_the_number_and_warns_of_open_leads(office: Office) -> None:
+    answer = await office.post("/leads/new", {"number": "+7 495 120-33-44"}, "agent")
+    text = await answer.text()
+    assert answer.status == 422
+    assert f"/leads/new?party_id={office.contact_id}" in text
+    first = await new_lead(office, party_id=str(office.contact_id))
+    again = await office.post("/leads/new", {"party_id": str(office.contact_id)}, "agent")
+    text = await again.text()
+    assert again.status == 422
+    assert f'href="/leads/{first}"' in text
+    assert 'name="is_further"' in text
+    await new_lead(office, party_id=str(office.contact_id), is_further="1")
+    card = await (await office.get(f"/parties/{office.contact_id}", "agent")).text()
+    assert f"/leads/{first}" in card
+    assert (await office.post("/leads/new", {}, "agent")).status == 422
+
+
+async def test_the_card_tells_everything_and_acts(office: Office) -> None:
+    text = await (await office.get(f"/leads/{office.lead_id}", "agent")).text()
+    for part in ("Десять окон", "Сайт", "utm_source", "yandex", "Missed call", "no response yet", "/convert"):
+        assert part in text, part
+    lead_id = await new_lead(office, "head")
+    path = f"/leads/{lead_id}"
+    assert (await office.post(f"{path}/edit", {"need": "Новая нужда"}, "head")).status == 303
+    assert (await office.post(f"{path}/hold", {"resume_on": "скоро"}, "head")).status == 422
+    assert (await office.post(f"{path}/hold", {"resume_on": "31.12.2030"}, "head")).status == 303
+    assert "Paused until" in await (await office.get(path, "head")).text()
+    assert (await office.post(f"{path}/resume", {}, "head")).status == 303
+    assert (await office.post(f"{path}/disqualify", {}, "head")).status == 422
+    text = await (await office.get(path, "head")).text()
+    reason = re.search(r'<option value="(\d+)">Wrong number</option>', text)
+    assert reason
+    assert (await office.post(f"{path}/disqualify", {"reason_id": reason.group(1)}, "head")).status == 303
+    assert "Wrong number" in await (await office.get(path, "head")).text()
+    assert (await office.post(f"{path}/edit", {"need": "x"}, "head")).status == 409
+    assert (await office.post(f"{path}/reopen", {}, "head")).status == 303
+    agent = office.people["agent"].user_id
+    assert (await office.post(f"{path}/owner", {"owner_id": str(agent)}, "head")).status == 303
+    assert (await stored(office, lead_id)).owner_id == agent
+
+
+async def test_converting_on_the_page_and_twice(office: Office) -> None:
+    lead_id = await new_lead(office, number="+7 495 120-33-60", person="")
+    path = f"/leads/{lead_id}/convert"
+    text = await (await office.get(path, "agent")).text()
+    assert 'value="person" checked' in text
+    bad = {"client": "none", "contact": "new"}
+    assert (await office.post(path, bad, "agent")).status == 422
+    assert (await office.post(path, {"client": "odd"}, "agent")).status == 422
+    assert (await office.post(path, {"client": "new", "contact": "none"}, "agent")).status in {409, 422}
+    wish = {"client": "new", "organisation": "ООО «Со страницы»", "contact": "new", "name": "Имя Отыскано"}
+    first, second = await office.post(path, wish, "agent"), await office.post(path, wish, "agent")
+    assert first.status == second.status == 303
+    assert first.headers["Location"] == second.headers["Location"]
+    text = await (await office.get(first.headers["Location"], "agent")).text()
+    assert "ООО «Со страницы»" in text
+    assert "Имя Отыскано" in text
+    assert (await office.get(path, "agent")).headers["Location"] == f"/leads/{lead_id}"
+
+
+async def test_an_existing_client_is_found_and_chosen(office: Office) -> None:
+    lead_id = await new_lead(office, number="+7 495 120-33-61", person="Другой Человек")
+    found = await office.get(f"/leads/{lead_id}/convert/found?block=client&client_q=пример", "agent")
+    assert f'value="existing-{office.firm_id}"' in await found.text()
+    wish = {"client": f"existing-{office.firm_id}", "contact": "new", "position": "Закупки"}
+    answer = await office.post(f"/leads/{lead_id}/convert", wish, "agent")
+    assert answer.headers["Location"] == f"/parties/{office.firm_id}"
+    assert "Другой Человек" in await (await office.get(f"/parties/{office.firm_id}", "agent")).text()
+    foreign = {"client": f"existing-{office.foreign_id}", "contact": "new"}
+    other = await new_lead(office)
+    assert (await office.post(f"/leads/{other}/convert", foreign, "agent")).status == 409
+    async with office.database.sessions() as session:
+        subject = (await stored(office, other)).subject_party_id
+        assert await session.scalar(select(Party.lifecycle).where(Party.id == subject)) == "unqualified"

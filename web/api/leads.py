@@ -1,0 +1,350 @@
+"""Leads: list, read, take in, move, convert, end, reopen."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm import lead_conversion, leads
+from crm.errors import Invalid, NotFound
+from crm.lead_cards import lead_card
+from crm.lead_intake import NewLead as NewLeadValues
+from crm.lead_intake import create_automatic_lead, create_lead
+from crm.lead_lists import LeadFilter, list_leads
+from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
+from crm.schemes import list_reasons, list_schemes
+from crm.stages import Move
+from web.api.contract import ApiRoutes, Reply
+from web.api.lead_types import (
+    Assignment,
+    Conversion,
+    ConvertedLead,
+    CreatedLead,
+    Disqualification,
+    Enquiry,
+    Holding,
+    Lead,
+    LeadChanges,
+    LeadList,
+    LeadMove,
+    LeadQuery,
+    LeadSchemes,
+    LeadVersion,
+    NewLead,
+    Nothing,
+    Reopening,
+)
+from web.api.once import ONCE, once
+from web.api.reading import NoQuery, given, id_in_path, read_version
+from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
+from web.keys import ACCESS, SESSIONS
+
+routes = ApiRoutes()
+PATH: Final = "/api/v1/leads"
+ONE: Final = PATH + "/{id:[0-9]+}"
+IF_MATCH: Final = {"If-Match": "The ETag that the change is based on; another version is a 409."}
+ETAG: Final = {"ETag": "The version of the lead, for If-Match."}
+T = TypeVar("T")
+
+
+@routes.endpoint("GET", PATH, right="lead.read", summary="Leads, newest first", answer=LeadList)
+async def list_(request: web.Request, query: LeadQuery) -> LeadList:
+    wanted = LeadFilter(
+        state=query.state,
+        scheme_id=given(query.scheme),
+        stage_id=given(query.stage),
+        owner_id=given(query.owner),
+        is_unassigned=query.unassigned,
+        source=given(query.source),
+        party_id=given(query.party),
+        number=given(query.number),
+    )
+    async with request.app[SESSIONS]() as session:
+        page = await list_leads(
+            session, request[ACCESS], wanted, cursor=query.cursor or None, limit=query.limit
+        )
+    return told(page, LeadList)
+
+
+@routes.endpoint(
+    "GET",
+    "/api/v1/lead-schemes",
+    right="lead.read",
+    summary="The schemes of leads with their stages, and the reasons of disqualifying",
+    answer=LeadSchemes,
+)
+async def schemes(request: web.Request, _query: NoQuery) -> LeadSchemes:
+    async with request.app[SESSIONS]() as session:
+        found = await list_schemes(session, request[ACCESS], "lead")
+        reasons = await list_reasons(session, "lead")
+    return told({"items": found, "reasons": reasons}, LeadSchemes)
+
+
+@routes.endpoint("GET", ONE, right="lead.read", summary="One lead", answer=Lead, sends=ETAG)
+async def show(request: web.Request, _query: NoQuery) -> Reply:
+    async with request.app[SESSIONS]() as session:
+        card = await lead_card(session, request[ACCESS], id_in_path(request))
+    return _with_version(told(card, Lead), card.lead.version)
+
+
+@routes.endpoint(
+    "POST",
+    PATH,
+    right="lead.create",
+    summary="A lead that a person opens",
+    description="Open leads of the same party are a 409 until `is_further` says that this is another matter.",
+    answer=CreatedLead,
+    status=HTTPStatus.CREATED,
+    headers=ONCE,
+    sends={"Location": "The new lead."},
+)
+async def create(request: web.Request, _query: NoQuery, new: NewLead) -> Reply:
+    async def act(session: AsyncSession) -> CreatedLead:
+        values = _new(new, party_id=new.party_id, call_id=new.call_id, is_further=new.is_further)
+        return told(await _take_in(create_lead(session, request[ACCESS], values, via="api")), CreatedLead)
+
+    created = await once(request, act, CreatedLead)
+    return Reply(body=created, status=HTTPStatus.CREATED, headers={"Location": f"{PATH}/{created.id}"})
+
+
+@routes.endpoint(
+    "POST",
+    "/api/v1/lead-enquiries",
+    right="lead.create",
+    summary="An enquiry from a site: opens a lead, or is added to the open one of the same caller",
+    description="One open lead of a person and scheme, however often and from wherever it comes.",
+    answer=CreatedLead,
+    headers=ONCE,
+)
+async def enquire(request: web.Request, _query: NoQuery, new: Enquiry) -> CreatedLead:
+    async def act(session: AsyncSession) -> CreatedLead:
+        made = create_automatic_lead(session, request[ACCESS], _new(new), request_text=new.text, via="api")
+        return told(await _take_in(made), CreatedLead)
+
+    return await once(request, act, CreatedLead)
+
+
+@routes.endpoint(
+    "PATCH",
+    ONE,
+    right="lead.edit",
+    summary="Change what a lead says",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def edit(request: web.Request, _query: NoQuery, changes: LeadChanges) -> Reply:
+    lead_id, version = id_in_path(request), read_version(request)
+    async with request.app[SESSIONS].begin() as session:
+        fields = _fields(changes)
+        await leads.edit_lead(session, request[ACCESS], lead_id, fields, base_version=version, via="api")
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/move",
+    right="lead.edit",
+    summary="Move a lead to another stage of its scheme",
+    description="A move that the scheme does not permit is a 409 with `allowed`; fields that the stage asks for, with `missing`.",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def move(request: web.Request, _query: NoQuery, asked: LeadMove) -> Reply:
+    lead_id = id_in_path(request)
+    wanted = Move(
+        to_stage_id=asked.stage_id,
+        fields=_fields(asked.fields),
+        comment=asked.comment,
+        base_version=read_version(request),
+        reason=asked.reason_id,
+        via="api",
+    )
+    async with request.app[SESSIONS].begin() as session:
+        await leads.move_lead(session, request[ACCESS], lead_id, wanted)
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/convert",
+    right="lead.edit",
+    summary="Convert a lead into a client, all or nothing",
+    description="Sent again, the first result is answered again.",
+    answer=ConvertedLead,
+    headers=IF_MATCH,
+)
+async def convert(request: web.Request, _query: NoQuery, wish: Conversion) -> ConvertedLead:
+    counterparty, contact = msgspec.structs.asdict(wish.counterparty), msgspec.structs.asdict(wish.contact)
+    choices = lead_conversion.Conversion(
+        counterparty=lead_conversion.CounterpartyBlock(
+            **counterparty | {"choice": lead_conversion.Choice(wish.counterparty.choice)}
+        ),
+        contact=lead_conversion.ContactBlock(
+            **contact | {"choice": lead_conversion.Choice(wish.contact.choice)}
+        ),
+    )
+    version, lead_id = read_version(request), id_in_path(request)
+    async with request.app[SESSIONS].begin() as session:
+        done = await lead_conversion.convert_lead(
+            session, request[ACCESS], lead_id, choices, base_version=version, via="api"
+        )
+    return told(done, ConvertedLead)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/disqualify",
+    right="lead.edit",
+    summary="End a lead without a client",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def disqualify(request: web.Request, _query: NoQuery, asked: Disqualification) -> Reply:
+    lead_id, version = id_in_path(request), read_version(request)
+    reason = asked.reason_id if asked.reason_id is not None else asked.code
+    async with request.app[SESSIONS].begin() as session:
+        await leads.disqualify_lead(
+            session, request[ACCESS], lead_id, reason, note=asked.note, base_version=version, via="api"
+        )
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/reopen",
+    right="lead.reopen",
+    summary="Open a converted or disqualified lead again",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def reopen(request: web.Request, _query: NoQuery, asked: Reopening) -> Reply:
+    lead_id, version = id_in_path(request), read_version(request)
+    async with request.app[SESSIONS].begin() as session:
+        await leads.reopen_lead(
+            session, request[ACCESS], lead_id, stage_id=asked.stage_id, base_version=version, via="api"
+        )
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/hold",
+    right="lead.edit",
+    summary="Pause an open lead",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def hold(request: web.Request, _query: NoQuery, asked: Holding) -> Reply:
+    lead_id, version = id_in_path(request), read_version(request)
+    more: dict[str, Any] = {"reason": asked.reason, "resume_on": asked.resume_on}
+    async with request.app[SESSIONS].begin() as session:
+        await leads.hold_lead(session, request[ACCESS], lead_id, **more, base_version=version, via="api")
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/resume",
+    right="lead.edit",
+    summary="End the pause of a lead",
+    answer=LeadVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def resume(request: web.Request, _query: NoQuery, _asked: Nothing) -> Reply:
+    lead_id, version = id_in_path(request), read_version(request)
+    async with request.app[SESSIONS].begin() as session:
+        await leads.resume_lead(session, request[ACCESS], lead_id, base_version=version, via="api")
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/take",
+    right="lead.edit",
+    summary="Take a lead that is nobody's",
+    answer=LeadVersion,
+    sends=ETAG,
+)
+async def take(request: web.Request, _query: NoQuery, _asked: Nothing) -> Reply:
+    lead_id = id_in_path(request)
+    async with request.app[SESSIONS].begin() as session:
+        await leads.take_lead(session, request[ACCESS], lead_id, via="api")
+        return await _now(session, lead_id)
+
+
+@routes.endpoint(
+    "POST",
+    ONE + "/owner",
+    right="lead.change_owner",
+    summary="Give a lead to another user",
+    description="Who gives it out of their own sight gets the version all the same.",
+    answer=LeadVersion,
+    sends=ETAG,
+)
+async def assign(request: web.Request, _query: NoQuery, asked: Assignment) -> Reply:
+    lead_id = id_in_path(request)
+    async with request.app[SESSIONS].begin() as session:
+        try:
+            await leads.assign_lead(session, request[ACCESS], lead_id, asked.owner_id, via="api")
+        except NotFound as error:
+            if error.values["kind"] != "user":
+                raise
+            raise Invalid("owner_id", asked.owner_id, N_("There is no such active user.")) from error
+        return await _now(session, lead_id)
+
+
+def told(value: Any, into: type[T]) -> T:
+    return msgspec.convert(value, into, from_attributes=True)
+
+
+async def _take_in(making: Any) -> Any:
+    """What a body names and is not there is a mistake of the body."""
+    try:
+        return await making
+    except NotFound as error:
+        field = {"party": "party_id", "call": "call_id"}.get(str(error.values["kind"]), "party_id")
+        raise Invalid(
+            field, error.values["id"], N_("There is no such record, or you may not see it.")
+        ) from error
+
+
+def _new(body: NewLead | Enquiry, *, party_id: int | None = None, **more: Any) -> NewLeadValues:
+    return NewLeadValues(
+        subject=SubjectValues(
+            party_id=party_id,
+            person=body.person,
+            organisation=body.organisation,
+            number=body.number,
+            email=body.email,
+        ),
+        values=LeadValues(title=body.title, need=body.need, source=body.source, campaign=body.campaign),
+        scheme_id=body.scheme_id,
+        owner_id=body.owner_id,
+        line_id=body.line_id,
+        **more,
+    )
+
+
+def _fields(changes: LeadChanges) -> dict[str, str]:
+    said = msgspec.structs.asdict(changes).items()
+    return {name: value for name, value in said if isinstance(value, str)}
+
+
+async def _now(session: AsyncSession, lead_id: int) -> Reply:
+    lead = await leads.stand_of(session, lead_id)
+    return _with_version(told(lead, LeadVersion), lead.version)
+
+
+def _with_version(body: Any, version: int) -> Reply:
+    return Reply(body=body, status=HTTPStatus.OK, headers={"ETag": f'"{version}"'})

@@ -1,0 +1,1 @@
+"""Leads: list, board, card, form, conversion."""
