@@ -91,10 +91,17 @@ _ALIKE: Final = text(
 )
 
 
-async def begin_if_due(session: AsyncSession, due_at: datetime) -> bool:
-    """The nightly search, if none was begun since it was due."""
+async def begin_if_due(
+    session: AsyncSession, due_at: datetime, *, first_after: datetime | None = None
+) -> bool:
+    """The nightly search, if none was begun since it was due.
+
+    Args:
+        first_after: where nobody ever searched, the first one is not due before: a new installation waits for its first night.
+    """
     latest = await session.scalar(select(func.max(DuplicateRun.asked_at)))
-    if latest is not None and latest >= due_at:
+    begun = latest or first_after
+    if begun is not None and begun >= due_at:
         return False
     await session.execute(upsert(DuplicateRun).values(asked_by_id=None).on_conflict_do_nothing())
     return True

@@ -333,3 +333,20 @@ async def _revive(session: AsyncSession, access: Access, log: MergeLog, via: str
         await session.execute(update(Party).where(Party.id == int(merged_id)).values(changed))
         before = {"lifecycle": "merged", "merged_into_id": log.survivor_id}
         await record_change(session, access, "party", merged_id, before=before, after=alive, via=via)
+
+
+async def recent_merges(session: AsyncSession, since: datetime) -> list[int]:
+    """Merges after a moment that still hold; for `gather_strays`."""
+    query = select(MergeLog.id).where(MergeLog.at > since, MergeLog.undone_at.is_(None))
+    return list(await session.scalars(query.order_by(MergeLog.id)))
+
+
+async def gather_strays(session: AsyncSession, merge_id: int) -> None:
+    """What reached a merged party after all: the journal links calls without waiting for a merge that is under way."""
+    log = await session.get_one(MergeLog, merge_id)
+    await _lock(session, [log.survivor_id, *log.merged_ids])
+    ids = await session.scalars(
+        select(Party.id).where(Party.id.in_(log.merged_ids), Party.merged_into_id == log.survivor_id)
+    )
+    for merged_id in ids.all():
+        await absorb_rows(session, merge_id, log.survivor_id, merged_id)
