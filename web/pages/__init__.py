@@ -19,7 +19,7 @@ from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, contacts, form, lists
+from web.pages.parties import binned, card, contacts, duplicates, form, lists, merging, similar
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -29,6 +29,10 @@ ROUTES: Final[tuple[Routes, ...]] = (
     card.routes,
     contacts.routes,
     party_numbers.routes,
+    merging.routes,
+    duplicates.routes,
+    binned.routes,
+    similar.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,

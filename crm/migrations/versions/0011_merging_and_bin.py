@@ -122,6 +122,16 @@ INDEXES = (
     "create index ix_affiliation_person_id on affiliation (person_id)",
     "create index ix_external_ref_record on external_ref (record_kind, record_id)",
     "create index ix_access_grant_party_id on access_grant (party_id)",
+    # Names of merged records are searched apart: there are few of them.
+    """
+    create index ix_party_merged_sort_name_trgm on party using gin (sort_name gin_trgm_ops)
+        where merged_into_id is not null
+    """,
+    # The address of a site as it is compared, see crm.duplicate_hints.
+    r"""
+    create index ix_organisation_site on organisation
+        (rtrim(regexp_replace(lower(website), '^(https?://)?(www\.)?', ''), '/')) where website is not null
+    """,
 )
 MAY_DELETE = """
     insert into permission (role_id, area, action, scope)
@@ -139,7 +149,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Who was merged stays merged and who is in the bin stays there, as older versions know both; undoing is lost."""
     op.execute("delete from permission where area = 'party' and action = 'delete'")
-    for index in ("ix_access_grant_party_id", "ix_external_ref_record", "ix_affiliation_person_id"):
+    for index in (
+        "ix_organisation_site",
+        "ix_access_grant_party_id",
+        "ix_external_ref_record",
+        "ix_affiliation_person_id",
+    ):
         op.drop_index(index)
     for table in (
         "bin_entry",

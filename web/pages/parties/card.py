@@ -8,6 +8,7 @@ from aiohttp import web
 
 from crm import parties
 from crm.errors import Invalid, NotFound
+from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_cards import PartyCard, party_card
 from crm.timeline import timeline
@@ -42,6 +43,7 @@ async def answer_card(
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
         page = await timeline(session, request[ACCESS], card.id)
         owners = await possible_owners(session, request[ACCESS]) if card.may_change_owner else []
+        merges = await merges_of(session, request[ACCESS], card.id)
     context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
     return render(
         request,
@@ -50,6 +52,7 @@ async def answer_card(
         party=card,
         timeline=page,
         owners=owners,
+        merges=merges,
         number_form=number_form or Form(),
         problem_text=problem,
         **context,
