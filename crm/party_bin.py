@@ -14,7 +14,7 @@ from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change
+from crm.changes import PARTIES_CHANNEL, notify, record_change
 from crm.duplicate_pairs import drop_pairs
 from crm.errors import NotFound
 from crm.merge_undo import detail_of
@@ -91,6 +91,7 @@ async def bin_party(session: AsyncSession, access: Access, party_id: int, *, via
     await record_change(
         session, access, "party", party.id, before=before, after=after, event="party.binned", via=via
     )
+    await notify(session, PARTIES_CHANNEL, "")
 
 
 async def _release(session: AsyncSession, table: Any, party: Party, now: datetime) -> list[dict[str, Any]]:
@@ -149,6 +150,7 @@ async def restore_party(
     await record_change(
         session, access, "party", party.id, before=before, after=after, event="party.restored", via=via
     )
+    await notify(session, PARTIES_CHANNEL, "")
     return Restored(party_id=party.id, taken=tuple(taken))
 
 

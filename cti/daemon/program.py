@@ -16,7 +16,7 @@ from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.stories.keeper import StoryKeeper
 from ami_adapter.stories.shelf import FOLDER, StoryShelf
 from crm.call_store import StoredCall
-from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
+from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
@@ -240,6 +240,7 @@ class Program:
             {
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+                PARTIES_CHANNEL: lambda _nothing: self.switchboard.ask_again(),
                 SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
             },
             catch_up=self._catch_up,
