@@ -6,10 +6,12 @@ from typing import Final
 
 from web.pages.admin import (
     connections,
+    directories,
     extensions,
     lines,
     numbers,
     profiles,
+    required,
     roles,
     second_truth,
     sections,
@@ -22,7 +24,7 @@ from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, contacts, form, lists
+from web.pages.parties import card, contacts, form, lists, requisites
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -32,6 +34,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     card.routes,
     contacts.routes,
     party_numbers.routes,
+    requisites.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,
@@ -45,6 +48,8 @@ ROUTES: Final[tuple[Routes, ...]] = (
     sight.routes,
     teams.routes,
     roles.routes,
+    directories.routes,
+    required.routes,
     tokens.routes,
     numbers.routes,
     profiles.routes,
