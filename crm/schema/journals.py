@@ -50,6 +50,7 @@ class AccessLog(HasId, Base):
         Index("ix_access_log_at", text("at desc")),
         Index("ix_access_log_actor_id", "actor_id", text("at desc"), text("id desc")),
         Index("ix_access_log_event", "event", text("at desc"), text("id desc")),
+        Index("ix_access_log_record", "record_kind", "record_id", text("at desc"), text("id desc")),
     )
 
 

@@ -23,6 +23,7 @@ JOURNAL_INDEXES = (
     ("ix_change_log_kind", "change_log (record_kind, at desc, id desc)"),
     ("ix_access_log_actor_id", "access_log (actor_id, at desc, id desc)"),
     ("ix_access_log_event", "access_log (event, at desc, id desc)"),
+    ("ix_access_log_record", "access_log (record_kind, record_id, at desc, id desc)"),
 )
 MOMENT = sa.DateTime(timezone=True)
 

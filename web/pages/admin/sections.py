@@ -38,6 +38,8 @@ SECTIONS: Final = (
     Section(path="/admin/required", title=N_("Required fields"), right="directory.manage"),
     Section(path="/admin/tokens", title=N_("API tokens"), right="token.manage"),
     Section(path="/admin/numbers", title=N_("Numbers"), right="number.normalise"),
+    Section(path="/admin/changes", title=N_("Changes"), right="journal.read"),
+    Section(path="/admin/access", title=N_("Access"), right="journal.read"),
 )
 
 
