@@ -1,6 +1,17 @@
 """Tables, a file per area. Importing this package registers all of them on `Base.metadata`."""
 
-from crm.schema import access, binned, communications, journals, leads, merging, parties, stages, telephony
+from crm.schema import (
+    access,
+    binned,
+    communications,
+    directories,
+    journals,
+    leads,
+    merging,
+    parties,
+    stages,
+    telephony,
+)
 from crm.schema.base import Base, uuid7
 
 __all__ = [
@@ -8,6 +19,7 @@ __all__ = [
     "access",
     "binned",
     "communications",
+    "directories",
     "journals",
     "leads",
     "merging",

@@ -143,6 +143,7 @@ class PartyKind(HasId, Base):
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     colour: Mapped[str | None]
     is_system: Mapped[bool] = mapped_column(server_default=text("false"))
+    archived_at: Mapped[datetime | None]
 
 
 class PartyKindAssignment(HasId, Base):
@@ -152,6 +153,7 @@ class PartyKindAssignment(HasId, Base):
     since: Mapped[datetime] = mapped_column(server_default=func.now())
     until: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(server_default="active")
+    paused_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
     assigned_by: Mapped[str] = mapped_column(
         server_default="person"
@@ -160,6 +162,7 @@ class PartyKindAssignment(HasId, Base):
     __table_args__ = (
         CheckConstraint("status in ('active', 'paused', 'ended')", name="status"),
         CheckConstraint("(status = 'ended') = (until is not null)", name="ended"),
+        CheckConstraint("(status = 'paused') = (paused_at is not null)", name="paused"),
         Index(
             "uq_party_kind_assignment_active",
             "party_id",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.api import calls, company, leads, merging, parties, present
+from web.api import calls, company, custom_fields, leads, merging, parties, present
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
 
@@ -14,6 +14,7 @@ _TABLES: Final = (
     calls.routes,
     present.routes,
     company.routes,
+    custom_fields.routes,
     merging.routes,
 )
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))

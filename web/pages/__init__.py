@@ -6,12 +6,18 @@ from typing import Final
 
 from web.pages.admin import (
     connections,
+    directories,
     extensions,
+    journals,
     lines,
     numbers,
     profiles,
+    required,
+    roles,
     second_truth,
     sections,
+    sight,
+    teams,
     tokens,
     users,
 )
@@ -23,7 +29,17 @@ from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import binned, card, contacts, duplicates, form, lists, merging, similar
+from web.pages.parties import (
+    binned,
+    card,
+    contacts,
+    duplicates,
+    form,
+    lists,
+    merging,
+    requisites,
+    similar,
+)
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -41,6 +57,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     duplicates.routes,
     binned.routes,
     similar.routes,
+    requisites.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,
@@ -51,6 +68,12 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lines.routes,
     extensions.routes,
     users.routes,
+    sight.routes,
+    teams.routes,
+    roles.routes,
+    directories.routes,
+    required.routes,
+    journals.routes,
     tokens.routes,
     numbers.routes,
     profiles.routes,

@@ -102,6 +102,15 @@ class Company:
                 for table in tables
             }
 
+    async def contents(self, party_id: int) -> list[str]:
+        """Everything stored about a party, to see that nothing changed."""
+        tables = {"party": "id", "organisation": "party_id", "party_phone": "party_id"}
+        async with self.database.sessions() as session:
+            return [
+                str((await session.execute(text(query), {"id": party_id})).all())
+                for query in [f"select t::text from {t} t where {key} = :id" for t, key in tables.items()]
+            ]
+
 
 @asynccontextmanager
 async def open_company(database: Database, folder: Path) -> AsyncIterator[Company]:

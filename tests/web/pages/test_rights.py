@@ -22,6 +22,8 @@ TABLES = (
     "app_user", "role_assignment", "user_session", "api_token", "pbx_connection", "line", "extension",
     "extension_assignment", "party", "person", "organisation", "affiliation", "phone_number", "party_phone",
     "party_kind_assignment", "change_log", "outbox_event", "lead", "stage_visit", "hold",
+    "role", "permission", "team", "team_membership", "party_kind",
+    "directory_entry", "party_tag", "required_field", "custom_field", "bank_account", "address",
 )  # fmt: skip
 
 
@@ -38,6 +40,7 @@ def path_of(line: Route, office: Office) -> str:
         path = path.replace(r"{id:\d+}", str(office.line_id))
     if path.startswith("/admin/users"):
         path = path.replace(r"{id:\d+}", str(office.people["stranger"].user_id))
+    path = path.replace(r"{directory:[a-z_]+}", "tag")
     path = re.sub(r"\{call_id:.*?\}\)?\}|\{call_id:[^/]*", str(office.call_id), path)
     return re.sub(r"\{\w+:\\d\+\}", "1", path)
 

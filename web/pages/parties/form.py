@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
 
 from crm import parties
+from crm.directories import INDUSTRY, SOURCE, names_of
 from crm.errors import AlreadyExists, Conflict, CrmError
 from crm.party_cards import PartyCard, party_card
-from crm.party_kinds import KindInfo, list_kinds
+from crm.party_kinds import list_kinds
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
@@ -132,8 +134,8 @@ async def _answer_new(
         form=form,
         mode=mode,
         modes=MODES,
-        kinds=await _kinds(request),
         found=found,
+        **await _offers(request, form),
     )
 
 
@@ -150,12 +152,18 @@ async def _answer_edit(
         status=409 if conflict else 422 if error else 200,
         form=form,
         party=card,
-        kinds=await _kinds(request),
         found=await found_party(request, error) if isinstance(error, AlreadyExists) else None,
         conflict=conflict.fields if conflict else {},
+        **await _offers(request, form),
     )
 
 
-async def _kinds(request: web.Request) -> list[KindInfo]:
+async def _offers(request: web.Request, form: Form) -> dict[str, Any]:
+    """What there is to choose from; an archived kind only where the party has it."""
     async with request.app[SESSIONS]() as session:
-        return await list_kinds(session)
+        kinds = await list_kinds(session)
+        return {
+            "kinds": [kind for kind in kinds if not kind.is_archived or kind.code in form.several("kinds")],
+            "sources": await names_of(session, SOURCE),
+            "industries": await names_of(session, INDUSTRY),
+        }
