@@ -17,14 +17,17 @@ from web.pages.admin import (
 )
 from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
+from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, contacts, form, lists
+from web.pages.parties import card, contacts, form, lists, mass
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
     lists.routes,
+    mass.routes,
+    list_pages.routes,
     form.routes,
     card.routes,
     contacts.routes,

@@ -8,6 +8,8 @@ import "./elements/call-clock.js";
 import { t } from "./messages.js";
 
 const HEAVY = new Map([
+  ["data-list", "./elements/data-list.js"],
+  ["order-list", "./elements/order-list.js"],
   ["live-board", "./elements/live-board.js"],
   ["theme-choice", "./elements/theme-choice.js"],
 ]);

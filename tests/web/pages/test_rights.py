@@ -27,7 +27,7 @@ TABLES = (
 
 def path_of(line: Route, office: Office) -> str:
     """The route's address with ids that exist; parties are those of a stranger."""
-    path = line.path
+    path = line.path.replace("{area:[a-z_]+}", "clients")
     if path.startswith("/parties"):
         path = path.replace(r"{id:\d+}", str(office.foreign_id))
     if path.startswith("/admin/connections"):
