@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -102,6 +102,17 @@ _COLUMNS: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 
+# A call that went into another one, or that another connection tells better.
+_IS_TOLD_ELSEWHERE: Final = (
+    select(Call.id)
+    .where(
+        Call.id == Communication.id,
+        or_(Call.joined_into_id.is_not(None), Call.mirror_of_id.is_not(None)),
+    )
+    .exists()
+)
+
+
 async def list_communications(
     session: AsyncSession,
     access: Access,
@@ -119,7 +130,7 @@ async def list_communications(
     """
     access.require("party.read")
     size = page_size(limit)
-    conditions = [Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None), *_conditions(wanted)]
+    conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
     if cursor:
         started_at, last_id = decode_cursor(cursor, str, str)
         after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
@@ -207,10 +218,7 @@ def _ways(access: Access) -> list[ColumnElement[bool]]:
 def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
     """The newest that one way leads to, read from its own index."""
     query = (
-        select(Communication.id)
-        .outerjoin(Call, Call.id == Communication.id)
-        .outerjoin(Meeting, Meeting.id == Communication.id)
-        .where(*conditions, way)
+        select(Communication.id).outerjoin(Meeting, Meeting.id == Communication.id).where(*conditions, way)
     )
     return select(query.order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
 

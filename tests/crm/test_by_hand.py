@@ -188,7 +188,7 @@ async def test_a_page_of_a_long_list_is_read_from_an_index(
     event.remove(connection.sync_connection, "before_cursor_execute", note)
     for statement, parameters in asked:
         plan = "\n".join((await connection.exec_driver_sql("explain " + statement, parameters)).scalars())
-        assert "Seq Scan on communication " not in plan
+        assert "Seq Scan on communication " not in plan, plan
 
 
 async def test_own_kinds_are_kept_by_administrators_and_archived_once_used(session: AsyncSession) -> None:
