@@ -174,7 +174,7 @@ async def test_a_page_of_a_long_list_is_read_from_an_index(
         text(
             "insert into communication (id, kind, direction, started_at) select gen_random_uuid(), "
             "case when n % 200 = 0 then 'meeting' else 'call' end, 'in', now() - n * interval '1 second' "
-            "from generate_series(1, 10000) n"
+            "from generate_series(1, 30000) n"
         )
     )
     await session.execute(text("analyze communication"))
