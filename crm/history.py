@@ -15,10 +15,23 @@ from crm.party_access import readable_party
 from crm.rights import Access, narrow
 from crm.schema.access import Team, User
 from crm.schema.journals import ChangeLog
-from crm.schema.parties import Party
+from crm.schema.parties import Party, PartyPhone
 
-_USERS: Final = frozenset({"owner_id"})
-_TEAMS: Final = frozenset({"team_id"})
+# Fields whose values are ids, and what their names are read from.
+_KIND_OF: Final[Mapping[str, str]] = {
+    "owner_id": "user",
+    "team_id": "team",
+    "contact": "party",
+    "primary_contact": "party",
+    "merged_into_id": "party",
+    "primary_number": "phone",
+}
+_NAMED: Final[Mapping[str, Any]] = {
+    "user": select(User.id, User.name),
+    "team": select(Team.id, Team.name),
+    "party": select(Party.id, Party.display_name),
+    "phone": select(PartyPhone.id, PartyPhone.presented),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,17 +129,17 @@ async def _rows(session: AsyncSession, query: Select[Any], before: int | None, m
 
 
 async def _names(session: AsyncSession, rows: Iterable[Any]) -> Mapping[tuple[str, int], str]:
-    """The names of the users and teams that the values speak of."""
-    wanted: dict[str, set[int]] = {"user": set(), "team": set()}
+    """The names of the users, teams, parties and numbers that the values speak of."""
+    wanted: dict[str, set[int]] = {}
     for row in rows:
-        kind = "user" if row.field in _USERS else "team" if row.field in _TEAMS else None
-        if kind:
-            wanted[kind] |= {value for value in (row.old, row.new) if isinstance(value, int)}
+        if kind := _KIND_OF.get(row.field):
+            ids = {value for value in (row.old, row.new) if isinstance(value, int)}
+            wanted[kind] = wanted.get(kind, set()) | ids
     found: dict[tuple[str, int], str] = {}
-    for kind, model in (("user", User), ("team", Team)):
-        if wanted[kind]:
-            named = await session.execute(select(model.id, model.name).where(model.id.in_(wanted[kind])))
-            found |= {(kind, id_): name for id_, name in named}
+    for kind, ids in wanted.items():
+        query = _NAMED[kind]
+        named = await session.execute(query.where(query.selected_columns[0].in_(ids)))
+        found |= {(kind, id_): name for id_, name in named}
     return found
 
 
@@ -148,7 +161,5 @@ def _change(rows: Sequence[Any], names: Mapping[tuple[str, int], str]) -> Change
 
 
 def _told(field: str, value: Any, names: Mapping[tuple[str, int], str]) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        kind = "user" if field in _USERS else "team" if field in _TEAMS else ""
-        return names.get((kind, value), value)
-    return value
+    kind = _KIND_OF.get(field)
+    return names.get((kind, value), value) if kind and isinstance(value, int) else value

@@ -77,12 +77,15 @@ async def list_notices(
     access: Access,
     *,
     only_unseen: bool = False,
+    at: int | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[NoticeInfo]:
-    """One's own, newest first. Raises Invalid (the cursor)."""
+    """One's own, newest first; with `at` that one alone. Raises Invalid (the cursor)."""
     size = page_size(limit)
     query = _mine(access).order_by(Notification.id.desc()).limit(size + 1)
+    if at is not None:
+        query = query.where(Notification.id == at)
     if only_unseen:
         query = query.where(Notification.seen_at.is_(None))
     if cursor:

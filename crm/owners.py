@@ -43,3 +43,9 @@ async def _reached(session: AsyncSession, access: Access, right: str) -> list[tu
         )
         query = query.where(or_(User.id == access.user_id, User.id.in_(members)))
     return [(user_id, name) for user_id, name in await session.execute(query)]
+
+
+async def active_users(session: AsyncSession) -> list[tuple[int, str]]:
+    """Id and name of everybody who works here, by name: whom one may invite to a meeting."""
+    query = select(User.id, User.name).where(User.status == "active").order_by(func.lower(User.name), User.id)
+    return [(user_id, name) for user_id, name in await session.execute(query)]

@@ -22,6 +22,7 @@ from crm.directory import Directory, directory
 from crm.errors import SecretUnreadable
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
+from crm.notifications import NOTICE_CHANNEL
 from crm.open_calls import open_calls
 from crm.rights import command_access
 from crm.schema.base import uuid7
@@ -236,6 +237,7 @@ class Program:
             {
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+                NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
             },
             catch_up=self._catch_up,
         )

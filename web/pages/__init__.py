@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import (
+    communication_kinds,
     connections,
     extensions,
     lines,
@@ -16,11 +17,13 @@ from web.pages.admin import (
     users,
 )
 from web.pages.calls import pages as calls
+from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
 from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, contacts, form, lists, mass
+from web.pages.notices import pages as notices
+from web.pages.parties import card, comments, contacts, drafts, form, lists, mass
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -30,6 +33,10 @@ ROUTES: Final[tuple[Routes, ...]] = (
     list_pages.routes,
     form.routes,
     card.routes,
+    comments.routes,
+    drafts.routes,
+    communications.routes,
+    notices.routes,
     contacts.routes,
     party_numbers.routes,
     calls.routes,
@@ -42,6 +49,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lines.routes,
     extensions.routes,
     users.routes,
+    communication_kinds.routes,
     tokens.routes,
     numbers.routes,
     profiles.routes,

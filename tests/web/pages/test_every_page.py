@@ -26,6 +26,17 @@ PAGES = (
     "/parties/{contact}",
     "/parties/{firm}/edit",
     "/parties/{contact}/edit",
+    "/parties/{firm}/history",
+    "/parties/{firm}?show=changes",
+    "/parties/{firm}?show=comments",
+    "/communications",
+    "/communications?kind=meeting&state=planned&direction=none&period=dates&first=01.01.2026",
+    "/communications/new",
+    "/communications/new?party={firm}&kind=meeting",
+    "/communications/{letter}",
+    "/communications/{letter}/edit",
+    "/notifications",
+    "/admin/communication-kinds",
     "/calls",
     "/calls?outcome=missed&period=week&direction=inbound&number=3344",
     "/calls/{call}",
@@ -59,6 +70,7 @@ def filled_in(path: str, office: Office) -> str:
         agent=office.people["agent"].user_id,
         call=office.call_id,
         missed=office.missed_id,
+        letter=office.letter_id,
     )
 
 

@@ -32,6 +32,7 @@ SECTIONS: Final = (
     Section(path="/admin/lines", title=N_("Lines"), right="line.manage"),
     Section(path="/admin/extensions", title=N_("Extensions"), right="extension.manage"),
     Section(path="/admin/users", title=N_("Users"), right="user.read"),
+    Section(path="/admin/communication-kinds", title=N_("Communication kinds"), right="user.manage"),
     Section(path="/admin/tokens", title=N_("API tokens"), right="token.manage"),
     Section(path="/admin/numbers", title=N_("Numbers"), right="number.normalise"),
 )
