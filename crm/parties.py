@@ -27,6 +27,7 @@ from crm.changes import record_change
 from crm.custom_fields import checked_custom
 from crm.emails import attach_email, email_key, tie_email
 from crm.errors import Invalid, NotFound
+from crm.notifications import tell_assigned
 from crm.numbering import home_profile
 from crm.numbers import NumberValues, lock_key, owner_of, read_number, tie
 from crm.party_access import editable_party, lock_keys
@@ -289,6 +290,7 @@ async def change_owner(
         await session.execute(
             update(Party).where(Party.id == party.id).values(**after, version=Party.version + 1)
         )
+        await tell_assigned(session, access, owner_id, party.id, party.display_name)
 
 
 async def archive_party(session: AsyncSession, access: Access, party_id: int, *, via: str = "form") -> None:

@@ -7,10 +7,12 @@ from crm.schema import (
     directories,
     journals,
     leads,
+    meetings,
     merging,
     parties,
     stages,
     telephony,
+    views,
 )
 from crm.schema.base import Base, uuid7
 
@@ -22,9 +24,11 @@ __all__ = [
     "directories",
     "journals",
     "leads",
+    "meetings",
     "merging",
     "parties",
     "stages",
     "telephony",
     "uuid7",
+    "views",
 ]

@@ -63,6 +63,19 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
         ),
         Index(
+            "ix_party_created_at_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
+            "ix_party_source_sort_name",
+            "source",
+            "sort_name",
+            "id",
+            postgresql_where=text("source is not null and lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
             "ix_party_sort_name_trgm",
             "sort_name",
             postgresql_using="gin",

@@ -23,6 +23,7 @@ from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
+from crm.notifications import NOTICE_CHANNEL
 from crm.open_calls import open_calls
 from crm.rights import command_access
 from crm.schema.base import uuid7
@@ -242,6 +243,7 @@ class Program:
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
                 PARTIES_CHANNEL: lambda _nothing: self.switchboard.ask_again(),
                 SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
+                NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
             },
             catch_up=self._catch_up,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import (
+    communication_kinds,
     connections,
     directories,
     extensions,
@@ -22,20 +23,26 @@ from web.pages.admin import (
     users,
 )
 from web.pages.calls import pages as calls
+from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
 from web.pages.leads import card as lead_card
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
+from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
+from web.pages.notices import pages as notices
 from web.pages.parties import (
     binned,
     card,
+    comments,
     contacts,
+    drafts,
     duplicates,
     form,
     lists,
+    mass,
     merging,
     requisites,
     similar,
@@ -45,8 +52,14 @@ from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
     lists.routes,
+    mass.routes,
+    list_pages.routes,
     form.routes,
     card.routes,
+    comments.routes,
+    drafts.routes,
+    communications.routes,
+    notices.routes,
     contacts.routes,
     party_numbers.routes,
     lead_lists.routes,
@@ -74,6 +87,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     directories.routes,
     required.routes,
     journals.routes,
+    communication_kinds.routes,
     tokens.routes,
     numbers.routes,
     profiles.routes,
