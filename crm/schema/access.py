@@ -118,6 +118,7 @@ class AccessGrant(HasId, Base):
     until: Mapped[datetime]
     __table_args__ = (
         Index("ix_access_grant_user_id_party_id_until", "user_id", "party_id", "until"),
+        Index("ix_access_grant_party_id", "party_id"),
         UniqueConstraint("user_id", "party_id", "reason", "call_id", postgresql_nulls_not_distinct=True),
     )
 

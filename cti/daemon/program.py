@@ -20,6 +20,7 @@ from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
 from crm.database import Database
 from crm.directory import Directory, directory
 from crm.errors import SecretUnreadable
+from crm.importing.jobs import IMPORT_CHANNEL
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
 from crm.open_calls import open_calls
@@ -34,6 +35,7 @@ from cti.daemon.agent_book import AgentBook
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
+from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
@@ -110,6 +112,7 @@ class Program:
             ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
         )
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
+        self._imports = Imports(database)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -134,6 +137,7 @@ class Program:
                     self._book.run,
                     self._agent_book.run,
                     self._back_fill.run,
+                    self._imports.run,
                     self._renewal.run,
                     self._listener().run,
                 ):
@@ -236,6 +240,7 @@ class Program:
             {
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+                IMPORT_CHANNEL: lambda _job: self._imports.look(),
             },
             catch_up=self._catch_up,
         )
