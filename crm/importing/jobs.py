@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -308,7 +308,8 @@ async def sample_rows(session: AsyncSession, job_id: int, most: int = 5) -> list
 async def list_rows(
     session: AsyncSession, access: Access, job_id: int, *, show: str = "", after: int = 0, most: int = 50
 ) -> list[RowInfo]:
-    """Rows in the file's order: all, of one state or verdict, or (`faulty`) with anything to say about them.
+    """Rows in the file's order: all, of one state or verdict, `faulty` (there is something to say about them), or
+    `not_stored` (refused, or left alone by a rule).
 
     Raises:
         NotAllowed.
@@ -317,6 +318,9 @@ async def list_rows(
     query = select(ImportRow).where(ImportRow.job_id == job_id, ImportRow.row > after)
     if show == "faulty":
         query = query.where(ImportRow.problems != text("'[]'::jsonb"))
+    elif show == "not_stored":
+        by_rule = and_(ImportRow.state == "skipped", ImportRow.verdict.in_(("same_name", "skipped")))
+        query = query.where(or_(ImportRow.state == "refused", by_rule))
     elif show in {"refused", "created", "updated", "skipped", "undone", "kept"}:
         query = query.where(ImportRow.state == show)
     elif show:

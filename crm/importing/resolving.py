@@ -146,6 +146,8 @@ class Resolver:
             return
         if main is None and self._policy.new is New.SKIP:
             decision.verdict = Verdict.SKIPPED
+            note = "This client is new, and by the rules it is left out."
+            decision.problems.append(RowProblem(why=note, is_note=True))
             return
         if main is not None and not self._goes_on(decision, main):
             return
@@ -164,6 +166,8 @@ class Resolver:
             decision.problems.append(RowProblem(why=note, values={"row": main.made_by_row}, is_note=True))
         elif self._policy.known is Known.SKIP:
             decision.verdict = Verdict.SKIPPED
+            note = "“%(name)s” is there already, and by the rules it is left alone."
+            decision.problems.append(RowProblem(why=note, values={"name": main.name}, is_note=True))
             decision.organisation = main if main.type == "organisation" else None
             decision.person = main if main.type == "person" else None
             return False

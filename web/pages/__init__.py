@@ -17,6 +17,8 @@ from web.pages.admin import (
 )
 from web.pages.calls import pages as calls
 from web.pages.desk import pages as desk
+from web.pages.exports import pages as exports
+from web.pages.imports import pages as imports
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
 from web.pages.parties import card, contacts, form, lists
@@ -29,6 +31,8 @@ ROUTES: Final[tuple[Routes, ...]] = (
     card.routes,
     contacts.routes,
     party_numbers.routes,
+    imports.routes,
+    exports.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,

@@ -21,6 +21,7 @@ PAGES = (
     "/parties/{contact}",
     "/parties/{firm}/edit",
     "/parties/{contact}/edit",
+    "/parties/imports",
     "/calls",
     "/calls?outcome=missed&period=week&direction=inbound&number=3344",
     "/calls/{call}",
