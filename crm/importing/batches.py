@@ -33,6 +33,17 @@ _STATES: Final = {
     Verdict.SKIPPED: "skipped",
     Verdict.SAME_NAME: "skipped",
 }
+_GROWING: Final = (
+    "party",
+    "organisation",
+    "person",
+    "phone_number",
+    "party_phone",
+    "email_address",
+    "party_email",
+    "affiliation",
+    "imported_party",
+)
 Check = Callable[[Sequence[Sequence[str]]], Awaitable[Sequence[Checked]]]
 
 _NOTE: Final = text(
@@ -156,6 +167,12 @@ async def run_batch(
     await _note(session, _DONE, job.id, done)
     await _count(session, job, [each["state"] for each in done])
     return False
+
+
+async def renew_statistics(session: AsyncSession) -> None:
+    """Tell the planner that tables have grown: an import into an empty database is faster than the server's own rounds."""
+    for table in _GROWING:
+        await session.execute(text(f"analyze {table}"))
 
 
 async def _next_rows(session: AsyncSession, job_id: int, most: int) -> list[tuple[int, Plan]]:

@@ -17,10 +17,10 @@ import msgspec
 from crm.errors import Invalid
 from crm.importing.plans import RowProblem, Rules
 
-MOST_MEMORY: Final = 2 * 1024**3
+MOST_MEMORY: Final = 1536 * 1024**2
 MOST_SECONDS: Final = 300  # of the processor
 ROWS_AT_ONCE: Final = 500
-NICENESS: Final = 10  # calls come first
+NICENESS: Final = 5  # calls come first
 
 
 def main(arguments: list[str]) -> None:

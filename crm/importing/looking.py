@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +18,7 @@ from crm.schema.access import User
 from crm.schema.parties import Party
 
 Key = tuple[str, str]
+MOST_NAMESAKES: Final = 5_000  # of all names of a batch together
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,14 +83,9 @@ _PEOPLE = text(
 )
 _NAMES = text(
     """
-    select party.type, party.sort_name, party.id
-    from unnest(cast(:types as text[]), cast(:asked as text[])) as wanted (type, sort_name)
-    cross join lateral (
-        select id, type, sort_name from party
-        where party.sort_name = wanted.sort_name collate "C" and party.lifecycle = 'active'
-            and party.deleted_at is null and party.type = wanted.type
-        order by party.id limit 20
-    ) as party
+    select type, sort_name, id from party
+    where sort_name = any(cast(:asked as text[]) collate "C") and lifecycle = 'active' and deleted_at is null
+    limit :most
     """
 )
 _DETAILS = text(
@@ -110,6 +106,8 @@ _MADE = text(
 async def look(session: AsyncSession, access: Access, plans: Sequence[Plan], job_id: int) -> Findings:
     """Everything that is known of these rows' clients, and whether this user may change them."""
     findings = Findings()
+    # An import can multiply the tables: a plan made while they were small would read them whole.
+    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
     await _look_by_keys(session, plans, findings)
     await _look_by_name(session, plans, findings)
     ids = {
@@ -150,10 +148,11 @@ async def _rows(session: AsyncSession, query: Any, asked: Sequence[Any]) -> list
 
 
 async def _look_by_name(session: AsyncSession, plans: Sequence[Plan], findings: Findings) -> None:
-    wanted = sorted({(side.type, side.sort_name) for plan in plans for side in plan.sides})
-    asked = {"types": [kind for kind, _ in wanted], "asked": [name for _, name in wanted]}
-    for kind, name, party_id in await session.execute(_NAMES, asked):
-        findings.names.setdefault((kind, name), []).append(party_id)
+    wanted = {(side.type, side.sort_name) for plan in plans for side in plan.sides}
+    asked = {"asked": sorted({name for _, name in wanted}), "most": MOST_NAMESAKES}
+    for kind, name, party_id in sorted(await session.execute(_NAMES, asked), key=lambda row: row[2]):
+        if (kind, name) in wanted:
+            findings.names.setdefault((kind, name), []).append(party_id)
 
 
 async def _parties(session: AsyncSession, access: Access, ids: Iterable[int]) -> dict[int, Found]:

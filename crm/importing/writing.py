@@ -197,7 +197,8 @@ async def _make_parties(
     for row, (each, slot, side) in zip(rows, made, strict=True):
         slot.party_id = ids[row["number"]]
         kinds = each.plan.kinds if each.plan and slot is each.main else []
-        trail.created(slot.party_id, {**row, **side.detail, "kinds": sorted(kinds)})
+        told = {**side.party, **side.detail, "owner_id": row["owner_id"], "kinds": sorted(kinds)}
+        trail.created(slot.party_id, told)
     for kind, statement in (("organisation", _ORGANISATIONS), ("person", _PEOPLE)):
         await _insert(
             session,

@@ -23,6 +23,7 @@ from crm.importing.batches import (
     jobs_at_work,
     new_preview,
     refuse_next,
+    renew_statistics,
     run_batch,
     stop_for,
 )
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 5.0  # when hearing of a job fails
 PAUSE_SECONDS: Final = 0.01  # between batches: others get the database and the loop
+STATISTICS_AFTER: Final = frozenset({5, 20, 80, 300})  # batches, while tables may multiply
+FEWEST: Final = 10  # rows of a batch while the server hardly answers
 FEWER: Final = 8  # times fewer rows after a collision, down to one
 NO_LONGER_MAY: Final = (
     "The user who began this import is blocked or may no longer import. Somebody else can go on with it."
@@ -117,8 +120,11 @@ class Imports:
             await self._all(job_id, "mapped", check)
 
     async def _run(self, job_id: int) -> None:
-        most = WRITTEN_AT_ONCE
+        most, batches = WRITTEN_AT_ONCE, 0
         while True:
+            batches += 1
+            if batches in STATISTICS_AFTER:
+                await self._batch(job_id, "running", _renew_statistics)
             try:
                 if await self._batch(job_id, "running", partial(run_batch, most=most)):
                     return
@@ -128,6 +134,10 @@ class Imports:
                 if most == 1:
                     await self._batch(job_id, "running", refuse_next)
                 most = max(1, most // FEWER)
+            except TimeoutError:  # the server is busy: smaller pieces, until even those are too much
+                if most <= FEWEST:
+                    raise
+                most = max(FEWEST, most // FEWER)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _all(self, job_id: int, state: str, batch: Batch) -> None:
@@ -151,3 +161,8 @@ class Imports:
     async def _stop(self, job_id: int, trouble: str) -> None:
         async with self._database.sessions.begin() as session:
             await stop_for(session, job_id, trouble)
+
+
+async def _renew_statistics(session: AsyncSession, _access: Access, _job: ImportJob) -> bool:
+    await renew_statistics(session)
+    return False
