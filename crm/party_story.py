@@ -80,7 +80,7 @@ async def lead_story(
 ) -> Page[StoryEntry]:
     """A page of what is known of a lead, newest first: its calls and what was logged by hand."""
     page = await lead_timeline(session, access, lead_id, cursor=cursor)
-    return Page(tuple(_of_communication(item) for item in page.items), page.next)
+    return Page(items=tuple(map(_of_communication, page.items)), next=page.next)
 
 
 def _of_communication(item: TimelineItem) -> StoryEntry:

@@ -25,6 +25,8 @@ from web.pages.admin import (
 from web.pages.calls import pages as calls
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
+from web.pages.exports import pages as exports
+from web.pages.imports import pages as imports
 from web.pages.leads import card as lead_card
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
@@ -71,6 +73,8 @@ ROUTES: Final[tuple[Routes, ...]] = (
     binned.routes,
     similar.routes,
     requisites.routes,
+    imports.routes,
+    exports.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,

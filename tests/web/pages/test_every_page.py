@@ -43,6 +43,7 @@ PAGES = (
     "/communications/{letter}/edit",
     "/notifications",
     "/admin/communication-kinds",
+    "/parties/imports",
     "/calls",
     "/calls?outcome=missed&period=week&direction=inbound&number=3344",
     "/calls/{call}",
