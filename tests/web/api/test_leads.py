@@ -36,7 +36,7 @@ async def problem(answer: Any) -> dict[str, Any]:
 
 
 async def test_a_lead_is_made_read_and_listed(company: Company) -> None:
-    body = {"number": "8 900 100-00-01", "need": "Окна", "campaign": {"utm_source": "yandex"}}
+    body: dict[str, Any] = {"number": "8 900 100-00-01", "need": "Окна", "campaign": {"utm_source": "yandex"}}
     lead_id = await made(company, **body)
     answer = await company.get(f"{PATH}/{lead_id}", "agent")
     told = await answer.json()
