@@ -19,6 +19,7 @@ from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.leads import assign_lead, disqualify_lead, edit_lead, move_lead, reopen_lead, take_lead
 from crm.matching import MatchResult, find_by_number
+from crm.party_cards import party_card
 from crm.rights import condition
 from crm.schema import uuid7
 from crm.schema.communications import Call, Communication
@@ -117,6 +118,32 @@ async def test_an_automatic_lead_of_a_client_is_a_repeat_interest_of_their_respo
     await planting.owns(session, client, await planting.number(session, "+79000000003"))
     row = await lead_row(session, (await automatic(session, COMMAND, "+79000000003")).id)
     assert (row.subject_party_id, row.is_repeat, row.owner_id) == (client, True, agent.user_id)
+
+
+async def test_two_numbers_of_one_client_at_once_give_one_open_automatic_lead(database: Database) -> None:
+    numbers = ["+79000000301", "+79000000302"]
+    async with database.sessions.begin() as session:
+        client = await planting.person(session, "Two numbers")
+        for e164 in numbers:
+            await planting.owns(session, client, await planting.number(session, e164))
+
+    async def come(e164: str) -> tuple[int, bool]:
+        async with database.sessions.begin() as session:
+            lead = await automatic(session, COMMAND, e164)
+            return lead.id, lead.is_new
+
+    came = await asyncio.gather(*map(come, numbers * 4))
+    assert len({lead_id for lead_id, _ in came}) == 1
+    assert sum(is_new for _, is_new in came) == 1
+
+
+async def test_an_automatic_lead_that_is_nobodys_is_seen_by_the_team_that_took_it_in(
+    session: AsyncSession,
+) -> None:
+    agent = await make_user(session, team_id=await make_team(session, "Site team"))
+    row = await lead_row(session, (await automatic(session, agent, "+79000000009")).id)
+    assert (row.owner_id, row.team_id) == (None, agent.team_id)
+    assert (await party_card(session, COMMAND, row.subject_party_id)).owner_id is None
 
 
 async def test_of_several_owners_nobody_is_picked(session: AsyncSession) -> None:
