@@ -20,6 +20,9 @@ HIDDEN: Final = "•••"  # that a secret changed is told, never what it was
 ACCESS_CHANNEL: Final = (
     "ringcard_access"  # payload: the id of the user whose sessions, tokens or rights changed
 )
+PARTIES_CHANNEL: Final = (
+    "ringcard_parties"  # payload: nothing; who answers to a number may be another party now
+)
 DIRECTORY_CHANNEL: Final = "ringcard_directory"  # payload: what changed: connection, line, extension, profile
 
 

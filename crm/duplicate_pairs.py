@@ -34,3 +34,9 @@ async def drop_pairs(session: AsyncSession, party_ids: Sequence[int]) -> None:
     """They are one now, or not what they were when the pair was made; the next search finds what is left."""
     either = or_(DuplicatePair.low_id.in_(party_ids), DuplicatePair.high_id.in_(party_ids))
     await session.execute(delete(DuplicatePair).where(either))
+
+
+async def drop_pair(session: AsyncSession, low_id: int, high_id: int) -> None:
+    """Somebody looked at it."""
+    pair = (DuplicatePair.low_id == low_id, DuplicatePair.high_id == high_id)
+    await session.execute(delete(DuplicatePair).where(*pair))

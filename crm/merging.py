@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import as_json, publish, record_change
+from crm.changes import PARTIES_CHANNEL, as_json, notify, publish, record_change
 from crm.duplicate_pairs import carry_dismissals, drop_pairs
 from crm.errors import CrmError, Invalid, NotFound
 from crm.merge_references import TREATED_FIRST
@@ -149,6 +149,7 @@ async def _unite(
     after = {"after": await stored_rows(session, survivor_id, records[0].type)}
     await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(after))
     await _tell(session, access, records, columns.all, merge_id, via)
+    await notify(session, PARTIES_CHANNEL, "")
     return Merged(merge_id=merge_id, survivor_id=survivor_id, merged_ids=ids[1:])
 
 
@@ -294,6 +295,7 @@ async def undo_merge(session: AsyncSession, access: Access, merge_id: int, *, vi
     await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(done))
     after = {"merge_id": merge_id, "restored": ids}
     await publish(session, access, "party.merge_undone", "party", log.survivor_id, after=after)
+    await notify(session, PARTIES_CHANNEL, "")
     return Undone(merge_id=merge_id, survivor_id=log.survivor_id, restored_ids=tuple(ids), left=tuple(left))
 
 
@@ -333,3 +335,20 @@ async def _revive(session: AsyncSession, access: Access, log: MergeLog, via: str
         await session.execute(update(Party).where(Party.id == int(merged_id)).values(changed))
         before = {"lifecycle": "merged", "merged_into_id": log.survivor_id}
         await record_change(session, access, "party", merged_id, before=before, after=alive, via=via)
+
+
+async def recent_merges(session: AsyncSession, since: datetime) -> list[int]:
+    """Merges after a moment that still hold; for `gather_strays`."""
+    query = select(MergeLog.id).where(MergeLog.at > since, MergeLog.undone_at.is_(None))
+    return list(await session.scalars(query.order_by(MergeLog.id)))
+
+
+async def gather_strays(session: AsyncSession, merge_id: int) -> None:
+    """What reached a merged party after all: the journal links calls without waiting for a merge that is under way."""
+    log = await session.get_one(MergeLog, merge_id)
+    await _lock(session, [log.survivor_id, *log.merged_ids])
+    ids = await session.scalars(
+        select(Party.id).where(Party.id.in_(log.merged_ids), Party.merged_into_id == log.survivor_id)
+    )
+    for merged_id in ids.all():
+        await absorb_rows(session, merge_id, log.survivor_id, merged_id)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.party_access import readable_party
 from crm.party_kinds import KindInfo, kinds_of
 from crm.party_values import ORGANISATION, PERSON
-from crm.rights import Access, condition
+from crm.rights import Access, Scope, condition
 from crm.schema.access import User
 from crm.schema.parties import (
     Affiliation,
@@ -110,6 +110,8 @@ class PartyCard:
     version: int
     may_edit: bool
     may_change_owner: bool
+    may_merge: bool
+    may_delete: bool
 
 
 async def party_card(session: AsyncSession, access: Access, party_id: int) -> PartyCard:
@@ -156,6 +158,8 @@ async def party_card(session: AsyncSession, access: Access, party_id: int) -> Pa
         version=party.version,
         may_edit=await _may(session, access, "party.edit", party.id),
         may_change_owner=await _may(session, access, "party.change_owner", party.id),
+        may_merge=await _may(session, access, "party.merge", party.id),
+        may_delete=await _may(session, access, "party.delete", party.id),
     )
 
 
@@ -166,6 +170,8 @@ def _detail(row: Any) -> dict[str, Any]:
 
 
 async def _may(session: AsyncSession, access: Access, right: str, party_id: int) -> bool:
+    if access.scope(right) is Scope.ALL:
+        return True
     allowed = select(Party.id).where(Party.id == party_id, condition(access, right, Party))
     return access.may(right) and await session.scalar(allowed) is not None
 

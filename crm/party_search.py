@@ -27,6 +27,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from crm.names import normal_name, organisation_key
 from crm.numbering import home_profile
@@ -52,11 +53,12 @@ class FoundBy(StrEnum):
     NUMBER = "number"
     INN = "inn"
     NAME = "name"
+    MERGED = "merged"  # the name of a record that went into this party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """A found party. `shown` is the number or INN that matched, "" for a name."""
+    """A found party. `shown` is the number or INN that matched, the name of a merged record, "" for its own name."""
 
     party: PartyRow
     found_by: FoundBy
@@ -156,6 +158,7 @@ def _ways(typed: str, profile: NumberingProfile) -> list[Select[Any]]:
     words = [word for word in organisation_key(typed).split() if word]
     if len("".join(words)) >= FEWEST_CHARACTERS:
         ways.append(_by_name(words))
+        ways.append(_by_merged_name(words))
     return ways
 
 
@@ -187,6 +190,16 @@ def _by_inn(digits: str, detail: Any) -> Select[Any]:
 def _by_name(words: list[str]) -> Select[Any]:
     # Normalised words have letters and digits only: nothing in them means something to LIKE.
     return _hit(FoundBy.NAME, literal(""), 3).where(*[Party.sort_name.like(f"%{word}%") for word in words])
+
+
+def _by_merged_name(words: list[str]) -> Select[Any]:
+    """Who was merged is found as the one who lives on."""
+    gone = aliased(Party)
+    return (
+        _hit(FoundBy.MERGED, gone.display_name, 4)
+        .join(gone, gone.merged_into_id == Party.id)
+        .where(gone.merged_into_id.is_not(None), *[gone.sort_name.like(f"%{word}%") for word in words])
+    )
 
 
 def _hit(found_by: FoundBy, shown: Any, rank: int) -> Select[Any]:

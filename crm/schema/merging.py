@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -51,7 +51,7 @@ class MergeMove(HasId, Base):
     row: Mapped[dict[str, Any] | None]
     __table_args__ = (
         CheckConstraint("what in ('moved', 'dropped', 'changed')", name="what"),
-        Index("ix_merge_move_merge_id_reference", "merge_id", "reference", "what"),
+        Index("ix_merge_move_merge_id_reference", "merge_id", "reference", "what", "id"),
     )
 
 
@@ -63,7 +63,9 @@ class DuplicatePair(HasId, Base):
     high_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     reason: Mapped[str]  # the strongest of them
     shown: Mapped[str]  # the number, address or INN that both have; "" for a name
-    likeness: Mapped[float] = mapped_column(Float(53))  # 0 to 1
+    likeness: Mapped[int] = mapped_column(
+        Integer
+    )  # thousandths; 1000 where a number, an address or an INN is the same
     run_id: Mapped[int] = mapped_column(ForeignKey("duplicate_run.id"))
     __table_args__ = (
         CheckConstraint("low_id < high_id", name="ordered"),
@@ -71,7 +73,7 @@ class DuplicatePair(HasId, Base):
         Index("uq_duplicate_pair_low_id_high_id", "low_id", "high_id", unique=True),
         Index("ix_duplicate_pair_high_id", "high_id"),
         Index("ix_duplicate_pair_run_id", "run_id"),
-        Index("ix_duplicate_pair_likeness_id", text("likeness desc"), "id"),
+        Index("ix_duplicate_pair_likeness_id", text("likeness desc"), text("id desc")),
     )
 
 

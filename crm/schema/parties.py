@@ -68,6 +68,13 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_using="gin",
             postgresql_ops={"sort_name": "gin_trgm_ops"},
         ),
+        Index(
+            "ix_party_merged_sort_name_trgm",
+            "sort_name",
+            postgresql_using="gin",
+            postgresql_ops={"sort_name": "gin_trgm_ops"},
+            postgresql_where=text("merged_into_id is not null"),
+        ),
         Index("ix_party_owner_id_sort_name", "owner_id", "sort_name", "id"),
         Index(
             "ix_party_unassigned", "created_by", "sort_name", "id", postgresql_where=text("owner_id is null")
@@ -119,6 +126,11 @@ class Organisation(Base):
             postgresql_where=text("inn is not null"),
         ),
         Index("ix_organisation_inn_prefix", "inn", postgresql_ops={"inn": "text_pattern_ops"}),
+        Index(
+            "ix_organisation_site",
+            text(r"rtrim(regexp_replace(lower(website), '^(https?://)?(www\.)?', ''), '/')"),
+            postgresql_where=text("website is not null"),
+        ),
     )
 
 

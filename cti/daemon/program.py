@@ -16,9 +16,10 @@ from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.stories.keeper import StoryKeeper
 from ami_adapter.stories.shelf import FOLDER, StoryShelf
 from crm.call_store import StoredCall
-from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL
+from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
 from crm.directory import Directory, directory
+from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
@@ -34,6 +35,7 @@ from cti.daemon.agent_book import AgentBook
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
+from cti.daemon.housekeeping import Housekeeping
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
@@ -110,6 +112,7 @@ class Program:
             ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
         )
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
+        self._housekeeping = Housekeeping(database.sessions, now=wall_clock, time_zone=settings.time_zone)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -135,6 +138,7 @@ class Program:
                     self._agent_book.run,
                     self._back_fill.run,
                     self._renewal.run,
+                    self._housekeeping.run,
                     self._listener().run,
                 ):
                     tasks.create_task(work())
@@ -236,6 +240,8 @@ class Program:
             {
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+                PARTIES_CHANNEL: lambda _nothing: self.switchboard.ask_again(),
+                SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
             },
             catch_up=self._catch_up,
         )

@@ -133,6 +133,13 @@ class Switchboard:
         )
         self._write(question.connection_id, question.call_id, known, at)
 
+    def ask_again(self) -> None:
+        """Parties were merged, deleted or brought back: the windows of present calls follow whoever answers to the number now."""
+        for call_id, known in self._known.items():
+            if known.record is not None and known.record.state is not CallState.ENDED:
+                known.asked = None
+                self._ask_who_calls(known.connection_id, call_id, known, known.record)
+
     def stored_as(self, told_id: UUID, stored_id: UUID) -> None:
         """The journal found the call under an earlier id: everyone follows it."""
         known = self._known.get(told_id)

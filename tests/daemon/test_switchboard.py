@@ -140,6 +140,25 @@ def test_a_number_is_asked_about_once_and_the_answer_reaches_window_and_journal(
     assert len(line.questions()) == 0
 
 
+def test_after_a_merge_the_window_of_a_present_call_switches_to_the_survivor() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    line.board.recognised(line.questions()[0], MATCHED)
+    line.told.clear()
+    line.board.ask_again()
+    (question,) = line.questions()
+    survivor = replace(PARTY, id=8, name="ООО «Преемник»")
+    line.board.recognised(question, replace(MATCHED, parties=(survivor,)))
+    (message,) = [value for _kind, value in line.told if isinstance(value, Message)]
+    assert message.type == "call.matched"
+    assert line.entries()[-1].facts.party_id == 8
+    ended = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    line.told.clear()
+    line.board.ask_again()
+    assert line.questions() == []
+
+
 def test_a_call_between_colleagues_asks_nobody() -> None:
     line = Line()
     internal = call(direction=Direction.INTERNAL, customer_number=None, did=None)

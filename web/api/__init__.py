@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.api import calls, company, leads, parties, present
+from web.api import calls, company, leads, merging, parties, present
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
 
-_TABLES: Final = (parties.routes, leads.routes, calls.routes, present.routes, company.routes)
+_TABLES: Final = (
+    parties.routes,
+    leads.routes,
+    calls.routes,
+    present.routes,
+    company.routes,
+    merging.routes,
+)
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))
 """The table of every part of the API; `web.app` adds them all."""

@@ -23,7 +23,7 @@ from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import card, contacts, form, lists
+from web.pages.parties import binned, card, contacts, duplicates, form, lists, merging, similar
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
@@ -37,6 +37,10 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lead_form.routes,
     lead_card.routes,
     lead_conversion.routes,
+    merging.routes,
+    duplicates.routes,
+    binned.routes,
+    similar.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,

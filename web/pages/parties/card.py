@@ -9,6 +9,7 @@ from aiohttp import web
 from crm import parties
 from crm.errors import Invalid, NotFound
 from crm.lead_lists import LeadFilter, list_leads
+from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_cards import PartyCard, party_card
 from crm.timeline import timeline
@@ -46,6 +47,7 @@ async def answer_card(
         may_see_leads = request[ACCESS].may("lead.read")
         of_party = LeadFilter(state="all", party_id=card.id)
         leads = await list_leads(session, request[ACCESS], of_party, limit=10) if may_see_leads else None
+        merges = await merges_of(session, request[ACCESS], card.id)
     context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
     return render(
         request,
@@ -55,6 +57,7 @@ async def answer_card(
         timeline=page,
         owners=owners,
         party_leads=leads,
+        merges=merges,
         number_form=number_form or Form(),
         problem_text=problem,
         **context,

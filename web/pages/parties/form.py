@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from aiohttp import web
 
 from crm import parties
@@ -12,6 +14,7 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
 from web.pages.parties.found import found_party
+from web.pages.parties.once import once
 from web.pages.parties.typed import MODES, QUICK, mode_of, numbers_of, values_of
 from web.pages.problems import FORM_ERRORS, note_on
 from web.render import render
@@ -26,7 +29,7 @@ _STORED = (
 @routes.get("/parties/new", right="party.create")
 async def show_new(request: web.Request) -> web.Response:
     """An empty form; a number in the address stands in its field already."""
-    form = filled({"number": request.query.get("number", "")[:50]}, kinds=["prospect"])
+    form = filled({"number": request.query.get("number", "")[:50], "key": uuid4()}, kinds=["prospect"])
     return await _answer_new(request, form, mode_of(request.query.get("mode", "")))
 
 
@@ -43,7 +46,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def _create_quick(request: web.Request, form: Form) -> int:
-    async with request.app[SESSIONS].begin() as session:
+    async def act() -> int:
         made = await parties.quick_create(
             session,
             request[ACCESS],
@@ -54,12 +57,16 @@ async def _create_quick(request: web.Request, form: Form) -> int:
             kind=form.text("kind") or "prospect",
             is_shared=form.flag("is_shared"),
         )
-    return made.party_id
+        return made.party_id
+
+    async with request.app[SESSIONS].begin() as session:
+        return await once(session, request[ACCESS], form, act)
 
 
 async def _create(request: web.Request, form: Form, party_type: str) -> int:
     emails = [address for address in [form.text("email")] if address]
-    async with request.app[SESSIONS].begin() as session:
+
+    async def act() -> int:
         return await parties.create_party(
             session,
             request[ACCESS],
@@ -68,6 +75,9 @@ async def _create(request: web.Request, form: Form, party_type: str) -> int:
             numbers=numbers_of(form),
             emails=emails,
         )
+
+    async with request.app[SESSIONS].begin() as session:
+        return await once(session, request[ACCESS], form, act)
 
 
 @routes.get(r"/parties/{id:\d+}/edit", right="party.edit")

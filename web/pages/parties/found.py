@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from aiohttp import web
 
 from crm.errors import AlreadyExists, NotFound
 from crm.party_access import readable_party
 from web.keys import ACCESS, SESSIONS
+
+JUST_NOW: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,8 @@ class FoundParty:
     owner: str
     field: str  # number, inn, email
     is_readable: bool
+    created_by: str
+    is_new: bool  # made just now: somebody was faster
 
 
 async def found_party(request: web.Request, error: AlreadyExists) -> FoundParty:
@@ -35,4 +41,6 @@ async def found_party(request: web.Request, error: AlreadyExists) -> FoundParty:
         owner=error.values["owner"],
         field=error.field,
         is_readable=is_readable,
+        created_by=error.values["created_by"],
+        is_new=datetime.now(UTC) - error.created_at < JUST_NOW,
     )

@@ -1,0 +1,71 @@
+"""What was in the bin for 30 days goes for good, with every row that is only about it; calls and journals stay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import TextClause, delete, or_, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import record_change
+from crm.merge_references import REFERENCES, Purge, Reference
+from crm.rights import Access
+from crm.schema.binned import BinEntry
+from crm.schema.merging import DuplicateDismissal, DuplicatePair
+from crm.schema.parties import Organisation, Party, Person
+
+log = structlog.get_logger(__name__)
+AT_ONCE: Final = 20
+
+
+async def empty_piece(
+    session: AsyncSession, access: Access, before: datetime, after_id: int = 0
+) -> int | None:
+    """Remove some of what was put there before a moment. Returns where to go on; None: nothing was left.
+
+    A party that another record still holds stays in the bin, and the log says so.
+    """
+    due = select(BinEntry.party_id).where(BinEntry.at < before, BinEntry.party_id > after_id)
+    due = due.order_by(BinEntry.party_id).limit(AT_ONCE).with_for_update(skip_locked=True)
+    ids = list(await session.scalars(due))
+    for party_id in ids:
+        try:
+            async with session.begin_nested():
+                await _remove(session, access, party_id)
+        except IntegrityError as error:
+            log.warning("party_stays_in_bin", party_id=party_id, why=str(error.orig)[:200])
+    return ids[-1] if ids else None
+
+
+async def _remove(session: AsyncSession, access: Access, party_id: int) -> None:
+    name = await session.scalar(select(Party.display_name).where(Party.id == party_id))
+    merged = await session.scalars(select(Party.id).where(Party.merged_into_id == party_id))
+    for each in (*merged.all(), party_id):  # those merged into it first: they lead to it
+        await _remove_one(session, each)
+    before = {"display_name": name}
+    await record_change(session, access, "party", party_id, before=before, after=None, via="bin")
+
+
+async def _remove_one(session: AsyncSession, party_id: int) -> None:
+    for reference in REFERENCES:
+        if reference.column is not Party.merged_into_id:
+            await session.execute(_purge(reference), {"party": party_id})
+    for table in (DuplicatePair, DuplicateDismissal):
+        either: Any = or_(table.low_id == party_id, table.high_id == party_id)
+        await session.execute(delete(table).where(either))
+    for detail in (Person, Organisation, BinEntry):
+        await session.execute(delete(detail).where(detail.party_id == party_id))
+    await session.execute(delete(Party).where(Party.id == party_id))
+
+
+def _purge(reference: Reference) -> TextClause:
+    table, column = reference.table, reference.column.key
+    mine = (
+        f"r.{column} = cast(cast(:party as bigint) as {reference.type}) and {reference.among.format(row='r')}"
+    )
+    if reference.purge is Purge.CLEAR:
+        return text(f"update {table} r set {column} = null where {mine}")  # noqa: S608 - our own names
+    return text(f"delete from {table} r where {mine}")  # noqa: S608

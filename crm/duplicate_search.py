@@ -1,0 +1,203 @@
+"""The search for pairs that may be one: by number, address and INN through everything, by name for what changed since the last one.
+
+It goes in pieces of bounded size, each a transaction of its own; where it stands is kept in its row, so that a restart goes on. A number,
+address or INN of more than five is a reception or a bank with branches, not a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.party_search import SIMILAR
+from crm.schema.merging import DuplicatePair, DuplicateRun
+from crm.schema.parties import EmailAddress, Organisation, Party, PhoneNumber
+
+log = structlog.get_logger(__name__)
+ROWS_AT_ONCE: Final = 5_000
+NAMES_AT_ONCE: Final = 5  # each a search of its own in all names: some milliseconds to tenths of a second
+MOST_OWNERS: Final = 5
+MOST_COUNTED: Final = 100_000
+_NEXT: Final = {"number": "email", "email": "inn", "inn": "name", "name": "done"}
+
+# What is the same of several parties of one type: key, shown, party.
+_OWNERS: Final = {
+    "number": """
+        select n.id::text || '/' || t.extension || '/' || p.type as key, coalesce(n.e164, n.local_digits) as shown, p.id
+        from phone_number n join party_phone t on t.number_id = n.id and t.ended_at is null
+        join party p on p.id = t.party_id
+        where n.id > :after and n.id <= :upto and n.usage = 'shared'
+    """,
+    "email": """
+        select n.id::text || '/' || p.type as key, n.address as shown, p.id
+        from email_address n join party_email t on t.email_id = n.id and t.ended_at is null
+        join party p on p.id = t.party_id
+        where n.id > :after and n.id <= :upto and n.usage = 'shared'
+    """,
+    "inn": """
+        select other.inn as key, other.inn as shown, p.id
+        from organisation other join party p on p.id = other.party_id
+        where other.inn in (select inn from organisation where party_id > :after and party_id <= :upto)
+    """,
+}
+_ADD: Final = """
+    insert into duplicate_pair (low_id, high_id, reason, shown, likeness, run_id)
+    select distinct on (low_id, high_id) low_id, high_id, :reason, shown, likeness, :run_id from found
+    where not exists (
+        select from duplicate_dismissal d where d.low_id = found.low_id and d.high_id = found.high_id
+    )
+    order by low_id, high_id, likeness desc
+    on conflict (low_id, high_id) do update
+    set reason = excluded.reason, shown = excluded.shown, likeness = excluded.likeness, run_id = excluded.run_id
+    where duplicate_pair.run_id < excluded.run_id or duplicate_pair.likeness < excluded.likeness
+"""
+
+
+def _same(reason: str) -> TextClause:
+    """Pairs of the owners of one number, address or INN."""
+    return text(
+        f"""
+        with owner as materialized ({_OWNERS[reason]} and p.merged_into_id is null and p.deleted_at is null),
+        few as (select key from owner group by key having count(distinct id) between 2 and {MOST_OWNERS}),
+        found as (
+            select a.id as low_id, b.id as high_id, a.shown, 1000 as likeness
+            from few join owner a using (key) join owner b using (key) where a.id < b.id
+        )
+        {_ADD}
+        """  # noqa: S608 - put together from constants of this module
+    )
+
+
+_SAME: Final = {reason: _same(reason) for reason in _OWNERS}
+_ALIKE: Final = text(
+    f"""
+    with found as (
+        select least(p.id, o.id) as low_id, greatest(p.id, o.id) as high_id, '' as shown,
+            least(999, round(o.likeness * 1000))::int as likeness
+        from party p cross join lateral (
+            select o.id, similarity(o.sort_name, p.sort_name) as likeness from party o
+            where o.sort_name % p.sort_name and o.type = p.type and o.id <> p.id
+                and o.merged_into_id is null and o.deleted_at is null
+            order by likeness desc, o.id limit {MOST_OWNERS}
+        ) o where p.id = :id and length(p.sort_name) >= 3
+    )
+    {_ADD}
+    """  # noqa: S608
+)
+
+
+async def begin_if_due(
+    session: AsyncSession, due_at: datetime, *, first_after: datetime | None = None
+) -> bool:
+    """The nightly search, if none was begun since it was due.
+
+    Args:
+        first_after: where nobody ever searched, the first one is not due before: a new installation waits for its first night.
+    """
+    latest = await session.scalar(select(func.max(DuplicateRun.asked_at)))
+    begun = latest or first_after
+    if begun is not None and begun >= due_at:
+        return False
+    await session.execute(upsert(DuplicateRun).values(asked_by_id=None).on_conflict_do_nothing())
+    return True
+
+
+async def search_piece(session: AsyncSession) -> bool:
+    """One piece of the search that was asked for; False: there is nothing to do, or another program does it."""
+    run = await session.scalar(
+        select(DuplicateRun)
+        .where(DuplicateRun.finished_at.is_(None))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if run is None:
+        return False
+    after = await (_names(session, run) if run.stage == "name" else _equals(session, run))
+    if after is not None:
+        place: dict[str, Any] = {"after_id": after}
+    elif run.stage == "name":
+        place = await _finished(session, run)
+    else:
+        place = {"stage": _NEXT[run.stage], "after_id": 0}
+    await session.execute(update(DuplicateRun).where(DuplicateRun.id == run.id).values(place))
+    return True
+
+
+async def skip_piece(session: AsyncSession) -> None:
+    """Leave out what cannot be done: the next name, or the next piece of the others."""
+    run = await session.scalar(
+        select(DuplicateRun).where(DuplicateRun.finished_at.is_(None)).with_for_update()
+    )
+    if run is None:
+        return
+    upto = run.after_id + ROWS_AT_ONCE
+    ids = await _changed(session, run, upto) if run.stage == "name" else []
+    place = {"after_id": ids[0] if ids else upto}
+    log.warning("duplicates_not_searched", stage=run.stage, after_id=run.after_id, upto=place["after_id"])
+    await session.execute(update(DuplicateRun).where(DuplicateRun.id == run.id).values(place))
+
+
+async def _equals(session: AsyncSession, run: DuplicateRun) -> int | None:
+    """Where the piece ended; None after the last one."""
+    key: Any = {"number": PhoneNumber.id, "email": EmailAddress.id, "inn": Organisation.party_id}[run.stage]
+    piece = select(key).where(key > run.after_id).order_by(key).limit(ROWS_AT_ONCE).subquery()
+    upto: int | None = await session.scalar(select(func.max(piece.c[0])))
+    if upto is not None:
+        values = {"after": run.after_id, "upto": upto, "reason": run.stage, "run_id": run.id}
+        await session.execute(_SAME[run.stage], values)
+    return upto
+
+
+async def _names(session: AsyncSession, run: DuplicateRun) -> int | None:
+    last: int = (await session.execute(select(func.coalesce(func.max(Party.id), 0)))).scalar_one()
+    if run.after_id >= last:
+        return None
+    upto = run.after_id + ROWS_AT_ONCE
+    ids = await _changed(session, run, upto)
+    if ids:
+        await session.execute(
+            text("select set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": str(SIMILAR)}
+        )
+        await _forget_names(session, run, ids)
+        for party_id in ids:  # each with its own two seconds
+            await session.execute(_ALIKE, {"id": party_id, "reason": "name", "run_id": run.id})
+    return ids[-1] if len(ids) == NAMES_AT_ONCE else upto
+
+
+async def _changed(session: AsyncSession, run: DuplicateRun, upto: int) -> list[int]:
+    """The next parties whose name may be new since the search before this one."""
+    since = await session.scalar(
+        select(func.max(DuplicateRun.asked_at)).where(
+            DuplicateRun.finished_at.is_not(None), DuplicateRun.id < run.id
+        )
+    )
+    query = select(Party.id).where(
+        Party.id > run.after_id, Party.id <= upto, Party.merged_into_id.is_(None), Party.deleted_at.is_(None)
+    )
+    if since is not None:
+        query = query.where(Party.updated_at >= since)
+    return list(await session.scalars(query.order_by(Party.id).limit(NAMES_AT_ONCE)))
+
+
+async def _forget_names(session: AsyncSession, run: DuplicateRun, ids: Sequence[int]) -> None:
+    """What was alike under the old name; what still is, is found again."""
+    stale = "delete from duplicate_pair where reason = 'name' and run_id < :run_id"
+    for column in ("low_id", "high_id"):
+        query = text(f"{stale} and {column} = any(:ids)")
+        await session.execute(query, {"run_id": run.id, "ids": list(ids)})
+
+
+async def _finished(session: AsyncSession, run: DuplicateRun) -> dict[str, Any]:
+    """Through: what is the same no longer goes, and the pairs are counted."""
+    await session.execute(
+        text("delete from duplicate_pair where reason <> 'name' and run_id < :run_id"), {"run_id": run.id}
+    )
+    some = select(DuplicatePair.id).limit(MOST_COUNTED).subquery()
+    pairs = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    return {"stage": "done", "after_id": 0, "finished_at": datetime.now(UTC), "pairs": pairs}

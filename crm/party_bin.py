@@ -1,0 +1,320 @@
+"""The bin («Корзина»): a deleted party waits 30 days, its numbers, addresses and INN are free meanwhile.
+
+Restoring gives back what nobody has taken, and says who has the rest. What leaves the bin for good leaves the journals behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import PARTIES_CHANNEL, notify, record_change
+from crm.duplicate_pairs import drop_pairs
+from crm.errors import NotFound
+from crm.merge_undo import detail_of
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
+from crm.party_access import editable_party
+from crm.rights import Access, condition
+from crm.schema.access import User
+from crm.schema.binned import BinEntry
+from crm.schema.parties import (
+    Affiliation,
+    EmailAddress,
+    Party,
+    PartyEmail,
+    PartyPhone,
+    PhoneNumber,
+)
+
+KEPT_DAYS: Final = 30
+# What is released: table → whose mark goes on to the next one when a marked row ends.
+_POINTS: Final[Mapping[str, Any]] = {"phones": PartyPhone, "emails": PartyEmail, "ties": Affiliation}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinnedParty:
+    """A party in the bin; it goes for good at `until`."""
+
+    id: int
+    number: int
+    type: str
+    name: str
+    owner_name: str | None
+    deleted_at: datetime
+    deleted_by: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenPoint:
+    """What could not be given back. `by` has it now, with `owner` responsible; "" where it is there for another reason."""
+
+    what: str  # number, email, inn, contact
+    shown: str
+    by: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    party_id: int
+    taken: tuple[TakenPoint, ...]
+
+
+async def bin_party(session: AsyncSession, access: Access, party_id: int, *, via: str = "form") -> None:
+    """Put a party into the bin; what it had is free for others at once.
+
+    Raises:
+        NotAllowed, NotFound (unknown, in the bin already, or outside this user's right to delete).
+    """
+    party = await editable_party(session, access, party_id, right="party.delete")
+    now = datetime.now(UTC)
+    released: dict[str, Any] = {}
+    for name, table in _POINTS.items():
+        released[name] = await _release(session, table, party, now)
+    detail = detail_of(party.type)
+    inn = await session.scalar(select(detail.inn).where(detail.party_id == party.id))
+    await session.execute(update(detail).where(detail.party_id == party.id).values(inn=None))
+    await session.execute(
+        update(Party).where(Party.id == party.id).values(deleted_at=now, version=Party.version + 1)
+    )
+    entry = {"party_id": party.id, "at": now, "by_id": access.actor_id, "via": via}
+    await session.execute(insert(BinEntry).values(**entry, released={**released, "inn": inn}))
+    await drop_pairs(session, [party.id])
+    before, after = {"deleted_at": None}, {"deleted_at": now}
+    await record_change(
+        session, access, "party", party.id, before=before, after=after, event="party.binned", via=via
+    )
+    await notify(session, PARTIES_CHANNEL, "")
+
+
+async def _release(session: AsyncSession, table: Any, party: Party, now: datetime) -> list[dict[str, Any]]:
+    """End the party's rows of a table; of a contact that was the primary one, the next takes its place."""
+    rows = await session.execute(
+        select(table.id, table.is_primary)
+        .where(_of(table, party), table.ended_at.is_(None))
+        .order_by(table.id)
+    )
+    ended = [{"id": row_id, "is_primary": is_primary} for row_id, is_primary in rows]
+    ids = [each["id"] for each in ended]
+    await session.execute(update(table).where(table.id.in_(ids)).values(ended_at=now, is_primary=False))
+    if table is Affiliation and party.type == "person":
+        marked = [each["id"] for each in ended if each["is_primary"]]
+        firms = await session.scalars(select(Affiliation.organisation_id).where(Affiliation.id.in_(marked)))
+        for organisation_id in firms.all():
+            await _mark_next(session, organisation_id)
+    return ended
+
+
+def _of(table: Any, party: Party) -> Any:
+    if table is not Affiliation:
+        return table.party_id == party.id
+    return (Affiliation.person_id if party.type == "person" else Affiliation.organisation_id) == party.id
+
+
+async def _mark_next(session: AsyncSession, organisation_id: int) -> None:
+    oldest = (
+        select(func.min(Affiliation.id))
+        .where(Affiliation.organisation_id == organisation_id, Affiliation.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    await session.execute(update(Affiliation).where(Affiliation.id == oldest).values(is_primary=True))
+
+
+async def restore_party(
+    session: AsyncSession, access: Access, party_id: int, *, via: str = "form"
+) -> Restored:
+    """Out of the bin again, with what is still free.
+
+    Raises:
+        NotAllowed, NotFound (not in the bin, or outside this user's right to delete).
+    """
+    access.require("party.delete")
+    party, entry = await _binned(session, access, party_id)
+    taken: list[TakenPoint] = []
+    changed = {"deleted_at": None, "version": Party.version + 1, "updated_at": func.now()}
+    await session.execute(update(Party).where(Party.id == party.id).values(changed))
+    for name, table in _POINTS.items():
+        taken += await _give_back_all(session, table, entry.released[name])
+    inn = entry.released["inn"]
+    if inn and not await _give_back_inn(session, party, inn):
+        taken.append(await _who_has_inn(session, party, inn))
+    await session.execute(delete(BinEntry).where(BinEntry.party_id == party.id))
+    before, after = {"deleted_at": entry.at}, {"deleted_at": None}
+    await record_change(
+        session, access, "party", party.id, before=before, after=after, event="party.restored", via=via
+    )
+    await notify(session, PARTIES_CHANNEL, "")
+    return Restored(party_id=party.id, taken=tuple(taken))
+
+
+async def _binned(session: AsyncSession, access: Access, party_id: int) -> tuple[Party, BinEntry]:
+    row = await session.execute(
+        select(Party, BinEntry)
+        .join(BinEntry, BinEntry.party_id == Party.id)
+        .where(Party.id == party_id, condition(access, "party.delete", Party))
+        .with_for_update(of=Party)
+        .execution_options(populate_existing=True)
+    )
+    found = row.one_or_none()
+    if found is None:
+        raise NotFound("party", party_id)
+    return found[0], found[1]
+
+
+async def _give_back_all(
+    session: AsyncSession, table: Any, rows: Sequence[Mapping[str, Any]]
+) -> list[TakenPoint]:
+    refused = [row["id"] for row in rows if not await _give_back(session, table, row)]
+    return [await _who_has(session, table, row_id) for row_id in refused]
+
+
+async def _give_back(session: AsyncSession, table: Any, row: Mapping[str, Any]) -> bool:
+    """The row is active again, with its mark unless another one has that; False: somebody has what it stands for."""
+    if table is Affiliation and not await _both_live(session, row["id"]):
+        return False
+    for mark in (True, False) if row["is_primary"] else (False,):
+        try:
+            async with session.begin_nested():
+                active = {"ended_at": None, "is_primary": mark}
+                await session.execute(
+                    update(table).where(table.id == row["id"], table.ended_at.is_not(None)).values(active)
+                )
+        except IntegrityError:
+            continue
+        return True
+    return False
+
+
+async def _both_live(session: AsyncSession, tie_id: int) -> bool:
+    sides = select(Party.id).join(
+        Affiliation, or_(Party.id == Affiliation.person_id, Party.id == Affiliation.organisation_id)
+    )
+    live = await session.scalars(
+        sides.where(Affiliation.id == tie_id, Party.deleted_at.is_(None), Party.merged_into_id.is_(None))
+    )
+    return len(live.all()) == 2  # a tie has two sides
+
+
+async def _give_back_inn(session: AsyncSession, party: Party, inn: str) -> bool:
+    detail = detail_of(party.type)
+    try:
+        async with session.begin_nested():
+            await session.execute(update(detail).where(detail.party_id == party.id).values(inn=inn))
+    except IntegrityError:
+        return False
+    return True
+
+
+async def _who_has(session: AsyncSession, table: Any, row_id: int) -> TakenPoint:
+    if table is PartyPhone:
+        return await _who_has_number(session, row_id)
+    if table is PartyEmail:
+        return await _who_has_email(session, row_id)
+    name = await session.scalar(
+        select(Party.display_name)
+        .join(Affiliation, or_(Party.id == Affiliation.person_id, Party.id == Affiliation.organisation_id))
+        .where(
+            Affiliation.id == row_id, or_(Party.deleted_at.is_not(None), Party.merged_into_id.is_not(None))
+        )
+    )
+    return TakenPoint(what="contact", shown=name or "")
+
+
+async def _who_has_number(session: AsyncSession, row_id: int) -> TakenPoint:
+    mine, theirs = PartyPhone.__table__.alias("mine"), PartyPhone.__table__.alias("theirs")
+    same = and_(
+        theirs.c.number_id == mine.c.number_id,
+        theirs.c.extension == mine.c.extension,
+        theirs.c.ended_at.is_(None),
+    )
+    row = await session.execute(
+        select(func.coalesce(PhoneNumber.e164, PhoneNumber.local_digits), Party.display_name, User.name)
+        .select_from(mine)
+        .join(PhoneNumber, PhoneNumber.id == mine.c.number_id)
+        .outerjoin(theirs, same)
+        .outerjoin(Party, Party.id == theirs.c.party_id)
+        .outerjoin(User, User.id == Party.owner_id)
+        .where(mine.c.id == row_id)
+        .limit(1)
+    )
+    shown, by, owner = row.one()
+    return TakenPoint(what="number", shown=shown, by=by or "", owner=owner or "")
+
+
+async def _who_has_email(session: AsyncSession, row_id: int) -> TakenPoint:
+    mine, theirs = PartyEmail.__table__.alias("mine"), PartyEmail.__table__.alias("theirs")
+    row = await session.execute(
+        select(EmailAddress.address, Party.display_name, User.name)
+        .select_from(mine)
+        .join(EmailAddress, EmailAddress.id == mine.c.email_id)
+        .outerjoin(theirs, and_(theirs.c.email_id == mine.c.email_id, theirs.c.ended_at.is_(None)))
+        .outerjoin(Party, Party.id == theirs.c.party_id)
+        .outerjoin(User, User.id == Party.owner_id)
+        .where(mine.c.id == row_id)
+        .limit(1)
+    )
+    shown, by, owner = row.one()
+    return TakenPoint(what="email", shown=shown, by=by or "", owner=owner or "")
+
+
+async def _who_has_inn(session: AsyncSession, party: Party, inn: str) -> TakenPoint:
+    detail = detail_of(party.type)
+    row = await session.execute(
+        select(Party.display_name, User.name)
+        .join(detail, detail.party_id == Party.id)
+        .outerjoin(User, User.id == Party.owner_id)
+        .where(detail.inn == inn)
+        .limit(1)
+    )
+    by, owner = row.one_or_none() or ("", "")
+    return TakenPoint(what="inn", shown=inn, by=by, owner=owner or "")
+
+
+async def list_bin(
+    session: AsyncSession, access: Access, *, cursor: str | None = None, limit: int | None = None
+) -> Page[BinnedParty]:
+    """What is in the bin, the latest first, within one's right to delete.
+
+    Raises:
+        NotAllowed, Invalid (the cursor).
+    """
+    access.require("party.delete")
+    size = page_size(limit)
+    owner, by = User.__table__.alias("owner"), User.__table__.alias("by")
+    query = (
+        select(Party, BinEntry.at, owner.c.name, by.c.name)
+        .select_from(BinEntry)
+        .join(Party, Party.id == BinEntry.party_id)
+        .outerjoin(owner, owner.c.id == Party.owner_id)
+        .outerjoin(by, by.c.id == BinEntry.by_id)
+        .where(condition(access, "party.delete", Party))
+        .order_by(BinEntry.at.desc(), BinEntry.party_id.desc())
+    )
+    if cursor:
+        at, party_id = decode_cursor(cursor, str, int)
+        before = tuple_(moment_of(at, cursor), party_id or 0)
+        query = query.where(tuple_(BinEntry.at, BinEntry.party_id) < before)
+    rows = (await session.execute(query.limit(size + 1))).all()
+    items = tuple(_told(*row) for row in rows[:size])
+    last = items[-1] if len(rows) > size else None
+    return Page(items=items, next=encode_cursor(last.deleted_at.isoformat(), last.id) if last else None)
+
+
+def _told(party: Party, at: datetime, owner: str | None, by: str | None) -> BinnedParty:
+    return BinnedParty(
+        id=party.id,
+        number=party.number,
+        type=party.type,
+        name=party.display_name,
+        owner_name=owner,
+        deleted_at=at,
+        deleted_by=by,
+        until=at + timedelta(days=KEPT_DAYS),
+    )

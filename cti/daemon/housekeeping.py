@@ -1,0 +1,117 @@
+"""What nobody waits for: the nightly search for duplicates, the bin that empties itself, what strayed during a merge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from crm.bin_emptying import empty_piece
+from crm.duplicate_search import begin_if_due, search_piece, skip_piece
+from crm.merging import gather_strays, recent_merges
+from crm.party_bin import KEPT_DAYS
+from crm.rights import command_access
+
+log = structlog.get_logger(__name__)
+
+ROUND_SECONDS: Final = 60.0
+LEAST_REST: Final = (
+    0.02  # between two pieces; else as long as the piece took, so that calls have half of the machine
+)
+STRAYS_OF: Final = timedelta(minutes=10)
+MOST_FAILURES: Final = 3
+NIGHT_HOUR: Final = 3  # in the installation's time zone
+
+
+class Housekeeping:
+    """Rounds of small pieces, each a transaction; a failure costs one round."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        *,
+        now: Callable[[], datetime],
+        time_zone: str,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        self._sessions = sessions
+        self._now = now
+        self._zone = ZoneInfo(time_zone)
+        self._round_seconds = round_seconds
+        self._asked = asyncio.Event()
+        self._failures = 0
+        self._since = now().astimezone(UTC)
+
+    def ask(self) -> None:
+        """Somebody asked for a search: begin the next round now."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """For ever; cancel to stop."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._round_seconds):
+                    await self._asked.wait()
+            self._asked.clear()
+            for work in (self._gather, self._empty_bin, self._search):
+                try:
+                    await work()
+                except Exception as error:
+                    log.warning("housekeeping_failed", work=work.__name__, error=repr(error)[:300])
+
+    async def _gather(self) -> None:
+        async with self._sessions() as session:
+            merges = await recent_merges(session, self._now() - STRAYS_OF)
+        for merge_id in merges:
+            async with self._sessions.begin() as session:
+                await gather_strays(session, merge_id)
+
+    async def _empty_bin(self) -> None:
+        before, after_id = self._now() - timedelta(days=KEPT_DAYS), 0
+        access = command_access()
+        while True:
+            async with self._sessions.begin() as session:
+                done = await empty_piece(session, access, before, after_id)
+            if done is None:
+                return
+            after_id = done
+            await asyncio.sleep(LEAST_REST)
+
+    async def _search(self) -> None:
+        async with self._sessions.begin() as session:
+            await begin_if_due(session, night_before(self._now(), self._zone), first_after=self._since)
+        while await self._search_piece():
+            pass
+
+    async def _search_piece(self) -> bool:
+        """One piece, and a rest as long as it took. A piece that fails in three rounds is left out, so that the search ends."""
+        began = time.monotonic()
+        try:
+            async with self._sessions.begin() as session:
+                is_more = await search_piece(session)
+        except Exception:
+            self._failures += 1
+            if self._failures == MOST_FAILURES:
+                self._failures = 0
+                async with self._sessions.begin() as session:
+                    await skip_piece(session)
+            raise
+        self._failures = 0
+        await asyncio.sleep(max(LEAST_REST, time.monotonic() - began))
+        return is_more
+
+
+def night_before(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the latest nightly search was due, as UTC."""
+    local = now.astimezone(zone)
+    night = local.replace(hour=NIGHT_HOUR, minute=0, second=0, microsecond=0)
+    if night > local:
+        night -= timedelta(days=1)
+    return night.astimezone(UTC)

@@ -1,0 +1,113 @@
+"""The rounds of the daemon: a search that was asked for is done, the bin empties itself, strays of a merge follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.database import Database
+from crm.duplicates import ask_search, list_pairs, search_state
+from crm.merging import merge_parties
+from crm.parties import create_party, organisation_values
+from crm.party_bin import bin_party
+from crm.schema.base import uuid7
+from crm.schema.binned import BinEntry
+from crm.schema.communications import Communication
+from crm.schema.parties import Party
+from cti.daemon import housekeeping
+from cti.daemon.housekeeping import Housekeeping, night_before
+from tests.crm.people import COMMAND
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+
+
+@asynccontextmanager
+async def keeping_house(database: Database, *, round_seconds: float) -> AsyncIterator[Housekeeping]:
+    house = Housekeeping(
+        database.sessions,
+        now=lambda: datetime.now(UTC),
+        time_zone="Europe/Moscow",
+        round_seconds=round_seconds,
+    )
+    task = asyncio.create_task(house.run())
+    yield house
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def firm(session: AsyncSession, name: str) -> int:
+    return await create_party(session, COMMAND, organisation_values(name), kinds=["client"])
+
+
+async def test_a_search_that_was_asked_for_begins_at_once(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        one, other = await firm(session, "Зимний сад"), await firm(session, "Зимний сад, ООО")
+        await ask_search(session, COMMAND)
+    async with keeping_house(database, round_seconds=3600) as house, asyncio.timeout(10):
+        house.ask()
+        while True:
+            async with database.sessions() as session:
+                if not (await search_state(session)).is_running:
+                    break
+            await asyncio.sleep(0.05)
+    async with database.sessions() as session:
+        (pair,) = (await list_pairs(session, COMMAND)).items
+        assert (pair.one.id, pair.other.id) == (one, other)
+
+
+async def test_the_bin_empties_itself_and_strays_follow(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        gone, stays = await firm(session, "Старая в корзине"), await firm(session, "Новая в корзине")
+        for party_id in (gone, stays):
+            await bin_party(session, COMMAND, party_id)
+        long_ago = datetime.now(UTC) - timedelta(days=31)
+        await session.execute(update(BinEntry).where(BinEntry.party_id == gone).values(at=long_ago))
+        one, other = await firm(session, "Основная"), await firm(session, "Вливаемая")
+        await merge_parties(session, COMMAND, one, [other])
+        stray = uuid7()
+        values = {"kind": "meeting", "direction": "none", "started_at": long_ago, "party_id": other}
+        session.add(Communication(id=stray, **values))
+    async with keeping_house(database, round_seconds=0.05), asyncio.timeout(10):
+        while True:
+            async with database.sessions() as session:
+                linked = await session.scalar(select(Communication.party_id).where(Communication.id == stray))
+                left = await session.scalars(select(Party.id).where(Party.id.in_([gone, stays])))
+                if linked == one and left.all() == [stays]:
+                    break
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-03-02T00:30+00:00", "2026-03-02T00:00+00:00"),  # half past three in Moscow
+        ("2026-03-01T23:30+00:00", "2026-03-01T00:00+00:00"),  # half past two: the night before
+    ],
+)
+def test_the_night_is_that_of_the_installation(now: str, due: str) -> None:
+    assert night_before(datetime.fromisoformat(now), MOSCOW) == datetime.fromisoformat(due)
+
+
+async def test_a_piece_that_always_fails_is_left_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped: list[bool] = []
+
+    async def fail(_session: AsyncSession) -> bool:
+        raise TimeoutError
+
+    async def skip(_session: AsyncSession) -> None:
+        skipped.append(True)
+
+    monkeypatch.setattr(housekeeping, "search_piece", fail)
+    monkeypatch.setattr(housekeeping, "skip_piece", skip)
+    async with keeping_house(database, round_seconds=0.02), asyncio.timeout(10):
+        while len(skipped) < 2:
+            await asyncio.sleep(0.02)

@@ -1,0 +1,249 @@
+"""Keeping records clean: merging and undoing it, possible duplicates, the bin."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from crm.duplicates import dismiss_pair, list_pairs, search_state
+from crm.merge_list import MergeInfo, list_merges, read_merge
+from crm.merging import merge_parties, undo_merge
+from crm.party_bin import bin_party, list_bin, restore_party
+from web.api.contract import ApiRoutes, Reply
+from web.api.party_types import PartyItem, PartyType
+from web.api.reading import Id, NoQuery, PageQuery, Text, id_in_path
+from web.keys import ACCESS, SESSIONS
+
+routes = ApiRoutes()
+_NUMBER = "{id:[0-9]+}"
+Field = Annotated[str, Meta(max_length=50)]
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty object: the address says everything."""
+
+
+class NewMerge(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`choices`: field → the record whose value stands, null for nobody's; what is not named follows the survivor."""
+
+    survivor_id: Id
+    merged_ids: Annotated[list[Id], Meta(min_length=1, max_length=4)]
+    choices: Annotated[dict[Field, Id | None], Meta(max_length=20)] = {}
+
+
+class Left(msgspec.Struct):
+    """Rows that stayed with the survivor: `later` (came since), `elsewhere` (changed since), `taken` (somebody else's now)."""
+
+    reference: str
+    count: int
+    why: Literal["later", "elsewhere", "taken"]
+
+
+class MergedRecord(msgspec.Struct):
+    id: int
+    name: str
+
+
+class Merge(msgspec.Struct, kw_only=True):
+    """Who went into whom. `left`: what undoing could not give back."""
+
+    id: int
+    survivor_id: int
+    survivor_name: str
+    merged: list[MergedRecord]
+    at: datetime
+    by: str | None
+    undone_at: datetime | None
+    undone_by: str | None
+    can_undo: bool
+    left: list[Left]
+
+
+class MergeList(msgspec.Struct):
+    items: list[Merge]
+    next: str | None
+
+
+class Pair(msgspec.Struct, kw_only=True):
+    """Two records that may be one. `likeness`: thousandths; `shown`: the number, address or INN that both have."""
+
+    id: int
+    reason: Literal["number", "email", "inn", "name"]
+    shown: str
+    likeness: int
+    one: PartyItem
+    other: PartyItem
+
+
+class PairList(msgspec.Struct, kw_only=True):
+    """`made_at`: when the pairs were made, null before the first search."""
+
+    items: list[Pair]
+    next: str | None
+    made_at: datetime | None
+    is_running: bool
+
+
+class Dismissal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    one_id: Id
+    other_id: Id
+    reason: Text = ""
+
+
+class BinnedItem(msgspec.Struct, kw_only=True):
+    """A record in the bin; it goes for good at `until`."""
+
+    id: int
+    number: int
+    type: PartyType
+    name: str
+    owner_name: str | None
+    deleted_at: datetime
+    deleted_by: str | None
+    until: datetime
+
+
+class BinList(msgspec.Struct):
+    items: list[BinnedItem]
+    next: str | None
+
+
+class Taken(msgspec.Struct):
+    """What could not be given back; `by` has it now, "" where it is gone."""
+
+    what: Literal["number", "email", "inn", "contact"]
+    shown: str
+    by: str
+    owner: str
+
+
+class Restored(msgspec.Struct):
+    party_id: int
+    taken: list[Taken]
+
+
+class Done(msgspec.Struct):
+    """It is done; said again it changes nothing."""
+
+    id: int
+
+
+@routes.endpoint(
+    "GET", "/api/v1/merges", right="party.merge", summary="Merges, newest first", answer=MergeList
+)
+async def merges(request: web.Request, query: PageQuery) -> MergeList:
+    async with request.app[SESSIONS]() as session:
+        page = await list_merges(session, request[ACCESS], cursor=query.cursor or None, limit=query.limit)
+    return MergeList(items=[_merge(each) for each in page.items], next=page.next)
+
+
+@routes.endpoint(
+    "POST",
+    "/api/v1/merges",
+    right="party.merge",
+    summary="Make two to five records one",
+    description="Refused with 409 if they are of different types or one was merged meanwhile.",
+    answer=Merge,
+    status=HTTPStatus.CREATED,
+)
+async def merge(request: web.Request, _query: NoQuery, new: NewMerge) -> Reply:
+    access = request[ACCESS]
+    async with request.app[SESSIONS].begin() as session:
+        merged = await merge_parties(session, access, new.survivor_id, new.merged_ids, new.choices, via="api")
+        told = await read_merge(session, access, merged.merge_id)
+    return Reply(body=_merge(told), status=HTTPStatus.CREATED)
+
+
+@routes.endpoint(
+    "POST",
+    f"/api/v1/merges/{_NUMBER}/undo",
+    right="party.merge",
+    summary="Undo a merge, within 30 days",
+    answer=Merge,
+)
+async def undo(request: web.Request, _query: NoQuery, _body: Nothing) -> Merge:
+    access, merge_id = request[ACCESS], id_in_path(request)
+    async with request.app[SESSIONS].begin() as session:
+        await undo_merge(session, access, merge_id, via="api")
+        told = await read_merge(session, access, merge_id)
+    return _merge(told)
+
+
+def _merge(info: MergeInfo) -> Merge:
+    told: dict[str, Any] = {name: getattr(info, name) for name in info.__slots__}
+    told["merged"] = [{"id": party_id, "name": name} for party_id, name in info.merged]
+    told["left"] = [{"reference": left.reference, "count": left.count, "why": left.why} for left in info.left]
+    return msgspec.convert(told, Merge)
+
+
+@routes.endpoint(
+    "GET",
+    "/api/v1/duplicates",
+    right="party.merge",
+    summary="Pairs that may be one, the likeliest first",
+    answer=PairList,
+)
+async def duplicates(request: web.Request, query: PageQuery) -> PairList:
+    async with request.app[SESSIONS]() as session:
+        page = await list_pairs(session, request[ACCESS], cursor=query.cursor or None, limit=query.limit)
+        state = await search_state(session)
+    items = [msgspec.convert(each, Pair, from_attributes=True) for each in page.items]
+    return PairList(items=items, next=page.next, made_at=state.made_at, is_running=state.is_running)
+
+
+@routes.endpoint(
+    "POST",
+    "/api/v1/duplicates/dismiss",
+    right="party.merge",
+    summary="These two are no duplicates, for everybody",
+    answer=Done,
+)
+async def dismiss(request: web.Request, _query: NoQuery, said: Dismissal) -> Done:
+    async with request.app[SESSIONS].begin() as session:
+        await dismiss_pair(
+            session, request[ACCESS], said.one_id, said.other_id, reason=said.reason, via="api"
+        )
+    return Done(id=min(said.one_id, said.other_id))
+
+
+@routes.endpoint(
+    "GET", "/api/v1/bin", right="party.delete", summary="Deleted records, newest first", answer=BinList
+)
+async def binned(request: web.Request, query: PageQuery) -> BinList:
+    async with request.app[SESSIONS]() as session:
+        page = await list_bin(session, request[ACCESS], cursor=query.cursor or None, limit=query.limit)
+    items = [msgspec.convert(each, BinnedItem, from_attributes=True) for each in page.items]
+    return BinList(items=items, next=page.next)
+
+
+@routes.endpoint(
+    "POST",
+    f"/api/v1/parties/{_NUMBER}/delete",
+    right="party.delete",
+    summary="Put a record into the bin",
+    answer=Done,
+)
+async def delete(request: web.Request, _query: NoQuery, _body: Nothing) -> Done:
+    party_id = id_in_path(request)
+    async with request.app[SESSIONS].begin() as session:
+        await bin_party(session, request[ACCESS], party_id, via="api")
+    return Done(id=party_id)
+
+
+@routes.endpoint(
+    "POST",
+    f"/api/v1/parties/{_NUMBER}/restore",
+    right="party.delete",
+    summary="Take a record out of the bin",
+    description="`taken` tells what somebody else has now.",
+    answer=Restored,
+)
+async def restore(request: web.Request, _query: NoQuery, _body: Nothing) -> Restored:
+    async with request.app[SESSIONS].begin() as session:
+        restored = await restore_party(session, request[ACCESS], id_in_path(request), via="api")
+    return msgspec.convert(restored, Restored, from_attributes=True)
