@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,11 +19,11 @@ from crm.party_search import SIMILAR
 from crm.schema.merging import DuplicatePair, DuplicateRun
 from crm.schema.parties import EmailAddress, Organisation, Party, PhoneNumber
 
+log = structlog.get_logger(__name__)
 ROWS_AT_ONCE: Final = 5_000
 NAMES_AT_ONCE: Final = 5  # each a search of its own in all names: some milliseconds to tenths of a second
 MOST_OWNERS: Final = 5
 MOST_COUNTED: Final = 100_000
-NAME_TIMEOUT: Final = "10s"
 _NEXT: Final = {"number": "email", "email": "inn", "inn": "name", "name": "done"}
 
 # What is the same of several parties of one type: key, shown, party.
@@ -84,7 +85,7 @@ _ALIKE: Final = text(
             where o.sort_name % p.sort_name and o.type = p.type and o.id <> p.id
                 and o.merged_into_id is null and o.deleted_at is null
             order by likeness desc, o.id limit {MOST_OWNERS}
-        ) o where p.id = any(:ids) and length(p.sort_name) >= 3
+        ) o where p.id = :id and length(p.sort_name) >= 3
     )
     {_ADD}
     """  # noqa: S608
@@ -128,6 +129,20 @@ async def search_piece(session: AsyncSession) -> bool:
     return True
 
 
+async def skip_piece(session: AsyncSession) -> None:
+    """Leave out what cannot be done: the next name, or the next piece of the others."""
+    run = await session.scalar(
+        select(DuplicateRun).where(DuplicateRun.finished_at.is_(None)).with_for_update()
+    )
+    if run is None:
+        return
+    upto = run.after_id + ROWS_AT_ONCE
+    ids = await _changed(session, run, upto) if run.stage == "name" else []
+    place = {"after_id": ids[0] if ids else upto}
+    log.warning("duplicates_not_searched", stage=run.stage, after_id=run.after_id, upto=place["after_id"])
+    await session.execute(update(DuplicateRun).where(DuplicateRun.id == run.id).values(place))
+
+
 async def _equals(session: AsyncSession, run: DuplicateRun) -> int | None:
     """Where the piece ended; None after the last one."""
     key: Any = {"number": PhoneNumber.id, "email": EmailAddress.id, "inn": Organisation.party_id}[run.stage]
@@ -147,13 +162,11 @@ async def _names(session: AsyncSession, run: DuplicateRun) -> int | None:
     ids = await _changed(session, run, upto)
     if ids:
         await session.execute(
-            text("select set_config('statement_timeout', :most, true)"), {"most": NAME_TIMEOUT}
-        )
-        await session.execute(
             text("select set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": str(SIMILAR)}
         )
         await _forget_names(session, run, ids)
-        await session.execute(_ALIKE, {"ids": ids, "reason": "name", "run_id": run.id})
+        for party_id in ids:  # each with its own two seconds
+            await session.execute(_ALIKE, {"id": party_id, "reason": "name", "run_id": run.id})
     return ids[-1] if len(ids) == NAMES_AT_ONCE else upto
 
 

@@ -102,8 +102,27 @@ async def create_automatic_lead(
     """
     access.require("lead.create")
     scheme = await scheme_for(session, access, "lead", new.scheme_id)
-    keeper = await _keeper(session, new.owner_id, new.line_id)
+    keeper = await _keeper(session, new.owner_id, line_id=new.line_id, otherwise=access.team_id)
     subject = await subject_by_number(session, access, new.subject, keeper=keeper, via=via)
+    going = await open_automatic(session, subject.party_id, scheme.id) if subject.is_known else None
+    if going is not None:
+        lead_id, number, is_new = *going, False
+    else:
+        lead_id, number, is_new = await _open_or_find(session, access, new, scheme, subject, keeper, via)
+    await _add_request(session, lead_id, subject, request_text)
+    return CreatedLead(id=lead_id, number=number, party_id=subject.party_id, is_new=is_new)
+
+
+async def _open_or_find(
+    session: AsyncSession,
+    access: Access,
+    new: NewLead,
+    scheme: SchemeInfo,
+    subject: Subject,
+    keeper: Keeper,
+    via: str,
+) -> tuple[int, int, bool]:
+    """A new automatic lead, and True; where somebody opened one at this very moment, the database refuses and that one is it."""
     if keeper.owner_id is None and subject.is_known:
         keeper = await _keeper_of_party(session, subject.party_id, keeper)
     row = await _row(session, access, new, scheme, subject, keeper) | {"auto_created": True}
@@ -116,15 +135,13 @@ async def create_automatic_lead(
         )
     )
     lead_id = await session.scalar(added.returning(Lead.id))
-    is_new = lead_id is not None
-    number = row["number"]
-    if lead_id is not None:
-        await _begin(session, access, lead_id, row, scheme, via)
-        await link_of_subject(session, lead_id, subject)
-    else:
-        lead_id, number = await open_automatic(session, subject.party_id, scheme.id)
-    await _add_request(session, lead_id, subject, request_text)
-    return CreatedLead(id=lead_id, number=number, party_id=subject.party_id, is_new=is_new)
+    if lead_id is None:
+        found = await open_automatic(session, subject.party_id, scheme.id)
+        assert found is not None, "the index that refused keeps it"
+        return *found, False
+    await _begin(session, access, lead_id, row, scheme, via)
+    await link_of_subject(session, lead_id, subject)
+    return lead_id, row["number"], True
 
 
 async def open_leads_of(session: AsyncSession, party_ids: list[int]) -> dict[int, int]:
@@ -140,7 +157,7 @@ async def open_leads_of(session: AsyncSession, party_ids: list[int]) -> dict[int
     return leads
 
 
-async def open_automatic(session: AsyncSession, party_id: int, scheme_id: int) -> tuple[int, int]:
+async def open_automatic(session: AsyncSession, party_id: int, scheme_id: int) -> tuple[int, int] | None:
     """Id and number of the one open automatic lead of a subject in a scheme."""
     query = select(Lead.id, Lead.number).where(
         Lead.subject_party_id == party_id,
@@ -149,19 +166,21 @@ async def open_automatic(session: AsyncSession, party_id: int, scheme_id: int) -
         Lead.state.in_(OPEN_STATES),
         Lead.deleted_at.is_(None),
     )
-    lead_id, number = (await session.execute(query)).one()
-    return lead_id, number
+    row = (await session.execute(query)).first()
+    return None if row is None else (row.id, row.number)
 
 
-async def _keeper(session: AsyncSession, owner_id: int | None, line_id: int | None = None) -> Keeper:
-    """The responsible user with their team; of what is nobody's, the team of the line it came in by."""
+async def _keeper(
+    session: AsyncSession, owner_id: int | None, *, line_id: int | None = None, otherwise: int | None = None
+) -> Keeper:
+    """The responsible user with their team; of what is nobody's, the team of its line, or of whose token took it in."""
     if owner_id is not None:
         user = await session.scalar(select(User).where(User.id == owner_id, User.status == "active"))
         if user is None:
             raise Invalid("owner_id", owner_id, "There is no such active user.")
         return Keeper(owner_id=user.id, team_id=user.team_id)
     team_id = await session.scalar(select(Line.team_id).where(Line.id == line_id))
-    return Keeper(owner_id=None, team_id=team_id)
+    return Keeper(owner_id=None, team_id=team_id or otherwise)
 
 
 async def _keeper_of_party(session: AsyncSession, party_id: int, otherwise: Keeper) -> Keeper:

@@ -217,4 +217,6 @@ async def _give(session: AsyncSession, access: Access, lead: Lead, owner_id: int
 async def _another_open(session: AsyncSession, lead_id: int) -> AnotherLeadOpen:
     subject = select(Lead.subject_party_id, Lead.scheme_id).where(Lead.id == lead_id)
     party_id, scheme_id = (await session.execute(subject)).one()
-    return AnotherLeadOpen(*await open_automatic(session, party_id, scheme_id))
+    found = await open_automatic(session, party_id, scheme_id)
+    assert found is not None, "the index that refused keeps it"
+    return AnotherLeadOpen(*found)

@@ -51,7 +51,7 @@ class MergeMove(HasId, Base):
     row: Mapped[dict[str, Any] | None]
     __table_args__ = (
         CheckConstraint("what in ('moved', 'dropped', 'changed')", name="what"),
-        Index("ix_merge_move_merge_id_reference", "merge_id", "reference", "what"),
+        Index("ix_merge_move_merge_id_reference", "merge_id", "reference", "what", "id"),
     )
 
 

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.bin_emptying import empty_piece
-from crm.duplicate_search import begin_if_due, search_piece
+from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
 from crm.rights import command_access
@@ -26,6 +26,7 @@ LEAST_REST: Final = (
     0.02  # between two pieces; else as long as the piece took, so that calls have half of the machine
 )
 STRAYS_OF: Final = timedelta(minutes=10)
+MOST_FAILURES: Final = 3
 NIGHT_HOUR: Final = 3  # in the installation's time zone
 
 
@@ -45,6 +46,7 @@ class Housekeeping:
         self._zone = ZoneInfo(time_zone)
         self._round_seconds = round_seconds
         self._asked = asyncio.Event()
+        self._failures = 0
         self._since = now().astimezone(UTC)
 
     def ask(self) -> None:
@@ -85,13 +87,25 @@ class Housekeeping:
     async def _search(self) -> None:
         async with self._sessions.begin() as session:
             await begin_if_due(session, night_before(self._now(), self._zone), first_after=self._since)
-        while True:
-            began = time.monotonic()
+        while await self._search_piece():
+            pass
+
+    async def _search_piece(self) -> bool:
+        """One piece, and a rest as long as it took. A piece that fails in three rounds is left out, so that the search ends."""
+        began = time.monotonic()
+        try:
             async with self._sessions.begin() as session:
                 is_more = await search_piece(session)
-            if not is_more:
-                return
-            await asyncio.sleep(max(LEAST_REST, time.monotonic() - began))
+        except Exception:
+            self._failures += 1
+            if self._failures == MOST_FAILURES:
+                self._failures = 0
+                async with self._sessions.begin() as session:
+                    await skip_piece(session)
+            raise
+        self._failures = 0
+        await asyncio.sleep(max(LEAST_REST, time.monotonic() - began))
+        return is_more
 
 
 def night_before(now: datetime, zone: ZoneInfo) -> datetime:

@@ -17,10 +17,12 @@ from crm import accounts, telephony
 from crm.database import Database, open_database
 from crm.demo_clients import RECEPTION, UNKNOWN_OF_THE_RECORDINGS
 from crm.demo_data import SIGN_INS_FILE, DatabaseInUse, DemoConnection, SignIn, fill, make_password
+from crm.lead_lists import lead_board
 from crm.matching import MatchOutcome, find_by_number
 from crm.party_lists import PartyFilter, Which, count_parties
 from crm.schema.communications import Call, CallNote
 from crm.schema.parties import Party
+from crm.schemes import list_schemes
 from crm.sealing import Seal, open_seal
 from crm.sign_in import SignedIn
 from crm.timeline import timeline
@@ -68,6 +70,15 @@ async def test_others_have_telephones_but_cannot_sign_in(database: Database, sig
     async with database.sessions() as session:
         silent = [user for user in await accounts.list_users(session, COMMAND) if not user.has_password]
     assert [user.extensions for user in silent] == [("104",), ("105",), ("106",)]
+
+
+async def test_the_board_of_leads_has_something_in_every_column(
+    database: Database, sign_ins: list[SignIn]
+) -> None:
+    async with database.sessions() as session:
+        (scheme, *_) = await list_schemes(session, COMMAND, "lead")
+        columns = await lead_board(session, COMMAND, scheme)
+    assert [column.count.value for column in columns] == [2, 1, 1]
 
 
 async def test_a_second_start_changes_nothing_but_where_the_pbx_listens(

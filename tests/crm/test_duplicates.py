@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import duplicate_search
-from crm.duplicate_search import begin_if_due, search_piece
+from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.duplicates import ask_search, dismiss_pair, list_pairs, search_state
 from crm.emails import attach_email
 from crm.errors import Invalid, NotAllowed, NotFound
@@ -174,6 +174,21 @@ async def test_pages_go_from_the_likeliest_on(session: AsyncSession) -> None:
     assert found == [pair.id for pair in whole.items]
     with pytest.raises(Invalid):
         await list_pairs(session, COMMAND, cursor="nonsense")
+
+
+async def test_what_cannot_be_searched_is_left_out_and_the_search_ends(session: AsyncSession) -> None:
+    first, *pair = [await firm(session, name) for name in ("Один такой", "Весенний сад", "Весенний сад, ООО")]
+    await ask_search(session, COMMAND)
+    await skip_piece(session)
+    run = select(DuplicateRun.stage, DuplicateRun.after_id).where(DuplicateRun.finished_at.is_(None))
+    assert (await session.execute(run)).one() == ("number", duplicate_search.ROWS_AT_ONCE)
+    while (await session.execute(run)).one().stage != "name":
+        await search_piece(session)
+    await skip_piece(session)
+    assert (await session.execute(run)).one() == ("name", first)
+    while await search_piece(session):
+        pass
+    assert set(await pairs(session)) == {tuple(pair)}
 
 
 async def test_the_nightly_search_begins_once_a_night(session: AsyncSession) -> None:

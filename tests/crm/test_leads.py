@@ -16,7 +16,10 @@ from crm.journal_entries import CallEntry, CallFacts
 from crm.lead_errors import AnotherLeadOpen, LeadIsOver, NeedsConversion, OpenLeads
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
 from crm.leads import assign_lead, disqualify_lead, edit_lead, move_lead, reopen_lead, take_lead
+from crm.matching import MatchResult, find_by_number
+from crm.party_cards import party_card
 from crm.rights import condition
 from crm.schema import uuid7
 from crm.schema.communications import Call, Communication
@@ -24,6 +27,7 @@ from crm.schema.leads import Lead
 from crm.schema.parties import Party, PartyPhone
 from crm.schemes import scheme_of
 from crm.stages import Move
+from cti.numbers import E164, Number, NumberKind
 from tests.crm import planting, telling
 from tests.crm.enquiries import NUMBER, automatic, lead_row, make_lead, stage_named, visits
 from tests.crm.people import COMMAND, make_team, make_user
@@ -86,8 +90,12 @@ async def test_a_lead_asks_who(session: AsyncSession) -> None:
 async def test_form_and_call_of_one_new_number_at_once_give_one_open_automatic_lead(
     database: Database,
 ) -> None:
+    connections = asyncio.Semaphore(
+        9
+    )  # all of the pool's at once; the others wait here and not for a connection
+
     async def come(spelling: str) -> tuple[int, bool]:
-        async with database.sessions.begin() as session:
+        async with connections, database.sessions.begin() as session:
             lead = await automatic(session, COMMAND, spelling)
             return lead.id, lead.is_new
 
@@ -110,6 +118,32 @@ async def test_an_automatic_lead_of_a_client_is_a_repeat_interest_of_their_respo
     await planting.owns(session, client, await planting.number(session, "+79000000003"))
     row = await lead_row(session, (await automatic(session, COMMAND, "+79000000003")).id)
     assert (row.subject_party_id, row.is_repeat, row.owner_id) == (client, True, agent.user_id)
+
+
+async def test_two_numbers_of_one_client_at_once_give_one_open_automatic_lead(database: Database) -> None:
+    numbers = ["+79000000301", "+79000000302"]
+    async with database.sessions.begin() as session:
+        client = await planting.person(session, "Two numbers")
+        for e164 in numbers:
+            await planting.owns(session, client, await planting.number(session, e164))
+
+    async def come(e164: str) -> tuple[int, bool]:
+        async with database.sessions.begin() as session:
+            lead = await automatic(session, COMMAND, e164)
+            return lead.id, lead.is_new
+
+    came = await asyncio.gather(*map(come, numbers * 4))
+    assert len({lead_id for lead_id, _ in came}) == 1
+    assert sum(is_new for _, is_new in came) == 1
+
+
+async def test_an_automatic_lead_that_is_nobodys_is_seen_by_the_team_that_took_it_in(
+    session: AsyncSession,
+) -> None:
+    agent = await make_user(session, team_id=await make_team(session, "Site team"))
+    row = await lead_row(session, (await automatic(session, agent, "+79000000009")).id)
+    assert (row.owner_id, row.team_id) == (None, agent.team_id)
+    assert (await party_card(session, COMMAND, row.subject_party_id)).owner_id is None
 
 
 async def test_of_several_owners_nobody_is_picked(session: AsyncSession) -> None:
@@ -317,3 +351,39 @@ async def test_a_lead_made_from_an_answered_call_has_its_response_at_once(sessio
         await create_lead(
             session, await make_user(session), NewLead(subject=SubjectValues(person="Я"), call_id=call)
         )
+
+
+# Who is calling
+
+
+async def match(session: AsyncSession, e164: str) -> MatchResult:
+    number = Number(kind=NumberKind.E164, presented=e164, e164=E164(e164))
+    return await find_by_number(session, number)
+
+
+async def test_a_caller_known_from_a_lead_is_shown_with_its_stage_and_source(session: AsyncSession) -> None:
+    new = NewLead(subject=SubjectValues(number="+79000000201"), values=LeadValues(source="Сайт"))
+    lead = await create_lead(session, COMMAND, new)
+    (party,) = (await match(session, "+79000000201")).parties
+    assert party.lifecycle == "unqualified"
+    assert party.lead is not None
+    assert (party.lead.id, party.lead.stage, party.lead.source, party.lead.count) == (
+        lead.id,
+        "New",
+        "Сайт",
+        1,
+    )
+    await disqualify_lead(session, COMMAND, lead.id, "spam")
+    (party,) = (await match(session, "+79000000201")).parties
+    assert party.lead is None
+
+
+async def test_whoever_has_an_open_lead_comes_first(session: AsyncSession) -> None:
+    number = await planting.number(session, "+79000000202", "shared")
+    talked = await planting.person(session, "Talked", last_talk_at=NOON)
+    asking = await planting.person(session, "Zasking")
+    for owner in (talked, asking):
+        await planting.owns(session, owner, number, usage="shared")
+    assert [party.id for party in (await match(session, "+79000000202")).parties] == [talked, asking]
+    await make_lead(session, COMMAND, party_id=asking)
+    assert [party.id for party in (await match(session, "+79000000202")).parties] == [asking, talked]

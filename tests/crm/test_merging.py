@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm import merge_rows
 from crm.database import Database
 from crm.emails import attach_email
 from crm.errors import Invalid, NotAllowed, NotFound
@@ -131,6 +132,20 @@ async def test_everything_goes_to_the_survivor_and_undoing_brings_all_of_it_back
     assert [kind.code for kind in survivor.kinds] == ["client"]
     undone = await undo_merge(session, COMMAND, merged.merge_id)
     assert (undone.left, undone.restored_ids) == ((), (other,))
+    assert await pictured(session) == before
+
+
+async def test_many_rows_move_by_pages_and_all_come_back(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge_rows, "ROWS_AT_ONCE", 2)
+    one, other = await firm(session, "Один"), await firm(session, "Два", "+79000000091", "+79000000092")
+    for _ in range(5):
+        await talk(session, other)
+    before = await pictured(session)
+    merged = await merge_parties(session, COMMAND, one, [other])
+    assert await rows_of(session, other) == 0
+    assert (await undo_merge(session, COMMAND, merged.merge_id)).left == ()
     assert await pictured(session) == before
 
 

@@ -21,6 +21,7 @@ from crm.schema.base import uuid7
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Communication
 from crm.schema.parties import Party
+from cti.daemon import housekeeping
 from cti.daemon.housekeeping import Housekeeping, night_before
 from tests.crm.people import COMMAND
 
@@ -92,3 +93,21 @@ async def test_the_bin_empties_itself_and_strays_follow(database: Database) -> N
 )
 def test_the_night_is_that_of_the_installation(now: str, due: str) -> None:
     assert night_before(datetime.fromisoformat(now), MOSCOW) == datetime.fromisoformat(due)
+
+
+async def test_a_piece_that_always_fails_is_left_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped: list[bool] = []
+
+    async def fail(_session: AsyncSession) -> bool:
+        raise TimeoutError
+
+    async def skip(_session: AsyncSession) -> None:
+        skipped.append(True)
+
+    monkeypatch.setattr(housekeeping, "search_piece", fail)
+    monkeypatch.setattr(housekeeping, "skip_piece", skip)
+    async with keeping_house(database, round_seconds=0.02), asyncio.timeout(10):
+        while len(skipped) < 2:
+            await asyncio.sleep(0.02)

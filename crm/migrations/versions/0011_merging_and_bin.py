@@ -48,7 +48,7 @@ TABLES = (
         constraint fk_merge_move_merge_id foreign key(merge_id) references merge_log (id)
     )
     """,
-    "create index ix_merge_move_merge_id_reference on merge_move (merge_id, reference, what)",
+    "create index ix_merge_move_merge_id_reference on merge_move (merge_id, reference, what, id)",
     """
     create table duplicate_run (
         asked_by_id bigint,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from crm.errors import AlreadyExists, CrmError, NotFound
 from crm.lead_errors import OpenLeads
-from crm.lead_intake import NewLead, create_lead
+from crm.lead_intake import CreatedLead, NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.party_cards import PartyCard, party_card
@@ -39,12 +39,24 @@ async def show_new(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     try:
-        async with request.app[SESSIONS].begin() as session:
-            made = await create_lead(session, request[ACCESS], _new(form))
+        made = await _create(request, form)
     except LEAD_ERRORS as error:
         note_on(form, error)
         return await _answer(request, form, error)
     raise web.HTTPSeeOther(f"/leads/{made.id}")
+
+
+async def _create(request: web.Request, form: Form) -> CreatedLead:
+    """The lead; without its call where that is not to be read: what was typed counts more."""
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            return await create_lead(session, request[ACCESS], _new(form))
+    except NotFound as error:
+        if error.values["kind"] != "call":
+            raise
+    form.values.pop("call_id")
+    async with request.app[SESSIONS].begin() as session:
+        return await create_lead(session, request[ACCESS], _new(form))
 
 
 def _new(form: Form) -> NewLead:

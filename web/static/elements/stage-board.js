@@ -1,7 +1,11 @@
 // <stage-board>: cards go to another stage by dragging, or with Shift and an arrow on the card's name.
 // Either way presses the button of the card's own menu, so the server decides and answers as if it had been chosen there.
 
-const MOVED = "stage-board-moved";
+// After the move the board is drawn anew; whoever moves by keyboard goes on from the same card.
+function focusAfterSwap(lead) {
+  const goOn = () => document.querySelector(`.stage-card[data-lead="${CSS.escape(lead)}"] a`)?.focus();
+  document.addEventListener("htmx:after:swap", () => setTimeout(goOn), { once: true });
+}
 
 class StageBoard extends HTMLElement {
   #dragged = null;
@@ -15,7 +19,6 @@ class StageBoard extends HTMLElement {
     this.addEventListener("drop", (event) => this.#drop(event), { signal });
     this.addEventListener("dragend", () => this.#letGo(), { signal });
     this.addEventListener("keydown", (event) => this.#step(event), { signal });
-    this.#focusMoved();
   }
 
   disconnectedCallback() {
@@ -68,16 +71,8 @@ class StageBoard extends HTMLElement {
   #move(card, stage) {
     const button = this.#buttons(card).find(({ value }) => value === stage);
     if (!button) return;
-    sessionStorage.setItem(MOVED, card.dataset.lead);
+    focusAfterSwap(card.dataset.lead);
     button.form.requestSubmit(button);
-  }
-
-  // After the move the board is drawn anew; whoever moves by keyboard goes on from the same card.
-  #focusMoved() {
-    const moved = sessionStorage.getItem(MOVED);
-    if (!moved) return;
-    sessionStorage.removeItem(MOVED);
-    setTimeout(() => this.querySelector(`.stage-card[data-lead="${CSS.escape(moved)}"] a`)?.focus());
   }
 
   #opensFor(column) {

@@ -1,0 +1,105 @@
+"""Leads in Chromium: the board by dragging and by keyboard, a field asked for on the way, a lead from form to client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from crm.database import Database
+from tests.browser.conftest import DESKTOP, PHONE, axe
+from tests.browser.test_pages import visit
+from tests.web.pages.office import Office, open_office
+from tests.web.pages.test_every_page import PAGES, filled_in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def planted(database: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    async with open_office(database, Path(tmp_path_factory.mktemp("office")), language="ru") as office:
+        yield office
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_pages_of_leads_are_accessible_and_keep_the_policy(
+    planted: Office, chromium: Browser, size: dict[str, Any], theme: str
+) -> None:
+    visitor = await visit(planted, chromium, color_scheme=theme, **size)
+    page, wrong = visitor.page, []
+    for path in (path for path in PAGES if path.startswith("/leads")):
+        await page.set_viewport_size(size["viewport"])
+        await visitor.go(filled_in(path, planted))
+        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            wrong.append(f"{path}: wider than the screen")
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})
+        wrong += [f"{path}: {line}" for line in await axe(page)]
+    assert wrong == []
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_a_lead_goes_over_the_board_by_keyboard_and_by_dragging(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "agent")
+    page = visitor.page
+    await visitor.go("/leads/board")
+    columns = page.locator(".stage-column")
+    card = page.locator(f'.stage-card[data-lead="{planted.lead_id}"]')
+    await expect(columns.nth(0).locator(".stage-card")).to_have_count(1)
+    await card.get_by_role("link", name="Спросивший Первый").press("Shift+ArrowRight")
+    await expect(columns.nth(1).get_by_role("link", name="Спросивший Первый")).to_be_focused()
+    await card.drag_to(columns.nth(2))
+    await expect(columns.nth(2).locator(".stage-card")).to_have_count(1)
+    await card.get_by_label("Перевести лид: Спросивший Первый").click()
+    await card.get_by_role("button", name="Новый").click()
+    await expect(columns.nth(0).locator(".stage-card")).to_have_count(1)
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_required_field_of_stage_3_empty_asks_on_the_board_and_filled_moves(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "manager")
+    page = visitor.page
+    await visitor.go("/leads/new")
+    await page.get_by_label("Имя человека").fill("Без потребности")
+    await page.get_by_role("button", name="Создать").click()
+    await expect(page.locator("h1")).to_contain_text("Без потребности")
+    await page.get_by_role("link", name="Лиды", exact=True).first.click()
+    await page.get_by_role("link", name="Доска").click()
+    columns = page.locator(".stage-column")
+    await page.locator(".stage-card", has_text="Без потребности").drag_to(columns.nth(2))
+    await expect(page.locator("h1")).to_contain_text("Переход на «Квалифицирован»")
+    await page.get_by_label("Потребность").fill("Три двери")
+    await page.get_by_role("button", name="Сохранить и перевести").click()
+    await expect(columns.nth(2).locator(".stage-card", has_text="Без потребности")).to_be_visible()
+    visitor.complaints = [line for line in visitor.complaints if "422" not in line]
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_a_lead_becomes_a_contact_of_a_client_that_was_found(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "agent")
+    page = visitor.page
+    await visitor.go("/leads/new?number=%2B79161000077")
+    await page.get_by_label("Имя человека").fill("Звонивший Снабженец")
+    await page.get_by_role("button", name="Создать").click()
+    await page.get_by_role("link", name="Конвертировать").click()
+    await page.get_by_label("Другой существующий: название, телефон или ИНН").press_sequentially("пример")
+    await page.locator("#client-found").get_by_label("ООО «Пример»").check()
+    await page.get_by_role("button", name="Конвертировать").click()
+    await expect(page.locator("h1")).to_contain_text("ООО «Пример»")
+    await expect(page.get_by_role("link", name="Звонивший Снабженец").first).to_be_visible()
+    assert visitor.complaints == []
+    await visitor.context.close()
