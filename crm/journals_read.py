@@ -34,6 +34,9 @@ _NAMES: Final[Mapping[str, tuple[Any, Any]]] = {
     "team": (Team.id, Team.name),
 }
 
+# Fields that hold the id of another record: its name is told instead.
+_REFERENCES: Final[Mapping[str, str]] = {"owner_id": "user", "team_id": "team", "parent_id": "team"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFilter:
@@ -105,7 +108,7 @@ async def list_changes(
         .order_by(ChangeLog.at.desc(), ChangeLog.id.desc())
     )
     found = [(row, name) for row, name in rows]
-    names = await _names(session, [(row.record_kind, row.record_id) for row, _name in found])
+    names = await _names(session, [record for row, _name in found for record in _records(row)])
     seen = await _seen_parties(session, access, [row for row, _name in found])
     items = tuple(_change(row, name, names, seen) for row, name in found)
     return Page(items=items, next=_next(items, len(ids) > size))
@@ -267,11 +270,23 @@ def _change(
         record_id=row.record_id,
         record_name=None if is_hidden else names.get((row.record_kind, row.record_id)),
         field=row.field,
-        old=None if is_hidden else row.old,
-        new=None if is_hidden else row.new,
+        old=None if is_hidden else _told(row, row.old, names),
+        new=None if is_hidden else _told(row, row.new, names),
         via=row.via,
         is_hidden=is_hidden,
     )
+
+
+def _records(row: ChangeLog) -> list[tuple[str, str]]:
+    """What a row speaks of: the record itself, and those its values refer to."""
+    found = [(row.record_kind, row.record_id)]
+    if kind := _REFERENCES.get(row.field):
+        found += [(kind, str(value)) for value in (row.old, row.new) if value is not None]
+    return found
+
+
+def _told(row: ChangeLog, value: Any, names: Mapping[tuple[str, str], str]) -> Any:
+    return names.get((_REFERENCES.get(row.field, ""), str(value)), value)
 
 
 def _access(row: AccessLog, actor_name: str | None) -> AccessRow:

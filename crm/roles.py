@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import ACCESS_CHANNEL, log_access, notify, record_change
+from crm.delegation import refuse_wider
 from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.names import checked_name
 from crm.rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS, Access, Scope, area_and_action
@@ -81,6 +82,7 @@ async def copy_role(
     row = {"code": await _next_code(session), "name": name}
     new_id = (await session.execute(insert(Role).values(row).returning(Role.id))).scalar_one()
     scopes = (await _scopes(session)).get(original.id, {})
+    refuse_wider(access, scopes, "copy_name")
     await _store(session, new_id, scopes)
     after = {"name": name, "copy_of": original.code} | _told(scopes)
     await record_change(session, access, "role", new_id, after=after, via=via)
@@ -105,10 +107,11 @@ async def edit_role(
 
     Raises:
         NotAllowed, NotFound, Taken (the name), Conflict (somebody saved meanwhile),
-        Invalid (the administrator's role; an unknown right; a scope that the right does not have).
+        Invalid (the administrator's role; an unknown right; a scope that the right does not have; more than one has oneself).
     """
     access.require("user.manage")
     sent = checked_scopes(scopes)
+    refuse_wider(access, sent, "rights")
     await _lock(session)
     found = await _locked(session, role_id)
     name = found.name if found.is_system else await _free_name(session, name, but=role_id)
@@ -127,6 +130,7 @@ async def restore_role(session: AsyncSession, access: Access, role_id: int, *, v
         raise Invalid("role", found.name, "Only the roles that came with the program can be restored.")
     sent = {right: Scope.named(scope) for right, scope in DEFAULT_PERMISSIONS[found.code].items()}
     if found.code != ADMINISTRATOR:
+        refuse_wider(access, sent, "rights")
         await _change(session, access, found, found.name, sent, version=found.version, via=via)
 
 
@@ -182,6 +186,7 @@ async def _change(
         why = "The administrator's role may do everything, and stays so. Copy it to make a narrower one."
         raise Invalid("role", found.code, why)
     stored = (await _scopes(session)).get(found.id, {})
+    refuse_wider(access, stored, "rights")
     before, after = {"name": found.name} | _told(stored), {"name": name} | _told(sent)
     if found.version != version and before != after:
         differing = {key: (before.get(key), after.get(key)) for key in before | after}

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm import roles
+from crm import accounts, roles
 from crm.accounts import set_roles
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound, Taken
 from crm.rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS, Scope, access_of
@@ -147,3 +147,37 @@ async def test_what_a_user_sees_is_told_with_the_role_it_comes_from(session: Asy
     assert sight.teams == ("Seen",)
     assert (sight.readable_parties.value, sight.editable_parties.value) == (2, 1)
     assert sight.readable_calls.value == 0
+
+
+async def test_nobody_gives_more_than_they_have_nor_takes_over_who_may_do_more(session: AsyncSession) -> None:
+    administrator, agent = await make_user(session, ("admin",)), await make_user(session, ("agent",))
+    personnel_id = await roles.copy_role(session, COMMAND, (await named(session, "agent")).id, "Personnel")
+    own = {**told(await roles.role(session, COMMAND, personnel_id)), "user.read": "all", "user.manage": "all"}
+    own |= {"token.manage": "all", "party.change_owner": "own"}
+    await roles.edit_role(session, COMMAND, personnel_id, version=1, name="Personnel", scopes=own)
+    code = (await roles.role(session, COMMAND, personnel_id)).code
+    personnel = await make_user(session, (code,))
+    for act in (
+        accounts.set_roles(session, personnel, personnel.user_id, [code, "admin"]),
+        accounts.set_roles(session, personnel, agent.user_id, ["manager"]),
+        accounts.set_roles(session, personnel, administrator.user_id, ["agent"]),
+        accounts.create_user(session, personnel, login="x", name="x", role_codes=["head"]),
+        accounts.set_password(session, personnel, administrator.user_id, "long enough"),
+        accounts.block_user(session, personnel, administrator.user_id),
+        accounts.create_token(session, personnel, administrator.user_id, "x"),
+        roles.edit_role(
+            session, personnel, personnel_id, version=2, name="x", scopes={**own, "export": "all"}
+        ),
+        roles.edit_role(session, personnel, personnel_id, version=2, name="x", scopes={"party.read": "all"}),
+        roles.edit_role(session, personnel, (await named(session, "head")).id, version=1, name="", scopes={}),
+        roles.copy_role(session, personnel, (await named(session, "admin")).id, "Mine"),
+        roles.restore_role(session, personnel, (await named(session, "head")).id),
+    ):
+        with pytest.raises(Invalid, match="which you do not have"):
+            await act
+    await accounts.set_roles(session, personnel, agent.user_id, ["agent", code])  # within what one has
+    await accounts.set_password(session, personnel, agent.user_id, "long enough")
+    await accounts.create_token(session, personnel, agent.user_id, "x")
+    await accounts.create_token(session, personnel, administrator.user_id, "y", rights={"call.read": "own"})
+    await accounts.block_user(session, personnel, agent.user_id)
+    await accounts.unblock_user(session, personnel, agent.user_id)

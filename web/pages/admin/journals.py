@@ -13,6 +13,7 @@ from crm.errors import Invalid
 from crm.journals_read import JournalFilter, list_accesses, list_changes, readable_actors
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, NOW, SESSIONS
+from web.pages.admin.right_words import right_words
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.periods import PeriodName, period_of
@@ -23,6 +24,7 @@ routes = PageRoutes()
 CHANGES: Final = "/admin/changes"
 ACCESSES: Final = "/admin/access"
 _MOST_CHARACTERS: Final = 50
+_MOST_SHOWN: Final = 200  # characters of a value
 KINDS: Final[Mapping[str, str]] = {
     "party": N_("Client or contact"),
     "number": N_("Number"),
@@ -110,7 +112,7 @@ async def _show(
         "kinds": KINDS,
         "events": EVENTS,
     }
-    context |= {"shown": _shown}
+    context |= {"shown": _shown, "right_words": right_words()}
     if wants_rows(request, rows_id) or wants_rows(request, f"{rows_id}-more"):
         return render_fragment(request, rows, **context)
     return render_section(request, page, path, actors=actors, periods=tuple(PeriodName), **context)
@@ -143,8 +145,20 @@ def _is_id(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A stored value on one line: a text as it is, anything else as JSON; long ones are cut."""
-    if value is None or value == "":
-        return "—"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"
+    """A stored value on one line, cut if it is long."""
+    text = _plain(value) or "—"
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+
+
+def _plain(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case dict():
+            return "; ".join(f"{name}: {_plain(each) or '—'}" for name, each in value.items())
+        case list():
+            return ", ".join(map(_plain, value))
+        case _:
+            return json.dumps(value)

@@ -80,6 +80,11 @@ def groups() -> list[Group]:
     return [group for group in found if group.rights]
 
 
+def right_words() -> dict[str, str]:
+    """Right → its word, a message id."""
+    return {right: word for words in WORDS.values() for right, word in words.items()}
+
+
 def _group(title: str, words: Mapping[str, str]) -> Group:
     here = [(right, word) for right, word in words.items() if right in RIGHTS]
     return Group(title=title, rights=tuple(_right(right, word) for right, word in here))

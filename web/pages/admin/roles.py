@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from crm import roles
-from crm.errors import Conflict
+from crm.errors import Conflict, CrmError
 from crm.rights import RIGHTS
 from crm.roles import RoleInfo
 from web.keys import ACCESS, SESSIONS
@@ -71,8 +71,12 @@ async def copy_role(request: web.Request) -> web.Response:
 
 @routes.post(_PATH + r"/{id:\d+}/restore", right="user.manage")
 async def restore_role(request: web.Request) -> web.Response:
-    await _act(request, roles.restore_role)
-    raise web.HTTPSeeOther(f"{_PATH}/{id_in_path(request)}?saved=1")
+    role = await _role(request)
+    try:
+        await _act(request, roles.restore_role)
+    except FORM_ERRORS as error:
+        return _refused(request, role, error)
+    raise web.HTTPSeeOther(f"{_PATH}/{role.id}?saved=1")
 
 
 @routes.post(_PATH + r"/{id:\d+}/remove", right="user.manage")
@@ -81,10 +85,14 @@ async def remove_role(request: web.Request) -> web.Response:
     try:
         await _act(request, roles.remove_role)
     except FORM_ERRORS as error:
-        form = _form_of(role)
-        form.refuse("", tell(error))
-        return _show(request, role, form, status=422)
+        return _refused(request, role, error)
     raise web.HTTPSeeOther(_PATH)
+
+
+def _refused(request: web.Request, role: RoleInfo, error: CrmError) -> web.Response:
+    form = _form_of(role)
+    form.refuse("", tell(error))
+    return _show(request, role, form, status=422)
 
 
 async def _act(request: web.Request, act: Any) -> None:
