@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.api import calls, company, custom_fields, leads, merging, parties, present
+from web.api import (
+    calls,
+    communications,
+    company,
+    custom_fields,
+    leads,
+    merging,
+    parties,
+    present,
+)
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
 
@@ -12,6 +21,7 @@ _TABLES: Final = (
     parties.routes,
     leads.routes,
     calls.routes,
+    communications.routes,
     present.routes,
     company.routes,
     custom_fields.routes,

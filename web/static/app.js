@@ -47,8 +47,7 @@ function notice(text) {
 }
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  import("./elements/notice-bell.js"); // nothing waits for it
-loadHeavy();
+  loadHeavy();
   const { sourceElement: source, target } = ctx;
   if (target?.id !== "main") return;
   markModule();
