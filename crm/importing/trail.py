@@ -25,7 +25,7 @@ _EVENTS: Final = text(
     from jsonb_to_recordset(cast(:rows as jsonb)) as r (type text, kind text, id text, before jsonb, after jsonb)
     """
 )
-_UNTOLD: Final = (None, "", False, [])
+_UNTOLD: Final[tuple[Any, ...]] = (None, "", False, [])
 
 
 class Trail:
