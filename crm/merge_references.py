@@ -22,7 +22,9 @@ from crm.rights import Access
 from crm.schema.access import AccessGrant
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Comment, Communication
+from crm.schema.directories import Address, BankAccount, PartyTag
 from crm.schema.leads import Lead
+from crm.schema.meetings import MeetingParticipant
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
 from crm.schema.parties import (
     Affiliation,
@@ -56,7 +58,7 @@ class Reference:
     """A column with a party's id. Conditions are SQL over `{row}`, values over `{kept}` and `{gone}`.
 
     `same`: the columns by which two rows of the two parties are one; the survivor's stays and takes over `combine`.
-    `is_active`: which rows a unique index compares. `has_primary`: one row of a party is marked, and the survivor's mark stays.
+    `is_active`: which rows a unique index compares. `mark`: the column that marks one row of a party; the survivor's mark stays.
     """
 
     column: Column
@@ -64,7 +66,7 @@ class Reference:
     same: tuple[str, ...] = ()
     is_active: str = "true"
     combine: Mapping[str, str] = field(default_factory=dict)
-    has_primary: bool = False
+    mark: str = ""
     among: str = "true"  # which rows of the table speak of parties at all
 
     @property
@@ -105,14 +107,14 @@ REFERENCES: Final = (
             "label": "coalesce({kept}.label, {gone}.label)",
             "do_not_call": "{kept}.do_not_call or {gone}.do_not_call",
         },
-        has_primary=True,
+        mark="is_primary",
     ),
     Reference(
         column=PartyEmail.party_id,
         same=("email_id",),
         is_active=NOT_ENDED,
         combine={"label": "coalesce({kept}.label, {gone}.label)"},
-        has_primary=True,
+        mark="is_primary",
     ),
     Reference(
         column=PartyKindAssignment.party_id,
@@ -131,8 +133,18 @@ REFERENCES: Final = (
         same=("person_id",),
         is_active=NOT_ENDED,
         combine=_TIE,
-        has_primary=True,
+        mark="is_primary",
     ),
+    Reference(
+        column=BankAccount.party_id,
+        same=("bic", "account"),
+        is_active=NOT_ENDED,
+        combine={"bank": "coalesce({kept}.bank, {gone}.bank)"},
+        mark="is_default",
+    ),
+    Reference(column=Address.party_id),
+    Reference(column=PartyTag.party_id, same=("tag_id",)),
+    Reference(column=MeetingParticipant.person_id, same=("meeting_id",)),
     Reference(column=Communication.party_id, purge=Purge.CLEAR),
     Reference(column=Communication.contact_id, purge=Purge.CLEAR),
     Reference(column=Comment.party_id),

@@ -27,15 +27,18 @@ class DirectoryEntry(HasId, Base):
     )
 
 
-class PartyTag(Base):
+class PartyTag(HasId, Base):
     """A tag on a party; who put it there and when."""
 
     __tablename__ = "party_tag"
-    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ForeignKey("directory_entry.id"), primary_key=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    tag_id: Mapped[int] = mapped_column(ForeignKey("directory_entry.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
-    __table_args__ = (Index("ix_party_tag_tag_id", "tag_id", "party_id"),)
+    __table_args__ = (
+        UniqueConstraint("party_id", "tag_id"),
+        Index("ix_party_tag_tag_id", "tag_id", "party_id"),
+    )
 
 
 class RequiredField(Base):

@@ -9,6 +9,8 @@ from web.api import (
     communications,
     company,
     custom_fields,
+    exports,
+    imports,
     leads,
     merging,
     parties,
@@ -26,6 +28,8 @@ _TABLES: Final = (
     company.routes,
     custom_fields.routes,
     merging.routes,
+    imports.routes,
+    exports.routes,
 )
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))
 """The table of every part of the API; `web.app` adds them all."""
