@@ -11,11 +11,13 @@ STATES = {
     "0": ChannelState.DOWN,
     "1": ChannelState.UNKNOWN,  # DAHDI reserves a line before it calls on it, and when somebody calls on it
     "2": ChannelState.CALLING,
-    "3": ChannelState.CALLING,
+    "3": ChannelState.DOWN,  # a line on which the PBX has dialled, or a telephone on which somebody has
     "4": ChannelState.CALLING,
     "5": ChannelState.RINGING,
     "6": ChannelState.UP,
     "7": ChannelState.BUSY,
+    "8": ChannelState.CALLING,
+    "9": ChannelState.DOWN,
 }
 # Channels behind which nobody sits.
 HELPER_KINDS = frozenset(

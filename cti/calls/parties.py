@@ -38,6 +38,8 @@ class Parties:
             return False
         call.directed_on = basis
         origin = self.origin(call)
+        if origin is not None and origin.is_undecided and not origin.has_ended:
+            return False  # a caller's channel, or one that a program has called: the next event tells
         if origin is None:
             self._direct_without_legs(call)
             return False

@@ -113,9 +113,10 @@ class Progress:
 
     def _heard(self, call: LiveCall) -> set[LiveLeg]:
         if call.direction is not Direction.INTERNAL:
-            if call.customer is None or not call.customer.bridge_id:
-                return set()
-            return self._bridges.conversation(call.customer)
+            customer = call.customer
+            if customer is None or not customer.bridge_id or (customer.is_leaving and not call.is_answered):
+                return set()  # nobody talks to who hung up before
+            return self._bridges.conversation(customer)
         for leg in call.live_legs():
             heard = self._bridges.conversation(leg) if leg.bridge_id else set()
             if sum(member.is_real for member in heard) > 1:

@@ -126,6 +126,7 @@ class CallTracker:
         leg = self._registry.leg(event.channel, event.at)
         if leg is None:
             return None
+        leg.is_undecided = False
         if not leg.was_called or leg.has_rung or leg.is_up:
             return self._unless_told(leg)
         call = self._registry.call_of(leg)
@@ -138,7 +139,7 @@ class CallTracker:
             return None
         if leg.is_up:
             return self._unless_told(leg)
-        leg.is_up, leg.up_at = True, event.at
+        leg.is_up, leg.up_at, leg.is_undecided = True, event.at, False
         return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
     def _hung_up(self, event: ChannelHungUp) -> LiveCall | None:
@@ -172,22 +173,28 @@ class CallTracker:
         leg = self._registry.leg(event.called, event.at, was_called=True)
         if leg is None:
             return None
-        leg.was_called = True
+        leg.was_called = leg.was_dialled = True
+        leg.is_undecided = False
         call = self._registry.call_of(leg)
         if leg.is_real:
             self._endpoints.note_dialled(leg.endpoint, event.number)
             leg.number_sent = leg.number_sent or event.number
-            self._note_going_out(call, event.number)
+            self._note_where_it_leads(call, leg, event.number)
         caller = self._registry.leg(event.caller, event.at) if event.caller else None
         if caller is not None and (events := self._passing_on.goes_on(call, caller, event.at)):
             return events
         return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
 
-    def _note_going_out(self, call: LiveCall, number: str) -> None:
-        """What was dialled on the first channel is handed to a line: a telephone calls out there."""
+    def _note_where_it_leads(self, call: LiveCall, called: LiveLeg, number: str) -> None:
+        """What was dialled on the first channel is handed to a line: a telephone calls out there. If it leads to a
+        telephone, or a line is handed another number, then it is a number of ours, and a line delivered it."""
         first = call.first
-        if number and first is not None and first.is_real and is_same_number(first.first_dialled, number):
+        if first is None or not first.is_real or first.was_called or call.is_answered:
+            return
+        if number and is_same_number(first.first_dialled, number):
             self._endpoints.note_number_went_out(first.endpoint)
+        elif first is not called and self._endpoints.is_outside(first.first_dialled):
+            self._endpoints.note_led_inside(first.endpoint)
 
     def _dial_ended(self, event: DialEnded) -> LiveCall | None:
         leg = self._registry.legs.get(event.called.channel_id)

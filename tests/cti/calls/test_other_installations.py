@@ -226,3 +226,49 @@ def test_our_own_number_on_the_agents_telephone_is_not_the_customers() -> None:
     assert pbx.tracker.present()[0].customer_number is None
     pbx.say(OriginateAnswered, channel_id="1", channel_name="", number="89261234567", succeeded=True)
     assert pbx.tracker.present()[0].customer_number == "89261234567"
+
+
+BORN = Channel("1", "SIP/mango-1", "1", "SIP/mango", "", ChannelState.DOWN, CALLER, dialled="1230001")
+
+
+@pytest.mark.parametrize("dialled", ["1230001", "s"])
+def test_a_driver_may_make_a_callers_channel_before_it_calls_it_one(dialled: str) -> None:
+    """chan_sip: born "Down" like a channel that the PBX calls somebody on, "Ring" a moment later."""
+    pbx = Pbx()
+    born = BORN._replace(dialled=dialled)
+    assert pbx.say(ChannelCreated, channel=born) == []
+    pbx.say(ChannelChanged, 0, channel=born._replace(state=ChannelState.CALLING))
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.customer_number, call.placed_by) == (Direction.INBOUND, CALLER, None)
+    assert call.did == (dialled if dialled != "s" else None)
+    phone = pbx.call_phone("101", "2")
+    pbx.hang_up(phone, 17)
+    pbx.hang_up(born, 17)
+    assert pbx.last.disposition is Disposition.BUSY
+
+
+def test_a_program_calls_on_a_channel_that_was_made_down() -> None:
+    pbx = Pbx()
+    phone = Channel("1", "SIP/21-1", "1", "SIP/21", "", ChannelState.DOWN, "21", dialled="s")
+    pbx.say(ChannelCreated, channel=phone)
+    pbx.say(ChannelChanged, 0, channel=phone._replace(caller_number=CALLER))
+    assert pbx.tracker.present() == []
+    pbx.say(DialStarted, 0, caller=None, called=phone._replace(caller_number=CALLER), number="")
+    pbx.ring(phone)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by, call.customer_number) == (Direction.OUTBOUND, "21", CALLER)
+
+
+def test_a_caller_who_hung_up_before_the_telephone_was_connected_talked_to_nobody() -> None:
+    """A queue's announcement to the agent, a conference's to the caller: the PBX connects them afterwards all the same."""
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone = pbx.call_phone("101", "2")
+    pbx.ring(phone)
+    pbx.say(HangupRequested, channel=line)
+    pbx.talk(phone, line)
+    pbx.hang_up(line)
+    pbx.hang_up(phone)
+    call = pbx.last
+    assert (call.is_answered, call.answered_by, call.hung_up_by) == (False, None, "customer")
+    assert call.disposition is Disposition.ABANDONED
