@@ -81,7 +81,8 @@ class Progress:
                 call.story = [line.replace(call.told_number, "a hidden number") for line in call.story]
             if call.is_told:
                 news.add(CallUpdated, what="number")
-                call.tell(news.at, f"the customer's number is {number or 'withheld'}")
+                if number or call.is_from_hidden():
+                    call.tell(news.at, f"the customer's number is {number or 'withheld'}")
         call.told_number = number
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
@@ -130,7 +131,10 @@ class Progress:
             recording.has_sound = recording.has_sound or recording.leg in heard
         if call.talking:
             is_still_there = call.final_agent in call.talking
-            call.final_agent = call.final_agent if is_still_there else call.talking[-1]
+            others = [
+                who for who in call.talking if who != call.placed_by
+            ]  # two may enter a room in any order
+            call.final_agent = call.final_agent if is_still_there else (others or call.talking)[-1]
         if lines and not call.talking and not call.is_answered:
             call.outside = lines[0].caller_number or lines[0].number_sent
             news.add(CallUpdated, what="answered")
@@ -278,7 +282,7 @@ class Progress:
             return
         now: dict[str, LiveLeg] = {}
         for leg in call.rung:
-            if not leg.is_past_ringing and self._parties.is_phone(leg):
+            if not leg.is_past_ringing and self._parties.may_ring(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
                 if not is_own and self._parties.extension_of(leg) not in call.talking:
                     now.setdefault(self._parties.extension_of(leg), leg)

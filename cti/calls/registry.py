@@ -79,6 +79,15 @@ class Registry:
             self._relink(leg, channel.linked_id, at)
         return leg
 
+    def known_leg(self, channel: Channel, at: datetime | None) -> LiveLeg | None:
+        """The leg of this channel, None if nobody spoke of it before."""
+        return self.leg(channel, at) if channel.channel_id in self.legs else None
+
+    def unless_told(self, leg: LiveLeg) -> LiveCall | None:
+        """What is seen of this leg cannot change the picture of a call that is told already."""
+        call = self.call_of(leg)
+        return call if not call.is_told or self.joined else None
+
     def _begin(self, channel: Channel, at: datetime | None, was_called: bool | None) -> LiveLeg | None:
         if len(self.legs) >= MAX_LIVE_LEGS:
             self._make_room(at)
@@ -89,6 +98,7 @@ class Registry:
         called = looks_called(channel) if was_called is None else was_called
         leg = new_leg(channel, at, self.newest, was_called=called)
         leg.is_undecided = was_called is None and is_first_and_silent(channel)
+        leg.was_dialled = was_called is True
         call = self._calls.get(linked_id)
         if call is None:
             call = LiveCall(key=linked_id, order=self.newest, linked_ids=[linked_id], started_at=at)

@@ -7,6 +7,7 @@ import pytest
 from cti.calls.call_events import CallUpdated
 from cti.calls.channel_events import (
     BlindlyTransferred,
+    CallerBlocked,
     CallParked,
     Channel,
     ChannelAnswered,
@@ -17,10 +18,13 @@ from cti.calls.channel_events import (
     DialStarted,
     DidLearned,
     HangupRequested,
+    HoursChecked,
     MailboxReached,
+    MenuReached,
     OriginateAnswered,
+    PersonSought,
 )
-from cti.calls.records import Direction, Disposition
+from cti.calls.records import CallState, Direction, Disposition
 from cti.calls.tracker import CallTracker
 from tests.cti.calls.test_tracker import CALLER, Pbx
 
@@ -272,3 +276,79 @@ def test_a_caller_who_hung_up_before_the_telephone_was_connected_talked_to_nobod
     call = pbx.last
     assert (call.is_answered, call.answered_by, call.hung_up_by) == (False, None, "customer")
     assert call.disposition is Disposition.ABANDONED
+
+
+@pytest.mark.parametrize(
+    ("context", "came_out"),
+    [
+        ("closed", Disposition.AFTER_HOURS),
+        ("ivr-afterhours", Disposition.AFTER_HOURS),
+        ("after_hours-msk", Disposition.AFTER_HOURS),
+        ("nerabochee_vremya", Disposition.AFTER_HOURS),
+        ("vykhodnye", Disposition.AFTER_HOURS),
+        ("нерабочее", Disposition.AFTER_HOURS),
+        ("app-blacklist-check", Disposition.BLOCKED),
+        ("spam", Disposition.BLOCKED),
+        ("enclosed", Disposition.ABANDONED),
+        ("tonight-show", Disposition.ABANDONED),
+        ("app-blackhole", Disposition.ABANDONED),
+        ("from-trunk", Disposition.ABANDONED),
+    ],
+)
+def test_the_name_of_the_last_place_tells_why_nobody_was_called(context: str, came_out: Disposition) -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.hang_up(line._replace(context=context, dialled="s"), asked=True)
+    assert pbx.last.disposition is came_out
+
+
+def test_a_place_tells_nothing_once_somebody_was_called() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.hang_up(pbx.call_phone("101", "2"), 19)
+    pbx.hang_up(line._replace(context="closed"))
+    assert pbx.last.disposition is Disposition.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "came_out"),
+    [
+        ((HoursChecked,), False, Disposition.AFTER_HOURS),
+        ((HoursChecked,), True, Disposition.ABANDONED),  # perhaps while greeted, in working hours
+        ((HoursChecked, PersonSought), False, Disposition.NO_ANSWER),  # no telephone was there
+        ((PersonSought, HoursChecked), False, Disposition.AFTER_HOURS),
+        ((HoursChecked, MenuReached), False, Disposition.NO_ANSWER),
+        ((CallerBlocked,), False, Disposition.BLOCKED),
+        ((CallerBlocked,), True, Disposition.BLOCKED),
+    ],
+)
+def test_what_the_dialplan_did_tells_why_nobody_was_called(
+    seen: tuple[type, ...], asked: bool, came_out: Disposition
+) -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    for kind in seen:
+        pbx.say(kind, channel=line)
+    pbx.hang_up(line, asked=asked)
+    assert pbx.last.disposition is came_out
+    assert pbx.tracker.apply(HoursChecked(channel=line, at=None)) == []
+
+
+def test_a_driver_may_say_that_it_rings_before_the_pbx_says_that_it_dials() -> None:
+    """IAX2; of an endpoint nobody knows, only the dial tells that it is a line, and nobody's telephone rings."""
+    pbx = Pbx()
+    pbx.dial_from("21", "61230001")
+    branch = Channel("2", "IAX2/branch-2", "1", "IAX2/branch", "", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=branch)
+    pbx.ring(branch)
+    pbx.say(DialStarted, 0, caller=None, called=branch, number="1230001")
+    (call,) = pbx.tracker.present()
+    assert (call.rang, call.state, call.customer_number) == ((), CallState.RINGING, "61230001")
+
+
+def test_a_long_number_that_leads_to_a_telephone_is_one_of_ours() -> None:
+    pbx = Pbx()
+    phone = pbx.dial_from("22", "1230001")
+    pbx.ring(pbx.call_phone("21", "2"))
+    assert pbx.tracker.present()[0].direction is Direction.INTERNAL
+    pbx.hang_up(phone, asked=True)
