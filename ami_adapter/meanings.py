@@ -309,7 +309,7 @@ def seen_channel(headers: dict[str, str]) -> SeenChannel | None:
         channel=channel,
         bridge_id=headers.get("BridgeId", ""),
         age_seconds=_seconds(headers.get("Duration", "")),
-        was_called=application in ("AppDial", "AppQueue") if application else None,
+        was_called=None if application in ("", "Stasis") else application in ("AppDial", "AppQueue"),
     )
 
 

@@ -122,21 +122,27 @@ def new_leg(channel: Channel, at: datetime | None, order: int, *, was_called: bo
 def looks_called(channel: Channel) -> bool:
     """Whether the PBX calls somebody on this channel; for one seen in the middle of its life, a fair guess.
 
-    Asterisk empties the extension of a called channel when it answers; a calling one stands in the dialplan. Some
+    Asterisk empties the extension of a called channel when it answers, or leaves it at "s"; a calling one stands in the
+    dialplan, and its call is named after it. Some
     drivers (chan_sip, chan_sccp) make a caller's channel before they call it one: it has a number that it dialled.
     """
     if channel.state is ChannelState.UP:
-        return channel.dialled == ""
+        return channel.dialled == "" or (channel.dialled in NOWHERE and is_of_another(channel))
     if channel.state is ChannelState.UNKNOWN:
-        return channel.linked_id not in ("", channel.channel_id)
+        return is_of_another(channel)
     if is_first_and_silent(channel):
         return channel.dialled in NOWHERE
     return channel.state in (ChannelState.DOWN, ChannelState.RINGING)
 
 
+def is_of_another(channel: Channel) -> bool:
+    """Its call began with another channel."""
+    return channel.linked_id not in ("", channel.channel_id)
+
+
 def is_first_and_silent(channel: Channel) -> bool:
     """The first channel of its call, before anything is heard on it: a caller's, or one that a program has called."""
-    return channel.state is ChannelState.DOWN and channel.linked_id in ("", channel.channel_id)
+    return channel.state is ChannelState.DOWN and not is_of_another(channel)
 
 
 @dataclass(slots=True)

@@ -74,7 +74,7 @@ class Registry:
             return self._begin(channel, at, was_called)
         leg.see(channel)
         if leg.was_called and channel.state is ChannelState.CALLING and not leg.was_dialled:
-            self._turn_into_caller(leg, channel)
+            self.decide_caller(leg, channel)
         if channel.linked_id and channel.linked_id != leg.linked_id:
             self._relink(leg, channel.linked_id, at)
         return leg
@@ -126,8 +126,11 @@ class Registry:
         else:
             self.endpoints.note_caller(leg.endpoint, number, channel.dialled, channel.context)
 
-    def _turn_into_caller(self, leg: LiveLeg, channel: Channel) -> None:
+    def decide_caller(self, leg: LiveLeg, channel: Channel) -> None:
         """Nobody had it called, and now somebody calls on it: its driver makes channels before it says what for."""
+        leg.is_undecided = False
+        if not leg.was_called or leg.was_dialled or leg.is_up or not leg.is_real or leg.has_rung:
+            return
         call = self.call_of(leg)
         leg.was_called, leg.first_dialled = False, channel.dialled
         call.has_tried = any(one.was_called for one in call.real_legs())

@@ -181,6 +181,8 @@ class CallTracker:
             leg.number_sent = leg.number_sent or event.number
             self._note_where_it_leads(call, leg, event.number)
         caller = self._registry.leg(event.caller, event.at) if event.caller else None
+        if caller is not None and event.caller is not None:
+            self._registry.decide_caller(caller, event.caller)
         if caller is not None and (events := self._passing_on.goes_on(call, caller, event.at)):
             return events
         return self._registry.call_of(leg) if leg.is_real else self._registry.unless_told(leg)

@@ -7,6 +7,7 @@ import pytest
 from cti.calls.call_events import CallUpdated
 from cti.calls.channel_events import (
     BlindlyTransferred,
+    BridgeEntered,
     CallerBlocked,
     CallParked,
     Channel,
@@ -352,3 +353,31 @@ def test_a_long_number_that_leads_to_a_telephone_is_one_of_ours() -> None:
     pbx.ring(pbx.call_phone("21", "2"))
     assert pbx.tracker.present()[0].direction is Direction.INTERNAL
     pbx.hang_up(phone, asked=True)
+
+
+def test_a_stream_that_begins_in_a_talk_knows_who_was_called() -> None:
+    """PJSIP leaves the extension of a called channel at "s" also when it is up; its call is named after another one."""
+    pbx = Pbx()
+    phone = Channel("2", "PJSIP/101-2", "1", "PJSIP/101", "", ChannelState.UP, "101", dialled="s")
+    line = Channel("1", "PJSIP/line-1", "1", "PJSIP/line", "", ChannelState.UP, CALLER, dialled="84951234501")
+    for channel in (phone, line):
+        pbx.say(BridgeEntered, 0, channel=channel, bridge_id="b", is_waiting_room=False)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.customer_number, call.talking) == (Direction.INBOUND, CALLER, ("101",))
+
+
+def test_who_dials_is_a_caller_whatever_its_state_was() -> None:
+    """chan_sccp: a telephone that is lifted and dials digit by digit stays "Down" or "Dialing" meanwhile."""
+    pbx = Pbx()
+    phone = Channel("1", "SCCP/201-1", "1", "SCCP/201", "", ChannelState.DOWN, "201")
+    pbx.say(ChannelCreated, channel=phone)
+    line = Channel("2", "PJSIP/line-2", "1", "PJSIP/line", "", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=line)
+    dialling = phone._replace(dialled="89261234567")
+    pbx.say(DialStarted, 0, caller=dialling, called=line, number="79261234567")
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by, call.customer_number) == (
+        Direction.OUTBOUND,
+        "201",
+        "89261234567",
+    )
