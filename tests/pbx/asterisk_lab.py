@@ -121,9 +121,8 @@ class AsteriskLab:
 
     def cli(self, command: str) -> str:
         """What `asterisk -rx command` prints."""
-        inside = ["/usr/sbin/asterisk", "-C", f"{self._inside}/etc/asterisk.conf", "-rx", command]
         done = subprocess.run(
-            ["chroot", str(self.chroot), *inside],
+            self.cli_command(command),
             capture_output=True,
             text=True,
             errors="replace",
@@ -133,6 +132,11 @@ class AsteriskLab:
         if done.returncode != 0:
             raise LabError(f"asterisk -rx {command!r}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def cli_command(self, command: str) -> list[str]:
+        """For a command that does not come back by itself, as `core restart gracefully`."""
+        inside = ["/usr/sbin/asterisk", "-C", f"{self._inside}/etc/asterisk.conf", "-rx", command]
+        return ["chroot", str(self.chroot), *inside]
 
     @property
     def cdr_file(self) -> Path:

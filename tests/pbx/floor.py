@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
+import time
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.pbx.ami_tap import AmiTap
-from tests.pbx.asterisk_lab import DIALLER, OFFICE_PHONES, READER, AsteriskLab
+from tests.pbx.asterisk_lab import DIALLER, OFFICE_PHONES, READER, AsteriskLab, LabError
 from tests.pbx.judging import Expected, Inside, Run, differences
 from tests.pbx.phones import habits
 from tests.pbx.phones.line import Headers, Line
@@ -186,6 +189,42 @@ class Floor:
         run = Run.of(self._recording, self.lines())
         found = differences(run, calls, inside)
         assert not found, "\n".join(["", *found, "told:", *run.stories(), "seen:", *map(repr, self.lines())])
+
+    @asynccontextmanager
+    async def restarting(self, how: str, *, seconds: float = 30) -> AsyncIterator[None]:
+        """`core restart …` is told at the start of the block; at its end the PBX has begun anew and takes calls."""
+        before = await self._booted_at()
+        order = await asyncio.create_subprocess_exec(
+            *self.pbx.cli_command(how), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+        )
+        try:
+            yield
+            async with asyncio.timeout(seconds):
+                while await self._booted_at() < before + 2:
+                    await asyncio.sleep(0.1)
+        finally:
+            if order.returncode is None:
+                order.kill()
+            await order.wait()
+
+    async def _booted_at(self) -> float:
+        """When the PBX that takes calls now was started, in seconds of the monotonic clock; 0 while none does."""
+        with suppress(LabError):
+            if "fully" in await self.cli("core waitfullybooted"):
+                told = await self.cli("core show uptime seconds")
+                uptime = re.search(r"System uptime: (\d+)", told)
+                return time.monotonic() - int(uptime[1]) if uptime else 0.0
+        return 0.0
+
+    async def start_anew(self) -> None:
+        """After a restart: what the PBX has forgotten the telephones forget too, and they register again."""
+        for phone in self._them.all:
+            for line in phone.open_lines:
+                line.end(by="them", code=0)
+        for phone in self._them.desks.values():
+            await phone.register(expires=0)  # a place that the PBX kept on disk it would not ask for a minute
+            await phone.register()
+        await _until_reachable(self.pbx)
 
     async def hang_up(self) -> None:
         """Everybody goes; back once the PBX has no channel left."""

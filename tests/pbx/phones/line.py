@@ -93,7 +93,9 @@ class Line:
             await self.request("BYE")
         elif self.is_ours:
             self.notes.ended_by = "us"
-            await self.phone.ask(self._like_invite("CANCEL"))
+            answer = await self.phone.ask(self._like_invite("CANCEL"))
+            if answer.code == 481:  # a PBX that was restarted meanwhile knows nothing of it
+                self.end(by="us", code=481)
             await self.until_ended(seconds=5)
         else:
             self.refuse(480)
