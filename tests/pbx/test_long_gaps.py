@@ -145,8 +145,10 @@ async def assert_all_is_over(floor: Floor, watched: Watched) -> None:
     assert len(linked_ids) == len(set(linked_ids)), "a call stands in the journal twice"
 
 
-def began(call: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(call["started_at"])
+def is_restored_since(call: dict[str, Any], at: datetime) -> bool:
+    """The records know seconds only."""
+    began = datetime.fromisoformat(call["started_at"])
+    return call["origin"] == "back_filled" and began >= at.replace(microsecond=0)
 
 
 def assert_covers(gap: dict[str, Any], since: datetime, until: datetime, *whys: str) -> None:
@@ -277,8 +279,8 @@ async def test_calls_of_a_gap_are_restored_from_the_records_of_the_pbx(
         "105",
         "answered",
     )
-    of_this_gap = [call for call in await watched.journal.calls() if began(call) >= cut_at]
-    assert of_this_gap == [restored], "what was heard, or never was, is restored too"
+    of_this_gap = [call for call in await watched.journal.calls() if is_restored_since(call, cut_at)]
+    assert of_this_gap == [restored], "calls that were heard are restored too"
     talked = await watched.once(mid.numbers[0])
     assert (talked["origin"], talked["answered_by"], talked["open"]) == ("live", "104", False)
     gap = (await watched.journal.gaps())[0]
