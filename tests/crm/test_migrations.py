@@ -11,9 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import alembic_config, migrate, open_database
+from crm.leads import disqualify_lead
 from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
 from crm.schema.base import uuid7
 from tests.crm import planting
+from tests.crm.enquiries import make_lead
+from tests.crm.people import COMMAND
 from tests.crm.planting import NOON
 
 EmptyDatabase = Callable[[], Awaitable[str]]
@@ -24,6 +27,14 @@ async def tables(url: str) -> set[str]:
     rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
     await connection.close()
     return {row["tablename"] for row in rows}
+
+
+def before(revision: str) -> str:
+    """As many steps down from the head as undo this revision."""
+    script = ScriptDirectory.from_config(alembic_config())
+    parent = script.get_revision(revision).down_revision
+    assert isinstance(parent, str)
+    return f"-{len(list(script.iterate_revisions('head', parent)))}"
 
 
 async def test_up_down_and_up_again_when_empty(empty_database: EmptyDatabase) -> None:
@@ -53,12 +64,21 @@ async def test_down_and_up_with_rows(empty_database: EmptyDatabase) -> None:
             {"id": uuid7(), "call": call, "user": agent},
         )
         await session.execute(text("insert into access_log (event) values ('sign_in')"))
+        lead = await make_lead(session, COMMAND, need="Windows")
+        await session.execute(text("update communication set lead_id = :lead"), {"lead": lead.id})
+        await disqualify_lead(session, COMMAND, (await make_lead(session, COMMAND)).id, "spam")
     await database.close()
     await migrate(url)  # an update that has nothing new keeps every row
     database = await open_database(url)
     async with database.sessions() as session:
         assert (await session.execute(text("select count(*) from call"))).scalar_one() == 1
     await database.close()
+    await migrate(url, before("0010"))
+    connection = await asyncpg.connect(url)
+    lifecycles = await connection.fetch("select distinct lifecycle from party")
+    await connection.close()
+    assert [row["lifecycle"] for row in lifecycles] == ["active"]  # also those known from a lead alone
+    await migrate(url)
     await migrate(url, "base")
     assert await tables(url) == {"alembic_version"}
     await migrate(url)

@@ -150,6 +150,7 @@ def downgrade() -> None:
     """Who was merged stays merged and who is in the bin stays there, as older versions know both; undoing is lost."""
     op.execute("delete from permission where area = 'party' and action = 'delete'")
     for index in (
+        "ix_party_merged_sort_name_trgm",
         "ix_organisation_site",
         "ix_access_grant_party_id",
         "ix_external_ref_record",
