@@ -14,7 +14,7 @@ from crm.timeline import timeline
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
-from web.pages.parties.sections import sections_of
+from web.pages.parties.card_parts import parts_of
 from web.pages.problems import FORM_ERRORS, tell
 from web.render import render, render_fragment
 from web.routes import RouteKind
@@ -43,12 +43,12 @@ async def answer_card(
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
         page = await timeline(session, request[ACCESS], card.id)
         owners = await possible_owners(session, request[ACCESS]) if card.may_change_owner else []
-        sections = await sections_of(session, card)
+        parts = await parts_of(session, card)
     context: dict[str, Any] = {
         "found": None,
         "contact_form": Form(),
         "contact_found": None,
-        **sections,
+        **parts,
         **more,
     }
     return render(
