@@ -28,7 +28,7 @@ class AccountInfo:
     bic: str
     account: str
     bank: str | None
-    is_default: bool
+    is_primary: bool
 
 
 async def accounts_of(session: AsyncSession, party_id: int) -> list[AccountInfo]:
@@ -36,11 +36,11 @@ async def accounts_of(session: AsyncSession, party_id: int) -> list[AccountInfo]
     rows = await session.scalars(
         select(BankAccount)
         .where(BankAccount.party_id == party_id, BankAccount.ended_at.is_(None))
-        .order_by(BankAccount.is_default.desc(), BankAccount.id)
+        .order_by(BankAccount.is_primary.desc(), BankAccount.id)
         .execution_options(populate_existing=True)
     )
     return [
-        AccountInfo(id=row.id, bic=row.bic, account=row.account, bank=row.bank, is_default=row.is_default)
+        AccountInfo(id=row.id, bic=row.bic, account=row.account, bank=row.bank, is_primary=row.is_primary)
         for row in rows
     ]
 
@@ -76,7 +76,7 @@ async def add_account(
         "bic": bic,
         "account": account,
         "bank": bank or None,
-        "is_default": not present,
+        "is_primary": not present,
         "created_by": access.actor_id,
     }
     account_id = (
@@ -97,11 +97,11 @@ async def make_default(
     """
     party = await editable_party(session, access, party_id)
     found = await _of(session, party.id, account_id)
-    if found.is_default:
+    if found.is_primary:
         return
-    was = next((each for each in await accounts_of(session, party.id) if each.is_default), None)
-    await _change(session, party.id, BankAccount.is_default, is_default=False)
-    await _change(session, party.id, BankAccount.id == account_id, is_default=True)
+    was = next((each for each in await accounts_of(session, party.id) if each.is_primary), None)
+    await _change(session, party.id, BankAccount.is_primary, is_primary=False)
+    await _change(session, party.id, BankAccount.id == account_id, is_primary=True)
     before, after = {"default_account": was.account if was else None}, {"default_account": found.account}
     await record_change(session, access, "party", party.id, before=before, after=after, via=via)
 
@@ -116,11 +116,11 @@ async def end_account(
     """
     party = await editable_party(session, access, party_id)
     found = await _of(session, party.id, account_id)
-    ended = {"ended_at": datetime.now(UTC), "is_default": False}
+    ended = {"ended_at": datetime.now(UTC), "is_primary": False}
     await _change(session, party.id, BankAccount.id == account_id, **ended)
     left = await accounts_of(session, party.id)
-    if found.is_default and left:
-        await _change(session, party.id, BankAccount.id == left[0].id, is_default=True)
+    if found.is_primary and left:
+        await _change(session, party.id, BankAccount.id == left[0].id, is_primary=True)
     told = {"account": f"{found.account}, {found.bic}"}
     await record_change(session, access, "party", party.id, before=told, after={}, via=via)
 

@@ -58,7 +58,7 @@ class Reference:
     """A column with a party's id. Conditions are SQL over `{row}`, values over `{kept}` and `{gone}`.
 
     `same`: the columns by which two rows of the two parties are one; the survivor's stays and takes over `combine`.
-    `is_active`: which rows a unique index compares. `mark`: the column that marks one row of a party; the survivor's mark stays.
+    `is_active`: which rows a unique index compares. `has_primary`: one row of a party is marked, and the survivor's mark stays.
     """
 
     column: Column
@@ -66,7 +66,7 @@ class Reference:
     same: tuple[str, ...] = ()
     is_active: str = "true"
     combine: Mapping[str, str] = field(default_factory=dict)
-    mark: str = ""
+    has_primary: bool = False
     among: str = "true"  # which rows of the table speak of parties at all
 
     @property
@@ -107,14 +107,14 @@ REFERENCES: Final = (
             "label": "coalesce({kept}.label, {gone}.label)",
             "do_not_call": "{kept}.do_not_call or {gone}.do_not_call",
         },
-        mark="is_primary",
+        has_primary=True,
     ),
     Reference(
         column=PartyEmail.party_id,
         same=("email_id",),
         is_active=NOT_ENDED,
         combine={"label": "coalesce({kept}.label, {gone}.label)"},
-        mark="is_primary",
+        has_primary=True,
     ),
     Reference(
         column=PartyKindAssignment.party_id,
@@ -133,14 +133,14 @@ REFERENCES: Final = (
         same=("person_id",),
         is_active=NOT_ENDED,
         combine=_TIE,
-        mark="is_primary",
+        has_primary=True,
     ),
     Reference(
         column=BankAccount.party_id,
         same=("bic", "account"),
         is_active=NOT_ENDED,
         combine={"bank": "coalesce({kept}.bank, {gone}.bank)"},
-        mark="is_default",
+        has_primary=True,
     ),
     Reference(column=Address.party_id),
     Reference(column=PartyTag.party_id, same=("tag_id",)),

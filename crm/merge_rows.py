@@ -37,7 +37,7 @@ async def absorb_rows(session: AsyncSession, merge_id: int, survivor_id: int, me
     for reference in REFERENCES:
         if reference.same:
             await session.execute(_drop(reference), values)
-            if reference.combine or reference.mark:
+            if reference.combine or reference.has_primary:
                 await session.execute(_combine(reference), values)
         await _move_all(session, reference, values)
 
@@ -73,7 +73,7 @@ async def return_rows(
         if moved_on := await _move_all_back(session, reference, values):
             left.append(Left(reference=reference.name, count=moved_on, why="elsewhere"))
         left += await _bring_back(session, reference, merge_id, survivor_id)
-        if reference.mark:
+        if reference.has_primary:
             for party_id in (survivor_id, *party_ids):
                 await session.execute(_mark_first(reference), {"party": party_id})
     return left
@@ -120,8 +120,8 @@ async def _noted(
 async def _put(session: AsyncSession, reference: Reference, row: Mapping[str, Any]) -> bool:
     """The dropped row again, without its mark if another one has that now; False if it clashes with what is there."""
     attempts = [dict(row)]
-    if reference.mark and row.get(reference.mark):
-        attempts.append({**row, reference.mark: False})
+    if row.get("is_primary"):
+        attempts.append({**row, "is_primary": False})
     for attempt in attempts:
         try:
             async with session.begin_nested():
@@ -163,9 +163,10 @@ def _drop(reference: Reference) -> TextClause:
 def _combine(reference: Reference) -> TextClause:
     """The survivor's row takes over what the dropped one knew better; old and new value go into the log."""
     combine = dict(reference.combine)
-    if reference.mark:
-        mark = reference.mark
-        combine[mark] = f"{{kept}}.{mark} or ({{gone}}.{mark} and not {_is_marked(reference)})"
+    if reference.has_primary:
+        combine["is_primary"] = (
+            f"{{kept}}.is_primary or ({{gone}}.is_primary and not {_is_marked(reference)})"
+        )
     old = ", ".join(f"'{name}', kept.{name}" for name in combine)
     new = ", ".join(
         f"'{name}', {value.format(kept='kept', gone='(pair.gone)')}" for name, value in combine.items()
@@ -199,9 +200,9 @@ def _combine(reference: Reference) -> TextClause:
 def _move(reference: Reference) -> TextClause:
     column = reference.column.key
     mark, note = "", "null::jsonb"
-    if reference.mark:
-        mark = f", {reference.mark} = t.{reference.mark} and not {_is_marked(reference)}"
-        note = f"jsonb_build_object('{reference.mark}', old.{reference.mark})"
+    if reference.has_primary:
+        mark = f", is_primary = t.is_primary and not {_is_marked(reference)}"
+        note = "jsonb_build_object('is_primary', old.is_primary)"
     return text(
         f"""
         with old as (
@@ -222,9 +223,8 @@ def _move(reference: Reference) -> TextClause:
 def _move_back(reference: Reference) -> TextClause:
     """One page of the notes: the last of them, how many there are, how many rows went back."""
     mark = (
-        f", {reference.mark} = coalesce((noted.row ->> '{reference.mark}')::boolean, false)"
-        f" and {_active(reference, 't')}"
-        if reference.mark
+        f", is_primary = coalesce((noted.row ->> 'is_primary')::boolean, false) and {_active(reference, 't')}"
+        if reference.has_primary
         else ""
     )
     return text(
@@ -289,9 +289,9 @@ def _mark_first(reference: Reference) -> TextClause:
     mine = f"r.{reference.column.key} = cast(:party as bigint) and {_active(reference, 'r')}"
     return text(
         f"""
-        update {table} t set {reference.mark} = true
+        update {table} t set is_primary = true
         where t.id = (select min(r.id) from {table} r where {mine})
-            and not exists (select from {table} r where {mine} and r.{reference.mark})
+            and not exists (select from {table} r where {mine} and r.is_primary)
         """  # noqa: S608
     )
 
@@ -325,7 +325,7 @@ def _is_marked(reference: Reference) -> str:
     """Whether the survivor has a marked row of its own."""
     return (
         f"exists (select from {reference.table} other where {_is(reference, 'other', 'survivor')} "
-        f"and other.{reference.mark})"
+        "and other.is_primary)"
     )
 
 

@@ -35,10 +35,7 @@ from crm.party_kinds import active_kinds, add_kinds, put_kinds
 from crm.party_refusals import conflict_of, meaning_of
 from crm.party_values import (
     ORGANISATION,
-    ORGANISATION_COLUMNS,
-    PARTY_COLUMNS,
     PERSON,
-    PERSON_COLUMNS,
     PartyColumns,
     PartyValues,
     columns_of,
@@ -262,10 +259,6 @@ async def set_kinds(
         NotAllowed, NotFound, Invalid.
     """
     party = await editable_party(session, access, party_id)
-    detail = PERSON_COLUMNS if party.type == PERSON else ORGANISATION_COLUMNS
-    stored = PartyColumns(party=dict.fromkeys(PARTY_COLUMNS), detail=dict.fromkeys(detail))
-    values = await _stored(session, party, stored)
-    await check_required(session, kinds, {**values, "type": party.type}, party_id=party.id)
     await put_kinds(session, access, party, kinds, via=via)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
 from crm.errors import Invalid
+from crm.required_fields import check_stored
 from crm.rights import Access
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment
 
@@ -63,7 +64,7 @@ async def put_kinds(
     """Make these the active kinds of a party, and end the others. The caller has checked the right.
 
     Raises:
-        Invalid: an unknown kind, or an organisation would be left without any.
+        Invalid: an unknown kind, a field that a new one requires is missing, or an organisation would be left without any.
     """
     ids = await kind_ids(session, codes)
     present = await active_kinds(session, party.id)
@@ -71,7 +72,9 @@ async def put_kinds(
         return
     if not ids and party.type == "organisation":
         raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
-    await _refuse_archived(session, ids.keys() - present.keys())
+    new = ids.keys() - present.keys()
+    await _refuse_archived(session, new)
+    await check_stored(session, party, new)
     now = datetime.now(UTC)
     ending = [present[code] for code in present if code not in ids]
     await session.execute(

@@ -17,7 +17,7 @@ from crm.errors import Invalid, NotFound
 from crm.party_values import PERSON
 from crm.rights import Access
 from crm.schema.directories import RequiredField
-from crm.schema.parties import Affiliation, PartyEmail, PartyKind, PartyPhone
+from crm.schema.parties import Affiliation, Organisation, Party, PartyEmail, PartyKind, PartyPhone, Person
 
 PHONE: Final = "phone"
 EMAIL: Final = "email"
@@ -116,6 +116,24 @@ async def check_required(
             is_there = bool(values.get(field))
         if not is_there:
             raise Invalid(field, "", WHY[field])
+
+
+async def check_stored(session: AsyncSession, party: Party, kinds: Collection[str]) -> None:
+    """The same for a party as it is stored, which gets these kinds without a form.
+
+    Raises:
+        Invalid: naming the first field that is missing.
+    """
+    if not await _needed(session, kinds):
+        return
+    detail: Any = Person if party.type == PERSON else Organisation
+    query = select(Party, detail).join(detail, detail.party_id == Party.id).where(Party.id == party.id)
+    rows = (await session.execute(query.execution_options(populate_existing=True))).one()
+    values = {
+        field: next(filter(None, (getattr(row, field, None) for row in rows)), None) for field in FIELDS
+    }
+    more = {"type": party.type, "form": getattr(rows[1], "form", None)}
+    await check_required(session, kinds, values | more, party_id=party.id)
 
 
 async def _needed(session: AsyncSession, kinds: Collection[str]) -> frozenset[str]:

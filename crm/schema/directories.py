@@ -67,19 +67,19 @@ class CustomField(HasId, Base):
 
 
 class BankAccount(HasId, Tracked, Base):
-    """An account of a party at a bank; one default among those in use."""
+    """An account of a party at a bank; the primary one is what papers show."""
 
     __tablename__ = "bank_account"
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     bic: Mapped[str]
     account: Mapped[str]
     bank: Mapped[str | None]
-    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
     ended_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("bic ~ '^[0-9]{9}$'", name="bic"),
         CheckConstraint("account ~ '^[0-9]{20}$'", name="account"),
-        CheckConstraint("not is_default or ended_at is null", name="default_is_in_use"),
+        CheckConstraint("not is_primary or ended_at is null", name="primary_is_in_use"),
         Index("ix_bank_account_party_id", "party_id"),
         Index(
             "uq_bank_account_row",
@@ -89,7 +89,7 @@ class BankAccount(HasId, Tracked, Base):
             unique=True,
             postgresql_where=text("ended_at is null"),
         ),
-        Index("uq_bank_account_default", "party_id", unique=True, postgresql_where=text("is_default")),
+        Index("uq_bank_account_primary", "party_id", unique=True, postgresql_where=text("is_primary")),
     )
 
 

@@ -39,7 +39,7 @@ async def test_every_unique_index_over_a_reference_has_its_rule(session: AsyncSe
         mine = [each for each in indexes if each[0] == reference.table and reference.column.key in each[1]]
         for _table, columns, predicate in mine:
             others = columns - {reference.column.key}
-            is_mark = not others and bool(reference.mark) and reference.mark in predicate
-            assert is_mark or set(reference.same) == others, (
+            is_mark = not others and "is_primary" in predicate
+            assert (is_mark and reference.has_primary) or set(reference.same) == others, (
                 f"{reference.name}: a unique index over {columns} could refuse the move"
             )

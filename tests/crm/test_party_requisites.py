@@ -53,10 +53,10 @@ async def test_one_account_is_the_default(session: AsyncSession) -> None:
     assert first == again
     await bank_accounts.make_default(session, COMMAND, party, second)
     listed = await bank_accounts.accounts_of(session, party)
-    assert [(each.id, each.is_default) for each in listed] == [(second, True), (first, False)]
+    assert [(each.id, each.is_primary) for each in listed] == [(second, True), (first, False)]
     await bank_accounts.end_account(session, COMMAND, party, second)
     listed = await bank_accounts.accounts_of(session, party)
-    assert [(each.account, each.is_default, each.bank) for each in listed] == [
+    assert [(each.account, each.is_primary, each.bank) for each in listed] == [
         (ACCOUNT, True, "Invented Bank")
     ]
     with pytest.raises(NotFound):

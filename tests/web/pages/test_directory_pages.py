@@ -7,6 +7,7 @@ import re
 from sqlalchemy import text
 
 from tests.web.pages.office import Office
+from web.i18n import FOLDER
 
 HOSTILE = "<b>50 % off</b> %(x)s"
 SHOWN = "&lt;b&gt;50 % off&lt;/b&gt; %(x)s"
@@ -61,6 +62,16 @@ async def test_t13_a_kind_and_a_tag_of_ones_own_are_text_everywhere(office: Offi
         page = await (await office.get(path)).text()
         assert SHOWN in page, path
         assert HOSTILE not in page, path
+
+
+def test_t13_no_template_takes_a_kinds_name_for_a_message() -> None:
+    """A message id counts as markup, and its % signs as places for values: only the system's own kinds are messages."""
+    wrong = [
+        f"{path.name}: {found}"
+        for path in FOLDER.parent.rglob("*.html")
+        for found in re.findall(r"_\(kinds?\b[^)]*\.name\)", path.read_text(encoding="utf-8"))
+    ]
+    assert wrong == [], "write {{ kind|kind_word }}"
 
 
 async def test_what_is_required_is_asked_in_the_form(office: Office) -> None:

@@ -17,7 +17,7 @@ from crm.party_story import ALL, Source, party_story
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
-from web.pages.parties.card_sections import sections_of
+from web.pages.parties.card_parts import parts_of
 from web.pages.problems import FORM_ERRORS, tell
 from web.render import render, render_fragment
 from web.routes import RouteKind
@@ -57,12 +57,12 @@ async def answer_card(
         of_party = LeadFilter(state="all", party_id=card.id)
         leads = await list_leads(session, request[ACCESS], of_party, limit=10) if may_see_leads else None
         merges = await merges_of(session, request[ACCESS], card.id)
-        sections = await sections_of(session, card)
+        parts = await parts_of(session, card)
     context: dict[str, Any] = {
         "found": None,
         "contact_form": Form(),
         "contact_found": None,
-        **sections,
+        **parts,
         "comment_form": Form(),
         **more,
     }

@@ -14,7 +14,7 @@ from crm.tags import tags_of
 from web.pages.forms import Form
 
 
-async def sections_of(session: AsyncSession, card: PartyCard) -> dict[str, Any]:
+async def parts_of(session: AsyncSession, card: PartyCard) -> dict[str, Any]:
     """What the card shows of requisites, tags and kinds, with empty forms to add more."""
     return {
         "account_form": Form(),
