@@ -164,7 +164,9 @@ class Resolver:
         if main.made_by_row is not None:
             note = "The same client as in row %(row)d."
             decision.problems.append(RowProblem(why=note, values={"row": main.made_by_row}, is_note=True))
-        elif self._policy.known is Known.SKIP:
+        elif self._policy.known is not Known.SKIP:
+            self._name_known(decision, main)
+        else:
             decision.verdict = Verdict.SKIPPED
             note = "“%(name)s” is there already, and by the rules it is left alone."
             decision.problems.append(RowProblem(why=note, values={"name": main.name}, is_note=True))
@@ -173,6 +175,13 @@ class Resolver:
             return False
         decision.fills = main.party_id is not None
         return True
+
+    def _name_known(self, decision: Decision, main: Slot) -> None:
+        """Say whom a row was taken for, where the names do not say so themselves."""
+        said = decision.plan.sides[0] if decision.plan else None
+        if said is not None and said.sort_name != main.sort_name:
+            note = "This client is there already: “%(name)s”."
+            decision.problems.append(RowProblem(why=note, values={"name": main.name}, is_note=True))
 
     def _check_editable(self, *slots: Slot | None) -> None:
         for slot in slots:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select, text
 
+from crm.accounts import block_user
 from crm.database import Database
+from crm.errors import AlreadyExists, NotAllowed
 from crm.importing import jobs
-from crm.importing.plans import Clash, Known, SameName
+from crm.importing.batches import run_batch
+from crm.importing.plans import Clash, Known, Policy, SameName
 from crm.numbers import NumberValues
 from crm.parties import PartyValues, create_party, person_values, set_kinds
 from crm.party_cards import party_card
 from crm.rights import Access
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.parties import Party, PhoneNumber
+from cti.daemon import imports
 from cti.daemon.imports import Imports
-from tests.crm.importing.office import csv_of, imported, preview, read, rows_of, run
-from tests.crm.people import make_user
+from tests.crm.importing.office import csv_of, imported, preview, read, rows_of, run, take
+from tests.crm.people import COMMAND, make_user
 
 HEADER = ("Название", "ИНН", "КПП", "ФИО", "Должность", "Телефон", "E-mail", "Вид", "Примечание")
 FLOWERS = (
@@ -189,3 +197,86 @@ async def test_undoing_deletes_what_nobody_touched(database: Database, admin: Ac
     assert names == {"Василёк", "Чужой"}
     again = await imported(database, admin, csv_of(HEADER, FLOWERS))
     assert again.counts["created"] == 1
+
+
+async def test_a_stop_is_kept_between_batches_and_nothing_is_done_twice(
+    database: Database, admin: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "WRITTEN_AT_ONCE", 3)
+    rows = [(f"Клиент {n}", f"8916400{n:04}") for n in range(10)]
+    job_id = await preview(database, admin, csv_of(("Имя", "Телефон"), *rows))
+    async with database.sessions.begin() as session:
+        await jobs.start(session, admin, job_id)
+    worker, batches = Imports(database), 0
+
+    async def then_stop(*arguments: Any, **more: Any) -> bool:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            raise ConnectionResetError  # killed in mid-batch: nothing of it is committed
+        return await run_batch(*arguments, **more)
+
+    monkeypatch.setattr(imports, "run_batch", then_stop)
+    with pytest.raises(ConnectionResetError):
+        await worker.work()
+    assert (await read(database, admin, job_id)).done_rows == 3
+    async with database.sessions.begin() as session:
+        await jobs.stop(session, admin, job_id)
+    await Imports(database).work()
+    assert (await read(database, admin, job_id)).done_rows == 3
+    job = await run(database, admin, job_id)
+    assert (job.state, job.done_rows, job.counts["created"]) == ("finished", 10, 10)
+    assert await parties(database) == 10
+
+
+async def test_forms_and_an_import_at_one_moment_make_nobody_twice(database: Database, admin: Access) -> None:
+    rows = [(f"Клиент {n}", f"8916500{n:04}") for n in range(60)]
+    job_id = await preview(database, admin, csv_of(("Имя", "Телефон"), *rows))
+
+    async def by_form(n: int) -> None:
+        async with database.sessions.begin() as session:
+            with suppress(AlreadyExists):
+                numbers = [NumberValues(presented=f"+7916500{n:04}")]
+                await create_party(session, admin, person_values(f"Клиент {n}"), numbers=numbers)
+
+    forms = asyncio.gather(*(by_form(n) for n in range(0, 60, 7)))
+    job = await run(database, admin, job_id)
+    await forms
+    assert job.state == "finished"
+    assert await parties(database) == 60
+
+
+async def test_g07_a_blocked_user_imports_no_further(database: Database, admin: Access) -> None:
+    async with database.sessions.begin() as session:
+        clerk = await make_user(session, ["admin"])
+    job_id = await preview(database, clerk, csv_of(("Имя", "Телефон"), ("Анна", "89161000009")))
+    async with database.sessions.begin() as session:
+        await jobs.start(session, clerk, job_id)
+        await block_user(session, COMMAND, clerk.user_id)
+    await Imports(database).work()
+    job = await read(database, admin, job_id)
+    assert (job.state, job.trouble) == ("stopped", imports.NO_LONGER_MAY)
+    assert (await run(database, admin, job_id)).state == "finished"
+
+
+async def test_the_columns_are_remembered_for_files_with_this_heading(
+    database: Database, admin: Access
+) -> None:
+    content = csv_of(("Столбец А", "Столбец Б"), ("Пример", "8 916 100-00-77"))
+    job_id = await take(database, admin, content)
+    async with database.sessions.begin() as session:
+        await jobs.set_mapping(session, admin, job_id, ["organisation", "phone"], Policy(known=Known.SKIP))
+    again = await read(database, admin, await take(database, admin, content))
+    assert (again.columns, again.policy.known) == (("organisation", "phone"), Known.SKIP)
+    assert again.details["is_remembered"]
+
+
+async def test_a_refused_start_leaves_everything_as_it_was(database: Database, admin: Access) -> None:
+    job_id = await take(database, admin, csv_of(("Имя",), ("Анна",)))
+    async with database.sessions.begin() as session:
+        agent = await make_user(session)
+        for act in (jobs.start, jobs.stop, jobs.undo):
+            with pytest.raises(NotAllowed):
+                await act(session, agent, job_id)
+            with pytest.raises(jobs.WrongState):
+                await act(session, admin, job_id)

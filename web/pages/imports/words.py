@@ -51,13 +51,13 @@ VERDICT_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "repeat": (N_("Repeats a row"), "violet"),
     "same_name": (N_("Only the name is the same"), "orange"),
     "skipped": (N_("Left alone"), "grey"),
-    "refused": (N_("Refused"), "red"),
+    "refused": (N_("Not imported"), "red"),
 }
 OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "created": (N_("Created"), "green"),
     "updated": (N_("Added to"), "blue"),
     "skipped": (N_("Left alone"), "grey"),
-    "refused": (N_("Refused"), "red"),
+    "refused": (N_("Not imported"), "red"),
     "undone": (N_("Undone"), "grey"),
     "kept": (N_("Stays"), "orange"),
 }
@@ -107,6 +107,7 @@ _SENTENCES: Final = (
     N_("Several users are called “%(name)s”. Write the login instead."),
     N_("There is no active user “%(name)s”. Write a login or a whole name."),
     N_("The same client as in row %(row)d."),
+    N_("This client is there already: “%(name)s”."),
     N_("This client is new, and by the rules it is left out."),
     N_("“%(name)s” is there already, and by the rules it is left alone."),
     N_("The file took longer than %(seconds)d s to arrive."),

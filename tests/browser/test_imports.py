@@ -1,0 +1,93 @@
+"""An import in Chromium, from the file to the finished list: watched without a reload, accessible in every state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, FilePayload, Page, expect
+
+from crm.database import Database
+from cti.daemon.imports import Imports
+from tests.browser.conftest import DESKTOP, PHONE, axe
+from tests.browser.test_pages import visit
+from tests.crm.importing.books import book_of
+from tests.web.pages.office import Office, open_office
+
+pytestmark = pytest.mark.browser
+HEADER = (
+    "Наименование",
+    "ИНН",
+    "КПП",
+    "Контактное лицо",
+    "Должность",
+    "Телефон",
+    "E-mail",
+    "Менеджер",
+    "Комментарий",
+)
+ROWS = (
+    ('ООО "Ромашка"', "7707083893", "770101001", "Примерова Анна", "Закупки", "8 (916) 100-00-11, 8 495 100-00-12 доб. 7",
+     "anna@example.org", "", "по средам"),
+    ("ООО «Пример»", "", "", "Контактное Лицо", "", "8 495 120-33-44", "", "", ""),
+    ("АО «Чужое»", "", "", "", "", "", "", "", ""),
+    ("Василёк", "7707083890", "", "Борис", "", "12", "no address", "Неизвестный", ""),
+    ("ООО Ромашка", "7707083893", "770101001", "Примеров Иван", "Склад", "8 916 100 00 13", "", "", ""),
+)  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def planted(database: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    async with open_office(database, Path(tmp_path_factory.mktemp("office")), language="ru") as office:
+        yield office
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_a_file_is_imported_and_undone(
+    planted: Office, chromium: Browser, size: dict[str, Any], theme: str
+) -> None:
+    visitor = await visit(planted, chromium, color_scheme=theme, **size)
+    page, worker = visitor.page, Imports(planted.database)
+    await visitor.go("/parties/imports")
+    await looked_at(page, size)
+    book = FilePayload(name="прайс.xlsx", mimeType="application/octet-stream", buffer=book_of(HEADER, *ROWS))
+    await page.get_by_label("Файл").set_input_files(book)
+    await page.get_by_role("button", name="Загрузить").click()
+    await expect(page.get_by_role("combobox", name="Значение столбца «ИНН»")).to_have_value("inn")
+    await looked_at(page, size)
+    await page.get_by_role("button", name="Проверить строки").click()
+    await expect(page.get_by_text("Проверяем строки")).to_be_visible()
+    await looked_at(page, size)
+    await worker.work()
+    await expect(page.get_by_role("link", name="Не загружено · 1")).to_be_visible()
+    await looked_at(page, size)
+    await page.get_by_role("button", name="Импортировать").click()
+    await expect(page.get_by_text("Загружаем")).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_role("button", name="Отменить импорт")).to_be_visible()
+    await looked_at(page, size)
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="XLSX").click()
+    assert (await download.value).suggested_filename.endswith(".xlsx")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Отменить импорт").click()
+    await expect(page.get_by_text("Отменяем")).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_role("button", name="Убрать из списка")).to_be_visible()
+    await looked_at(page, size)
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def looked_at(page: Page, size: dict[str, Any]) -> None:
+    """Nothing is wider than the screen, and axe finds nothing."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    width = size["viewport"]["width"]
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": width, "height": height + 100})
+    assert await axe(page) == []
+    await page.set_viewport_size(size["viewport"])
