@@ -1,4 +1,4 @@
-"""The real PBXs of these tests: one Asterisk 22 and one Asterisk 16, each started once."""
+"""The real PBXs of these tests: an Asterisk 22 and an Asterisk 16, each started once; of its own for the long suite."""
 
 from __future__ import annotations
 

@@ -200,11 +200,10 @@ class Phone(asyncio.DatagramProtocol):
             self.answer_with(request, 200 if request.method == "OPTIONS" else 481, tag=unique())
 
     def _line_of(self, request: Message) -> Line | None:
-        ours = tag_in(request.get("To"))
-        is_same_leg = {line.tag: line for line in self.open_lines if line.call_id == request.get("Call-ID")}
-        if request.method == "CANCEL":
-            return next(iter(is_same_leg.values()), None)
-        return is_same_leg.get(ours)
+        legs = {line.tag: line for line in self.open_lines if line.call_id == request.get("Call-ID")}
+        if request.method == "CANCEL":  # of a call that has no tag of ours yet
+            return next(iter(legs.values()), None)
+        return legs.get(tag_in(request.get("To")))
 
     async def _offer(self, invite: Message) -> None:
         self.answer_with(invite, 100)
