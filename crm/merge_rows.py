@@ -303,6 +303,10 @@ def _count_later(reference: Reference) -> TextClause:
         select count(*) from {reference.table} r
         where {_is(reference, "r", "survivor")}
             and r.created_at > (select at from merge_log where id = :merge_id)
+            and not exists (
+                select from merge_move m where m.merge_id = :merge_id and m.reference = '{reference.name}'
+                    and m.what = 'moved' and m.row_id = cast(r.id as text)
+            )
         """  # noqa: S608
     )
 

@@ -472,10 +472,13 @@ async def test_calls_of_the_merged_are_counted_once(session: AsyncSession) -> No
 async def test_a_call_that_the_journal_linked_during_the_merge_follows(session: AsyncSession) -> None:
     one, other = await firm(session, "Один"), await firm(session, "Два")
     merged = await merge_parties(session, COMMAND, one, [other])
+    earlier = {"at": datetime.now(UTC) - timedelta(minutes=1)}
+    await session.execute(update(MergeLog).where(MergeLog.id == merged.merge_id).values(earlier))
     await talk(session, other)
     recent = await recent_merges(session, datetime.now(UTC) - timedelta(minutes=10))
     assert recent[-1] == merged.merge_id
     await gather_strays(session, merged.merge_id)
     assert (await rows_of(session, other), await rows_of(session, one)) == (0, 3)
-    await undo_merge(session, COMMAND, merged.merge_id)
+    undone = await undo_merge(session, COMMAND, merged.merge_id)
+    assert undone.left == ()
     assert await session.scalar(select(Communication.party_id)) == other
