@@ -11,7 +11,7 @@ help:
 	@echo "make install   the program and its locked dependencies in .venv; leaves .venv/bin/ringcard"
 	@echo "make run       install, then a demonstration: recorded calls, invented clients, data in ./data"
 	@echo "make test      everything: also Chromium and a real Asterisk where they can run"
-	@echo "make test-pbx  days of many calls at a real Asterisk 16 and 22: some minutes, optional"
+	@echo "make test-pbx  telephones at a real Asterisk 16 and 22: about half an hour, optional"
 	@echo "make check     the quick gate: format, lint, types, layers, tests without browser and PBX"
 	@echo "make format    write the format that make check wants"
 	@echo "make bench     the benchmarks' table; make bench NAMES='ami lookup' for some of them"

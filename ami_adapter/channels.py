@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from cti.calls.channel_events import Channel, ChannelState
@@ -11,18 +12,25 @@ STATES = {
     "0": ChannelState.DOWN,
     "1": ChannelState.UNKNOWN,  # DAHDI reserves a line before it calls on it, and when somebody calls on it
     "2": ChannelState.CALLING,
-    "3": ChannelState.CALLING,
+    "3": ChannelState.DOWN,  # a line on which the PBX has dialled, or a telephone on which somebody has
     "4": ChannelState.CALLING,
     "5": ChannelState.RINGING,
     "6": ChannelState.UP,
     "7": ChannelState.BUSY,
+    "8": ChannelState.CALLING,
+    "9": ChannelState.DOWN,
 }
 # Channels behind which nobody sits.
 HELPER_KINDS = frozenset(
     {"Local", "CBAnn", "CBRec", "Announcer", "Recorder", "Surrogate", "Message", "AsyncGoto"}
 ) | {
-    *("Snoop", "UnicastRTP", "MulticastRTP", "Bridge", "Null"),
+    *("Snoop", "UnicastRTP", "MulticastRTP", "Bridge", "Null", "AudioSocket", "WebSocket"),
+    "OutgoingSpoolFailed",  # runs the extension `failed` for a call of a program that nobody answered
 }
+
+
+SIP_KINDS = frozenset({"PJSIP", "SIP"})
+DIALLED = re.compile(r"\+?[0-9]{3,}")
 
 
 def _keys(prefix: str) -> tuple[str, ...]:
@@ -105,7 +113,8 @@ def dialled_number(endpoint: str, dial_string: str) -> str:
     "+79161234567@trunk-b" and "trunk-b/79161234567" dial a number over a line; "101" and
     "101/sip:101@10.0.0.5:5060" call a telephone.
     """
-    resource = endpoint.partition("/")[2]
+    kind, _, resource = endpoint.partition("/")
+    dial_string = dial_string.removeprefix(f"{kind}/")  # queues tell the whole interface
     number, separator, at_endpoint = dial_string.partition("@")
     peer, _, after_peer = at_endpoint.partition("/")
     if separator and peer == resource:
@@ -119,4 +128,7 @@ def dialled_number(endpoint: str, dial_string: str) -> str:
         is_number = digits.isdigit() and len(digits) >= 7 and user != resource
         # An extension's telephones may register under any user, digits too: PJSIP/101/sip:45871236@10.0.0.5.
         return user if is_number and not (resource.isdigit() and len(resource) <= 4) else ""
-    return rest if first == resource or endpoint.startswith("DAHDI/") else ""
+    if first == resource or kind == "DAHDI":
+        return "" if "=" in rest else rest  # SCCP/201/aa=2w: options of a telephone
+    # Other drivers name a group of lines, a slot, a SIM card: Dongle/g1/8916…, Khomp/b0c1/8916…
+    return rest if kind not in SIP_KINDS and DIALLED.fullmatch(rest) else ""

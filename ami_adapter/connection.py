@@ -19,6 +19,7 @@ import structlog
 
 from ami_adapter import actions
 from ami_adapter.actions import Action
+from ami_adapter.aside import Aside
 from ami_adapter.errors import (
     AmiActionRefused,
     AmiError,
@@ -105,6 +106,7 @@ class AmiConnection:
         self._moments = Moments.anchored_now(wall, monotonic)
         self._translator = Translator()
         self._presence = PresenceTranslator()
+        self._aside = Aside(self._tell_presence)
         self._session: AmiSession | None = None
         self._booted = asyncio.Event()
         self._last_event_at: datetime | None = None
@@ -172,6 +174,7 @@ class AmiConnection:
             self._tell(CONNECTING)  # what broke a link is told once, and stays told while we try again
         self._moments = Moments.anchored_now(self._wall, self._monotonic)
         self._translator = Translator()  # a snapshot that broke off is worth nothing
+        self._aside.tell()
         self._presence = PresenceTranslator()
         self._booted.clear()
         inbox = Inbox(self.settings.limits.queued_messages)
@@ -278,15 +281,19 @@ class AmiConnection:
             self._apply(event, message)
         if channel_events:
             self._counts["repeated_headers"] += message.repeated  # decoded by now, so this costs nothing
-        self._read_presence(message, at)
+        if self._presence.may_concern(message):
+            self._aside.put((message, at))
 
-    def _read_presence(self, message: AmiMessage, at: datetime) -> None:
-        """After the calls: a window must not wait for a lamp."""
-        try:
-            if events := self._presence.translate(message, at):
-                self._on_presence(events)
-        except Exception as error:
-            self._note_error("presence", message, error)
+    def _tell_presence(self, gathered: Sequence[Arrived]) -> None:
+        """A window must not wait for a lamp."""
+        events: list[PresenceEvent] = []
+        for message, at in gathered:
+            try:
+                events += self._presence.translate(message, at)
+            except Exception as error:
+                self._note_error("presence", message, error)
+        if events:
+            self._call_safely(self._on_presence, events)
 
     def _apply(self, event: ChannelEvent, message: AmiMessage) -> None:
         """A handler that raises costs this event, never the link and never the next one."""
@@ -316,6 +323,7 @@ class AmiConnection:
             self._call_safely(self._on_gap, self._heard_until, self._moments.now(), self._gap_reason)
 
     def _end_link(self, error: AmiError) -> None:
+        self._aside.tell()
         if isinstance(error, AmiMessageTooLong):
             self._counts["too_long"] += 1
         telling = tell_end(error, self.settings)

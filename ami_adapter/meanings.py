@@ -12,6 +12,7 @@ from cti.calls.channel_events import (
     BridgeEntered,
     BridgeLeft,
     BridgesMerged,
+    CallerBlocked,
     CallParked,
     CallPickedUp,
     CallUnparked,
@@ -29,9 +30,11 @@ from cti.calls.channel_events import (
     DidLearned,
     ExtensionKnown,
     HangupRequested,
+    HoursChecked,
     MailboxReached,
     MenuReached,
     OriginateAnswered,
+    PersonSought,
     QueueJoined,
     QueueLeft,
     RecordingStarted,
@@ -58,6 +61,10 @@ PRESENTATION, RESTRICTED = 0x60, 0x20  # of the octet 3a of Q.931: allowed 0, re
 CONFERENCE_MAKERS = frozenset({"ConfBridge", "MeetMe"})
 DID_VARIABLES = frozenset({"FROM_DID", "__FROM_DID"})
 MENU_APPLICATIONS = frozenset({"BackGround", "WaitExten", "Read"})
+SEEKING_APPLICATIONS = frozenset(
+    {"Dial", "RetryDial", "Queue", "FollowMe", "Page", "Stasis", "AGI", "EAGI", "ExternalIVR", "ConfBridge"}
+)  # whoever runs them looks for a person, or leaves the caller to a program that may
+APPLICATIONS = frozenset({"VoiceMail", "GotoIfTime"}) | MENU_APPLICATIONS | SEEKING_APPLICATIONS
 WAITING_ROOM_TECHNOLOGY = "holding_bridge"
 PLAIN_DEVICE_KINDS = frozenset(
     {"PJSIP", "SIP", "IAX2", "SCCP", "DAHDI", "MGCP", "Skinny", "UniStim", "Console"}
@@ -183,11 +190,18 @@ def _new_exten(headers: dict[str, str], at: datetime | None) -> ChannelEvent | N
     channel = channel_of(headers)
     if channel is None:
         return None
-    if headers.get("Application") == "VoiceMail":
+    application = headers.get("Application", "")
+    if application == "VoiceMail":
         mailbox = headers.get("AppData", "").partition(",")[0]
         return MailboxReached(channel=channel, mailbox=mailbox, at=at)
-    is_menu = headers.get("Application") in MENU_APPLICATIONS
-    return MenuReached(channel=channel, at=at) if is_menu else None
+    if application in MENU_APPLICATIONS:
+        return MenuReached(channel=channel, at=at)
+    if application in SEEKING_APPLICATIONS:
+        return PersonSought(channel=channel, at=at)
+    if application == "GotoIfTime":
+        return HoursChecked(channel=channel, at=at)
+    is_blocked = application == "GotoIf" and headers.get("AppData") == "1?blacklisted"
+    return CallerBlocked(channel=channel, at=at) if is_blocked else None
 
 
 def _hangup_request(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
@@ -295,7 +309,7 @@ def seen_channel(headers: dict[str, str]) -> SeenChannel | None:
         channel=channel,
         bridge_id=headers.get("BridgeId", ""),
         age_seconds=_seconds(headers.get("Duration", "")),
-        was_called=application in ("AppDial", "AppQueue") if application else None,
+        was_called=None if application in ("", "Stasis") else application in ("AppDial", "AppQueue"),
     )
 
 

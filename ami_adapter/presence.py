@@ -79,6 +79,11 @@ class PresenceTranslator:
     def __init__(self) -> None:
         self._last_words: dict[bytes, bytes] = {}
 
+    def may_concern(self, message: AmiMessage) -> bool:
+        """Whether `translate` would look at it: a glance, for every message of a busy PBX."""
+        event = message.event
+        return event in HANDLERS if event else b" will follow" in message.raw
+
     def translate(self, message: AmiMessage, at: datetime | None) -> list[PresenceEvent]:
         """What one message says of telephones and queues, mostly nothing. A moment of None stays None."""
         event = message.event

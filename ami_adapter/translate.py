@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ami_adapter.framing import AmiMessage
-from ami_adapter.meanings import HANDLERS, is_waiting_room, seen_channel
+from ami_adapter.meanings import APPLICATIONS, HANDLERS, is_waiting_room, seen_channel
 from cti.calls.channel_events import ChannelEvent, SeenChannel, SnapshotTaken
 
 Headers = Mapping[str, str]
@@ -20,7 +20,8 @@ SNAPSHOT_EVENTS = frozenset({b"CoreShowChannel", b"CoreShowChannelsComplete", b"
 FLOODS = frozenset({b"VarSet", b"Newexten"})
 # Of these only a handful of variables and applications are worth decoding.
 WANTED_VARIABLES = (b"FROM_DID\r", b"__FROM_DID\r", b"MIXMONITOR_FILENAME\r", b"VMSTATUS\r")
-WANTED_APPLICATIONS = (b"BackGround\r", b"WaitExten\r", b"Read\r", b"VoiceMail\r")
+WANTED_APPLICATIONS = tuple(name.encode() + b"\r" for name in APPLICATIONS)
+TAKEN_FOR_BLOCKED = b"\r\nAppData: 1?blacklisted"  # the last header: FreePBX found the caller on its list
 NEVER_WANTED = (
     *(b"Event: RTCPSent\r", b"Event: RTCPReceived\r", b"Event: TestEvent\r", b"Event: NewConnectedLine\r"),
     *(b"Event: AGIExecStart\r", b"Event: AGIExecEnd\r"),
@@ -127,7 +128,7 @@ def is_noise(raw: bytes) -> bool:
         return not raw.startswith(WANTED_VARIABLES, start + 12)
     if raw.startswith(b"Event: Newexten\r"):
         start = raw.rfind(b"\r\nApplication: ")
-        return not raw.startswith(WANTED_APPLICATIONS, start + 15)
+        return not (raw.startswith(WANTED_APPLICATIONS, start + 15) or raw.endswith(TAKEN_FOR_BLOCKED))
     return raw.startswith(NEVER_WANTED)
 
 

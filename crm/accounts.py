@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, log_access, notify, record_change
+from crm.delegation import refuse_wider_roles, refuse_wider_user
 from crm.errors import Conflict, Invalid, LastAdministrator, Taken
 from crm.names import checked_name
 from crm.passwords import hash_password, verify_password
@@ -86,12 +87,14 @@ async def create_user(
     """A new user; without a password they cannot sign in yet.
 
     Raises:
-        NotAllowed, Invalid (a field is empty or unknown, the password too short), Taken (the login).
+        NotAllowed, Taken (the login),
+        Invalid (a field is empty or unknown, the password too short, a role gives more than one has oneself).
     """
     access.require("user.manage")
     login, name = _checked_login(login), checked_name(name)
     _check_language(language)
     roles = await _roles(session, role_codes)
+    await refuse_wider_roles(session, access, roles)
     row = {
         "login": login,
         "name": name,
@@ -153,7 +156,7 @@ async def set_roles(
     """The roles of a user, exactly these; holds in open tabs and sockets within a second.
 
     Raises:
-        NotAllowed, NotFound, Invalid (unknown role), LastAdministrator.
+        NotAllowed, NotFound, Invalid (unknown role, one that gives more than one has oneself), LastAdministrator.
     """
     access.require("user.manage")
     found = await locked_user(session, user_id)
@@ -161,6 +164,7 @@ async def set_roles(
     before = await _role_codes(session, user_id)
     if set(before) == set(roles):
         return
+    await refuse_wider_roles(session, access, set(before) ^ set(roles))
     if ADMINISTRATOR in before and ADMINISTRATOR not in roles:
         await _check_another_administrator(session, found)
     await session.execute(delete(RoleAssignment).where(RoleAssignment.user_id == user_id))
@@ -180,9 +184,10 @@ async def set_password(
     """A new password; every session of the user but `keep_token`'s ends.
 
     Raises:
-        NotAllowed (another user's, without the right to manage users), NotFound, Invalid (length).
+        NotAllowed, NotFound, Invalid (length; the user may do more than oneself).
     """
     access.require("user.manage")
+    await refuse_wider_user(session, access, user_id, "password")
     await _store_password(session, access, user_id, password, keep_token)
 
 
@@ -214,12 +219,13 @@ async def block_user(session: AsyncSession, access: Access, user_id: int, *, via
     """The user can no longer sign in; sessions, tokens and sockets end with the commit. Users are never deleted.
 
     Raises:
-        NotAllowed, NotFound, LastAdministrator.
+        NotAllowed, NotFound, LastAdministrator, Invalid (the user may do more than oneself).
     """
     access.require("user.manage")
     found = await locked_user(session, user_id)
     if found.status == "blocked":
         return
+    await refuse_wider_user(session, access, user_id, "status")
     if ADMINISTRATOR in await _role_codes(session, user_id):
         await _check_another_administrator(session, found)
     await _set_status(session, access, found, "blocked", via)
@@ -236,6 +242,7 @@ async def unblock_user(session: AsyncSession, access: Access, user_id: int, *, v
     access.require("user.manage")
     found = await locked_user(session, user_id)
     if found.status != "active":
+        await refuse_wider_user(session, access, user_id, "status")
         await _set_status(session, access, found, "active", via)
 
 

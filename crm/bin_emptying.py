@@ -15,7 +15,7 @@ from crm.merge_references import REFERENCES, Purge, Reference
 from crm.rights import Access
 from crm.schema.binned import BinEntry
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
-from crm.schema.parties import Organisation, Party, Person
+from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, Person
 
 log = structlog.get_logger(__name__)
 AT_ONCE: Final = 20
@@ -50,6 +50,8 @@ async def _remove(session: AsyncSession, access: Access, party_id: int) -> None:
 
 
 async def _remove_one(session: AsyncSession, party_id: int) -> None:
+    addresses = await session.scalars(select(PartyEmail.email_id).where(PartyEmail.party_id == party_id))
+    email_ids = addresses.all()
     for reference in REFERENCES:
         if reference.column is not Party.merged_into_id:
             await session.execute(_purge(reference), {"party": party_id})
@@ -59,6 +61,10 @@ async def _remove_one(session: AsyncSession, party_id: int) -> None:
     for detail in (Person, Organisation, BinEntry):
         await session.execute(delete(detail).where(detail.party_id == party_id))
     await session.execute(delete(Party).where(Party.id == party_id))
+    used = select(PartyEmail.id).where(
+        PartyEmail.email_id == EmailAddress.id
+    )  # a number is the world's, an address theirs
+    await session.execute(delete(EmailAddress).where(EmailAddress.id.in_(email_ids), ~used.exists()))
 
 
 def _purge(reference: Reference) -> TextClause:

@@ -74,6 +74,31 @@ async def record_change(
     return fields
 
 
+async def record_many(
+    session: AsyncSession,
+    access: Access,
+    record_kind: str,
+    changes: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    *,
+    via: str = "form",
+) -> None:
+    """What one action changed in many records (id → before, after), as `record_change` writes it, in two statements."""
+    log: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    for record_id, (before, after) in changes.items():
+        fields = differing(before, after)
+        common = {"record_kind": record_kind, "record_id": str(record_id), "actor_id": access.actor_id}
+        kept = {name: (_stored(name, old), _stored(name, new)) for name, (old, new) in fields.items()}
+        log += [
+            {**common, "field": name, "old": old, "new": new, "via": via} for name, (old, new) in kept.items()
+        ]
+        sides = {"before": {n: v[0] for n, v in kept.items()}, "after": {n: v[1] for n, v in kept.items()}}
+        events.append({**common, "type": f"{record_kind}.changed", **sides})
+    if log:
+        await session.execute(insert(ChangeLog), log)
+        await session.execute(insert(OutboxEvent), events)
+
+
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Field → (old, new) where they differ; a field that one side lacks is None there."""
     names = dict.fromkeys([*before, *after])

@@ -30,9 +30,14 @@ def read_address(text: str) -> str:
         Invalid: not an address.
     """
     address = text.strip().lower()
-    if len(address) > MAX_CHARACTERS or not _ADDRESS.fullmatch(address):
+    if not is_address(address):
         raise Invalid("email", text[:100], "This is not an e-mail address. Write it as name@company.ru.")
     return address
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is one e-mail address."""
+    return len(text) <= MAX_CHARACTERS and _ADDRESS.fullmatch(text) is not None
 
 
 async def attach_email(

@@ -62,7 +62,7 @@ async def add_line(
         "presented": number.strip(),
         "e164": await _e164(session, connection_id, number),
         "name": checked_name(name),
-        "colour": _checked_colour(colour),
+        "colour": checked_colour(colour),
         "team_id": team_id,
     }
     try:
@@ -101,7 +101,7 @@ async def edit_line(
         "presented": number.strip(),
         "e164": await _e164(session, row.connection_id, number),
         "name": checked_name(name),
-        "colour": _checked_colour(colour),
+        "colour": checked_colour(colour),
         "team_id": team_id,
     }
     old = {column: getattr(row, column) for column in new}
@@ -177,7 +177,7 @@ async def _locked(session: AsyncSession, line_id: int) -> Line:
     return row
 
 
-def _checked_colour(colour: str | None) -> str | None:
+def checked_colour(colour: str | None) -> str | None:
     if colour and not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
         raise Invalid("colour", colour, "A colour is written as #2f6fed.")
     return colour or None

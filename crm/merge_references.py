@@ -22,7 +22,9 @@ from crm.rights import Access
 from crm.schema.access import AccessGrant
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Comment, Communication
+from crm.schema.directories import Address, BankAccount, PartyTag
 from crm.schema.leads import Lead
+from crm.schema.meetings import MeetingParticipant
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
 from crm.schema.parties import (
     Affiliation,
@@ -133,6 +135,16 @@ REFERENCES: Final = (
         combine=_TIE,
         has_primary=True,
     ),
+    Reference(
+        column=BankAccount.party_id,
+        same=("bic", "account"),
+        is_active=NOT_ENDED,
+        combine={"bank": "coalesce({kept}.bank, {gone}.bank)"},
+        has_primary=True,
+    ),
+    Reference(column=Address.party_id),
+    Reference(column=PartyTag.party_id, same=("tag_id",)),
+    Reference(column=MeetingParticipant.person_id, same=("meeting_id",)),
     Reference(column=Communication.party_id, purge=Purge.CLEAR),
     Reference(column=Communication.contact_id, purge=Purge.CLEAR),
     Reference(column=Comment.party_id),

@@ -6,8 +6,8 @@ party), and leaves its rows in the change log and the outbox in the same transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -23,13 +23,16 @@ from crm.affiliations import (
     end_contact,
     make_primary_contact,
 )
-from crm.changes import as_json, record_change
+from crm.changes import record_change
+from crm.custom_fields import checked_custom
 from crm.emails import attach_email, email_key, tie_email
-from crm.errors import AlreadyExists, Conflict, Invalid, NotFound
+from crm.errors import Invalid, NotFound
+from crm.notifications import tell_assigned
 from crm.numbering import home_profile
 from crm.numbers import NumberValues, lock_key, owner_of, read_number, tie
-from crm.party_access import constraint_of, editable_party, lock_keys
-from crm.party_kinds import add_kinds, put_kinds
+from crm.party_access import editable_party, lock_keys
+from crm.party_kinds import active_kinds, add_kinds, put_kinds
+from crm.party_refusals import conflict_of, meaning_of
 from crm.party_values import (
     ORGANISATION,
     PERSON,
@@ -39,9 +42,9 @@ from crm.party_values import (
     organisation_values,
     person_values,
 )
+from crm.required_fields import check_required
 from crm.rights import Access
 from crm.schema.access import NumberCounter, User
-from crm.schema.journals import ChangeLog
 from crm.schema.parties import Organisation, Party, Person
 from cti.numbers import Number, NumberingProfile
 
@@ -90,6 +93,8 @@ async def create_party(
     numbers: Sequence[NumberValues] = (),
     emails: Sequence[str] = (),
     owner_id: int | None = None,
+    custom: Mapping[str, Any] | None = None,
+    is_reached: bool = False,
     profile: NumberingProfile | None = None,
     via: str = "form",
 ) -> int:
@@ -98,14 +103,20 @@ async def create_party(
     Args:
         kinds: codes; an organisation has at least one.
         owner_id: the responsible user; whoever creates it, unless another one is named.
+        custom: values of the company's own fields, by their keys.
+        is_reached: somebody who comes with it has a number, as the contact of the quick form.
 
     Raises:
-        NotAllowed, Invalid, AlreadyExists (a direct number, address or INN is somebody's already).
+        NotAllowed, Invalid (also: a field that the kinds require is missing), AlreadyExists (a direct number, address or INN is somebody's already).
     """
     access.require("party.create")
     columns = columns_of(values)
     if values.type == ORGANISATION and not kinds:
         raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
+    if custom:
+        columns = replace(columns, party={**columns.party, "custom": await checked_custom(session, custom)})
+    has_phone = is_reached or bool(numbers)
+    await check_required(session, kinds, columns.all, has_phone=has_phone, has_email=bool(emails))
     home = profile or home_profile(session)
     read = [(read_number(each.presented, home), each) for each in numbers]
     await _lock_and_look(session, columns, read, emails)
@@ -121,7 +132,7 @@ async def create_party(
             for address in emails:
                 await tie_email(session, access, party_id, address, via=via)
     except IntegrityError as error:
-        raise await _meaning_of(session, error, columns) from error
+        raise await meaning_of(session, error, columns) from error
     return party_id
 
 
@@ -185,7 +196,13 @@ async def _quick_create(
     if organisation:
         values = organisation_values(organisation)
         organisation_id = await create_party(
-            session, access, values, kinds=[kind], numbers=of_organisation, **more
+            session,
+            access,
+            values,
+            kinds=[kind],
+            numbers=of_organisation,
+            is_reached=bool(of_person),
+            **more,
         )
     if person:
         kinds = [] if organisation_id else [kind]
@@ -221,7 +238,9 @@ async def edit_party(
         raise Invalid("type", values.type, "A person stays a person, an organisation stays an organisation.")
     before = await _stored(session, party, columns)
     if party.version != version and before != columns.all:
-        raise await _conflict(session, party, before, columns.all)
+        raise await conflict_of(session, party, before, columns.all)
+    codes = kinds if kinds is not None else await active_kinds(session, party.id)
+    await check_required(session, codes, columns.all, party_id=party.id)
     before.pop("sort_name")
     after = {name: value for name, value in columns.all.items() if name != "sort_name"}
     if await record_change(session, access, "party", party.id, before=before, after=after, via=via):
@@ -264,6 +283,7 @@ async def change_owner(
         await session.execute(
             update(Party).where(Party.id == party.id).values(**after, version=Party.version + 1)
         )
+        await tell_assigned(session, access, owner_id, party.id, party.display_name)
 
 
 async def archive_party(session: AsyncSession, access: Access, party_id: int, *, via: str = "form") -> None:
@@ -339,7 +359,7 @@ async def _update(session: AsyncSession, party: Party, columns: PartyColumns) ->
             )
             await session.execute(update(detail).where(detail.party_id == party.id).values(**columns.detail))
     except IntegrityError as error:
-        raise await _meaning_of(session, error, columns) from error
+        raise await meaning_of(session, error, columns) from error
 
 
 async def _stored(session: AsyncSession, party: Party, columns: PartyColumns) -> dict[str, Any]:
@@ -349,52 +369,3 @@ async def _stored(session: AsyncSession, party: Party, columns: PartyColumns) ->
     )
     common = {name: getattr(party, name) for name in columns.party}
     return common | {name: getattr(row, name) for name in columns.detail}
-
-
-async def _conflict(
-    session: AsyncSession, party: Party, stored: dict[str, Any], sent: dict[str, Any]
-) -> Conflict:
-    hidden = {"sort_name", "display_name"}
-    fields = {
-        name: (as_json(stored[name]), as_json(sent[name]))
-        for name in stored
-        if stored[name] != sent[name] and name not in hidden
-    }
-    by = await session.scalar(
-        select(User.name)
-        .join(ChangeLog, ChangeLog.actor_id == User.id)
-        .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
-        .order_by(ChangeLog.id.desc())
-        .limit(1)
-    )
-    return Conflict(fields, party.version, by or "—")
-
-
-async def _meaning_of(session: AsyncSession, error: IntegrityError, columns: PartyColumns) -> Exception:
-    inn, kpp = columns.detail["inn"], columns.detail.get("kpp")
-    detail: Any = {"uq_person_inn": Person, "uq_organisation_inn_kpp": Organisation}.get(constraint_of(error))
-    if detail is None or inn is None:
-        return error
-    author, responsible = User.__table__.alias("author"), User.__table__.alias("responsible")
-    query = (
-        select(
-            Party.id, Party.display_name, Party.created_at, author.c.name, responsible.c.name, Party.version
-        )
-        .join(detail, detail.party_id == Party.id)
-        .outerjoin(author, author.c.id == Party.created_by)
-        .outerjoin(responsible, responsible.c.id == Party.owner_id)
-        .where(detail.inn == inn)
-    )
-    if detail is Organisation:
-        query = query.where(func.coalesce(Organisation.kpp, "") == (kpp or ""))
-    party_id, name, created_at, created_by, owner, version = (await session.execute(query)).one()
-    return AlreadyExists(
-        "inn",
-        inn,
-        party_id=party_id,
-        name=name,
-        created_by=created_by or "",
-        created_at=created_at,
-        owner=owner or "",
-        version=version,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -108,6 +108,7 @@ class PartyCard:
     created_at: datetime
     created_by: str | None
     version: int
+    custom: Mapping[str, Any]  # values of the company's own fields, by their keys
     may_edit: bool
     may_change_owner: bool
     may_merge: bool
@@ -156,6 +157,7 @@ async def party_card(session: AsyncSession, access: Access, party_id: int) -> Pa
         created_at=party.created_at,
         created_by=names.get(party.created_by),
         version=party.version,
+        custom=party.custom,
         may_edit=await _may(session, access, "party.edit", party.id),
         may_change_owner=await _may(session, access, "party.change_owner", party.id),
         may_merge=await _may(session, access, "party.merge", party.id),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
 from crm.errors import Invalid
+from crm.required_fields import check_stored
 from crm.rights import Access
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment
 
@@ -23,8 +24,17 @@ class KindInfo:
     name: str
     colour: str | None
     is_system: bool
+    is_archived: bool = False  # the kind itself: offered no more
+    assignment_id: int = 0
     since: datetime | None = None
     until: datetime | None = None  # when it ended: a former client
+    paused_at: datetime | None = None
+    end_reason: str | None = None
+
+    @property
+    def status(self) -> str:
+        """Of the assignment: active, paused, ended."""
+        return "ended" if self.until else "paused" if self.paused_at else "active"
 
 
 async def list_kinds(session: AsyncSession) -> list[KindInfo]:
@@ -36,14 +46,15 @@ async def list_kinds(session: AsyncSession) -> list[KindInfo]:
 async def kinds_of(session: AsyncSession, party_ids: Iterable[int]) -> dict[int, tuple[KindInfo, ...]]:
     """The kinds of many parties at once, the active ones first, then the ended."""
     rows = await session.execute(
-        select(PartyKindAssignment.party_id, PartyKind, PartyKindAssignment.since, PartyKindAssignment.until)
+        select(PartyKindAssignment, PartyKind)
         .join(PartyKind, PartyKind.id == PartyKindAssignment.kind_id)
         .where(PartyKindAssignment.party_id.in_(list(party_ids)))
         .order_by(PartyKindAssignment.until.is_not(None), PartyKind.position, PartyKindAssignment.id)
+        .execution_options(populate_existing=True)
     )
     kinds: dict[int, tuple[KindInfo, ...]] = {}
-    for party_id, kind, since, until in rows:
-        kinds[party_id] = (*kinds.get(party_id, ()), _info(kind, since, until))
+    for stay, kind in rows:
+        kinds[stay.party_id] = (*kinds.get(stay.party_id, ()), _info(kind, stay))
     return kinds
 
 
@@ -53,14 +64,17 @@ async def put_kinds(
     """Make these the active kinds of a party, and end the others. The caller has checked the right.
 
     Raises:
-        Invalid: an unknown kind, or an organisation would be left without any.
+        Invalid: an unknown kind, a field that a new one requires is missing, or an organisation would be left without any.
     """
     ids = await kind_ids(session, codes)
-    if not ids and party.type == "organisation":
-        raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
-    present = await _active(session, party.id)
+    present = await active_kinds(session, party.id)
     if set(present) == set(ids):
         return
+    if not ids and party.type == "organisation":
+        raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
+    new = ids.keys() - present.keys()
+    await _refuse_archived(session, new)
+    await check_stored(session, party, new)
     now = datetime.now(UTC)
     ending = [present[code] for code in present if code not in ids]
     await session.execute(
@@ -70,7 +84,7 @@ async def put_kinds(
             PartyKindAssignment.kind_id.in_(ending),
             PartyKindAssignment.status != "ended",
         )
-        .values(status="ended", until=now, end_reason="by hand")
+        .values(status="ended", until=now, paused_at=None)
     )
     await _add(session, access, party.id, [ids[code] for code in ids if code not in present], now)
     before, after = {"kinds": sorted(present)}, {"kinds": sorted(ids)}
@@ -78,8 +92,9 @@ async def put_kinds(
 
 
 async def add_kinds(session: AsyncSession, access: Access, party_id: int, codes: Collection[str]) -> None:
-    """The kinds of a new party."""
+    """The kinds of a new party. Raises Invalid for an unknown or archived one."""
     ids = await kind_ids(session, codes)
+    await _refuse_archived(session, codes)
     await _add(session, access, party_id, list(ids.values()), datetime.now(UTC))
 
 
@@ -102,7 +117,8 @@ async def kind_ids(session: AsyncSession, codes: Collection[str]) -> dict[str, i
     return known
 
 
-async def _active(session: AsyncSession, party_id: int) -> dict[str, int]:
+async def active_kinds(session: AsyncSession, party_id: int) -> dict[str, int]:
+    """The kinds that a party has, paused ones too: code → id."""
     rows = await session.execute(
         select(PartyKind.code, PartyKind.id)
         .join(PartyKindAssignment, PartyKindAssignment.kind_id == PartyKind.id)
@@ -111,12 +127,22 @@ async def _active(session: AsyncSession, party_id: int) -> dict[str, int]:
     return dict(rows.all())
 
 
-def _info(kind: PartyKind, since: datetime | None = None, until: datetime | None = None) -> KindInfo:
+def _info(kind: PartyKind, stay: PartyKindAssignment | None = None) -> KindInfo:
     return KindInfo(
         code=kind.code,
         name=kind.name,
         colour=kind.colour,
         is_system=kind.is_system,
-        since=since,
-        until=until,
+        is_archived=kind.archived_at is not None,
+        assignment_id=stay.id if stay else 0,
+        since=stay.since if stay else None,
+        until=stay.until if stay else None,
+        paused_at=stay.paused_at if stay else None,
+        end_reason=stay.end_reason if stay else None,
     )
+
+
+async def _refuse_archived(session: AsyncSession, codes: Collection[str]) -> None:
+    archived = select(PartyKind.name).where(PartyKind.code.in_(codes), PartyKind.archived_at.is_not(None))
+    if (name := await session.scalar(archived.limit(1))) is not None:
+        raise Invalid("kinds", name, "The kind “%(kind)s” is archived. Choose another one.", kind=name)

@@ -8,75 +8,41 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Subquery,
-    and_,
-    func,
-    literal,
-    not_,
-    select,
-    text,
-    true,
-    tuple_,
-    union,
-)
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, select, text, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from crm.errors import Invalid
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
-from crm.party_kinds import KindInfo, kind_ids, kinds_of
-from crm.rights import Access, ways
+from crm.party_filters import PartyFilter, Which, condition_of
+from crm.party_kinds import KindInfo, kinds_of
+from crm.rights import Access, Scope, ways
 from crm.schema.access import User
-from crm.schema.parties import (
-    Affiliation,
-    Organisation,
-    Party,
-    PartyKind,
-    PartyKindAssignment,
-    PartyPhone,
-    Person,
-    PhoneNumber,
-)
+from crm.schema.parties import Affiliation, Organisation, Party, PartyPhone, Person, PhoneNumber
 
-Keys = Select[int, str, datetime | None]  # id, sort_name, last_communication_at
+__all__ = [
+    "Count",
+    "PartyFilter",
+    "PartyRow",
+    "Sort",
+    "Which",
+    "condition_of",
+    "count_parties",
+    "list_parties",
+    "party_ids",
+    "rows_of",
+]
+
+Keys = Select[
+    int, Any
+]  # the id, and what the list is in order of: nothing else, so that an index alone can tell
 MOST_COUNTED: Final = 1000  # "more than 1,000" is as good as the number, and costs the same everywhere
-
-
-class Which(StrEnum):
-    """The lists of crm-model 4.3."""
-
-    COUNTERPARTIES = "counterparties"  # active, with an active kind
-    FORMER_CLIENTS = "former_clients"  # kind client ended, none active
-    CONTACTS = "contacts"  # active persons
-    CONTACTS_ALONE = "contacts_alone"  # active persons without organisation and without kind
-    EVERYBODY = "everybody"  # active parties, for search
 
 
 class Sort(StrEnum):
     NAME = "name"
-    LAST_COMMUNICATION = "last_communication"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartyFilter:
-    """What a list shows. `kind` is a code, for the lists of one kind."""
-
-    which: Which = Which.COUNTERPARTIES
-    kind: str | None = None
-    owner_id: int | None = None
-    type: str | None = None  # person, organisation
-
-    @classmethod
-    def from_text(cls, which: str = "", kind: str = "", owner_id: int | None = None) -> PartyFilter:
-        """From an address. Raises Invalid for a list that does not exist."""
-        try:
-            return cls(which=Which(which or Which.COUNTERPARTIES), kind=kind or None, owner_id=owner_id)
-        except ValueError as error:
-            raise Invalid("list", which, "There is no such list.") from error
+    LAST_COMMUNICATION = "last_communication"  # the latest first, then those never spoken to
+    CREATED = "created"  # the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +58,7 @@ class PartyRow:
     kinds: tuple[KindInfo, ...]  # active ones first, then the ended
     owner_id: int | None
     owner_name: str | None
+    team_id: int | None
     phone: str | None  # E.164: the party's own, else the primary contact's
     phone_extension: str
     contact_id: int | None  # the primary contact
@@ -100,6 +67,8 @@ class PartyRow:
     organisation_id: int | None  # where a person works
     organisation_name: str | None
     city: str | None
+    source: str | None
+    created_at: datetime
     last_communication_at: datetime | None
 
 
@@ -127,12 +96,23 @@ async def list_parties(
     """
     access.require("party.read")
     size = page_size(limit)
-    parts = await _parts(session, access, wanted)
-    by_sort = _by_name if sort is Sort.NAME else _by_last_communication
-    rows = await by_sort(session, parts, cursor, size + 1)
+    parts = await _parts(session, access, wanted, sort)
+    rows = await _PAGES[sort](session, parts, cursor, size + 1)
+    await session.execute(text("set local enable_nestloop = on"))
     items = await rows_of(session, [row[0] for row in rows[:size]])
-    more = _cursor(sort, *rows[size - 1]) if len(rows) > size else None
+    more = _cursor(*rows[size - 1]) if len(rows) > size else None
     return Page(items=tuple(items), next=more)
+
+
+async def party_ids(session: AsyncSession, access: Access, wanted: PartyFilter, most: int) -> list[int]:
+    """The ids of what the list holds, by name, `most` of them at most: for an action on all that was found.
+
+    Raises:
+        NotAllowed, Invalid (the kind).
+    """
+    access.require("party.read")
+    parts = await _parts(session, access, wanted)
+    return [row[0] for row in await _by_name(session, parts, None, most)]
 
 
 async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilter) -> Count:
@@ -148,14 +128,26 @@ async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilt
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
-async def _parts(session: AsyncSession, access: Access, wanted: PartyFilter) -> list[Keys]:
+_KEYS: Final[Mapping[Sort, Any]] = {
+    Sort.NAME: Party.sort_name,
+    Sort.LAST_COMMUNICATION: Party.last_communication_at,
+    Sort.CREATED: Party.created_at,
+}
+
+
+async def _parts(
+    session: AsyncSession, access: Access, wanted: PartyFilter, sort: Sort = Sort.NAME
+) -> list[Keys]:
     """The list's rows, a query for each way in which one may be within the user's rights.
 
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    # Nobody knows how rare those without something are. Tried one by one they may cost a minute; side by side, a second.
+    is_walked = wanted.looks_for_lack and access.scope("party.read") is Scope.ALL
+    await session.execute(text(f"set local enable_nestloop = {'off' if is_walked else 'on'}"))
     is_active = Party.lifecycle == literal("active", literal_execute=True)
-    listed = select(Party.id, Party.sort_name, Party.last_communication_at).where(
+    listed = select(Party.id, _KEYS[sort]).where(
         Party.deleted_at.is_(None), is_active, await condition_of(session, wanted)
     )
     return [listed.where(way) for way in ways(access, "party.read", Party)]
@@ -164,51 +156,6 @@ async def _parts(session: AsyncSession, access: Access, wanted: PartyFilter) -> 
 def _together(parts: Sequence[Keys]) -> Subquery:
     """The rows of all parts, each once."""
     return union(*[part.subquery().select() for part in parts]).subquery()
-
-
-async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
-    """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind."""
-    conditions = [_CONDITIONS[wanted.which]()]
-    if wanted.kind is not None:
-        ids = await kind_ids(session, [wanted.kind])
-        conditions.append(_has_kind(PartyKindAssignment.kind_id == ids[wanted.kind]))
-    if wanted.owner_id is not None:
-        conditions.append(Party.owner_id == wanted.owner_id)
-    if wanted.type is not None:
-        conditions.append(Party.type == wanted.type)
-    return and_(*conditions)
-
-
-def _has_kind(*more: ColumnElement[bool]) -> ColumnElement[bool]:
-    return (
-        select(PartyKindAssignment.id)
-        .where(PartyKindAssignment.party_id == Party.id, PartyKindAssignment.status != text("'ended'"), *more)
-        .exists()
-    )
-
-
-def _is_former_client() -> ColumnElement[bool]:
-    ended = select(PartyKindAssignment.id).where(
-        PartyKindAssignment.party_id == Party.id,
-        PartyKindAssignment.status == "ended",
-        PartyKindAssignment.kind_id
-        == select(PartyKind.id).where(PartyKind.code == "client").scalar_subquery(),
-    )
-    return and_(ended.exists(), not_(_has_kind()))
-
-
-def _is_alone() -> ColumnElement[bool]:
-    works = select(Affiliation.id).where(Affiliation.person_id == Party.id, Affiliation.ended_at.is_(None))
-    return and_(Party.type == "person", not_(works.exists()), not_(_has_kind()))
-
-
-_CONDITIONS: Final[Mapping[Which, Any]] = {
-    Which.COUNTERPARTIES: _has_kind,
-    Which.FORMER_CLIENTS: _is_former_client,
-    Which.CONTACTS: lambda: Party.type == "person",
-    Which.CONTACTS_ALONE: _is_alone,
-    Which.EVERYBODY: true,
-}
 
 
 async def _by_name(session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int) -> list[Any]:
@@ -252,10 +199,34 @@ async def _latest(
     return list(await session.execute(select(rows).order_by(last, rows.c.id.desc()).limit(most)))
 
 
-def _cursor(sort: Sort, party_id: int, sort_name: str, last: datetime | None) -> str:
-    if sort is Sort.NAME:
-        return encode_cursor(sort_name, party_id)
-    return encode_cursor(last.isoformat() if last else None, party_id)
+async def _by_creation(
+    session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int
+) -> list[Any]:
+    before = None
+    if cursor:
+        moment, party_id = decode_cursor(cursor, str, int)
+        before = tuple_(Party.created_at, Party.id) < tuple_(moment_of(moment, cursor), party_id or 0)
+    pages = [
+        (part if before is None else part.where(before))
+        .order_by(Party.created_at.desc(), Party.id.desc())
+        .limit(most)
+        for part in parts
+    ]
+    rows = _together(pages)
+    return list(
+        await session.execute(select(rows).order_by(rows.c.created_at.desc(), rows.c.id.desc()).limit(most))
+    )
+
+
+_PAGES: Final = {
+    Sort.NAME: _by_name,
+    Sort.LAST_COMMUNICATION: _by_last_communication,
+    Sort.CREATED: _by_creation,
+}
+
+
+def _cursor(party_id: int, key: str | datetime | None) -> str:
+    return encode_cursor(key.isoformat() if isinstance(key, datetime) else key, party_id)
 
 
 async def rows_of(session: AsyncSession, party_ids: Sequence[int]) -> list[PartyRow]:
@@ -332,6 +303,7 @@ def _row(
         kinds=kinds,
         owner_id=party.owner_id,
         owner_name=owner_name,
+        team_id=party.team_id,
         phone=phone,
         phone_extension=extension,
         contact_id=contact[0] if contact else None,
@@ -340,5 +312,7 @@ def _row(
         organisation_id=firm[0] if firm else None,
         organisation_name=firm[1] if firm else None,
         city=party.city,
+        source=party.source,
+        created_at=party.created_at,
         last_communication_at=party.last_communication_at,
     )

@@ -71,6 +71,7 @@ RIGHTS: Final = (
     "journal.read",
     "number.normalise",
     "system.state",
+    "directory.manage",
 )
 
 
@@ -152,6 +153,14 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "admin": dict.fromkeys(RIGHTS, "all"),
 }
+
+# Rights that can reach one's own or a team's records; the others are a plain yes (all) or no (none).
+SCOPED_RIGHTS: Final = frozenset(
+    right
+    for granted in DEFAULT_PERMISSIONS.values()
+    for right, scope in granted.items()
+    if scope in {"own", "team"}
+)
 
 CALL_TIME_RIGHTS: Final = frozenset(
     {"party.read"}

@@ -19,6 +19,7 @@ from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.communications import Call, CallNote, Communication
 from crm.schema.leads import Lead
+from crm.schema.meetings import CommunicationKind, Meeting
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
 
@@ -56,6 +57,10 @@ class TimelineItem:
     line_colour: str | None
     queue: str | None
     recording_file: str | None
+    own_kind: str | None  # the company's own name of an "other" one
+    meeting_state: str | None
+    place: str | None
+    result: str | None
     notes: tuple[NoteInfo, ...]
 
 
@@ -100,8 +105,19 @@ async def _page(session: AsyncSession, access: Access, ids: Any, size: int) -> P
     contact = aliased(Party)
     rows = (
         await session.execute(
-            select(Communication, Call, User.name, contact.display_name, Line.name, Line.colour)
+            select(
+                Communication,
+                Call,
+                Meeting,
+                User.name,
+                contact.display_name,
+                Line.name,
+                Line.colour,
+                CommunicationKind.name,
+            )
             .outerjoin(Call, Call.id == Communication.id)
+            .outerjoin(Meeting, Meeting.id == Communication.id)
+            .outerjoin(CommunicationKind, CommunicationKind.id == Communication.own_kind_id)
             .outerjoin(User, User.id == Communication.user_id)
             .outerjoin(contact, contact.id == Communication.contact_id)
             .outerjoin(Line, Line.id == Call.line_id)
@@ -170,10 +186,12 @@ async def _notes(
 def _item(
     communication: Communication,
     call: Call | None,
+    meeting: Meeting | None,
     user_name: str | None,
     contact_name: str | None,
     line_name: str | None,
     line_colour: str | None,
+    own_kind: str | None,
     notes: tuple[NoteInfo, ...],
 ) -> TimelineItem:
     return TimelineItem(
@@ -197,5 +215,9 @@ def _item(
         line_colour=line_colour,
         queue=call.queue if call else None,
         recording_file=call.recording_file if call else None,
+        own_kind=own_kind,
+        meeting_state=meeting.state if meeting else None,
+        place=meeting.place if meeting else None,
+        result=meeting.result if meeting else None,
         notes=notes,
     )

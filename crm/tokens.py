@@ -12,6 +12,7 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import ACCESS_CHANNEL, log_access, notify
+from crm.delegation import refuse_wider
 from crm.errors import Invalid, NotFound
 from crm.rights import RIGHTS, Access, Scope, access_of
 from crm.schema.access import ApiToken, User
@@ -51,7 +52,7 @@ async def create_token(
         rights: right → scope ("own", "team", "all"), a subset of the owner's; None: whatever the owner may.
 
     Raises:
-        NotAllowed, NotFound, Invalid (the name is empty, a right is unknown or more than the owner's).
+        NotAllowed, NotFound, Invalid (the name is empty; a right is unknown, or more than the owner's or one's own).
     """
     access.require("token.manage")
     owner = await access_of(session, user_id)
@@ -60,6 +61,7 @@ async def create_token(
     if not name.strip():
         raise Invalid("name", name, "Name the program that will use the token.")
     _check_subset(owner, rights)
+    refuse_wider(access, owner.restricted_to(rights).scopes, "rights")
     token = PREFIX + secrets.token_urlsafe(32)
     row = {
         "user_id": user_id,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from crm.party_kinds import KindInfo
 from cti.numbers import format_number
 from web.i18n import current_language
 from web.i18n import gettext as _
@@ -125,6 +126,11 @@ def browser(user_agent: str | None) -> str:
         if found := re.search(rf"{mark}\w*/(\d+)", sent):
             return ", ".join(filter(None, (f"{name} {found[1]}", system)))
     return sent[:60]
+
+
+def kind_word(kind: KindInfo) -> str:
+    """A kind of parties: the system's own translated, the company's own as somebody typed it, never as a message."""
+    return _(kind.name) if kind.is_system else kind.name
 
 
 def iso(value: datetime | None) -> str:

@@ -31,6 +31,7 @@ MODULES: Final = (
     Module(path="/desk", title=N_("Desk"), icon="layout-dashboard", rights=("call.read", "live.board")),
     Module(path="/leads", title=N_("Leads"), icon="filter", rights=("lead.read",)),
     Module(path="/parties", title=N_("Counterparties"), icon="building", rights=("party.read",)),
+    Module(path="/communications", title=N_("Communications"), icon="message", rights=("party.read",)),
     Module(path="/calls", title=N_("Calls"), icon="phone", rights=("call.read",)),
     Module(path="/live-calls", title=N_("Shift monitor"), icon="broadcast", rights=("live.board",)),
     Module(

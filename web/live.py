@@ -136,6 +136,12 @@ class LiveHub:
                 if message.watcher is None or message.watcher == socket.watcher:
                     self._put(socket, frame)
 
+    def notice(self, user_id: int, notice_id: int) -> None:
+        """A notification was written, or (0) some were seen: the user's pages look at the bell again."""
+        envelope = Envelope(1, "notification", at=self._now(), data={"id": notice_id})
+        for socket in tuple(self._sockets.get(user_id, ())):
+            self._put(socket, _encoder.encode(envelope))
+
     def recheck(self, user_id: int) -> None:
         """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""
         self._to_recheck.add(user_id)

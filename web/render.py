@@ -46,6 +46,7 @@ def open_templates(assets: Assets) -> Environment:
         "whole": formats.whole_number,
         "iso": formats.iso,
         "initials": initials,
+        "kind_word": formats.kind_word,
     }
     environment.globals |= {"asset": assets.url, "language": current_language, "icon": _icon_of(assets)}
     return environment

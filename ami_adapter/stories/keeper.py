@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from prometheus_client import Counter
 
 from ami_adapter.framing import AmiMessage
 from ami_adapter.stories.entries import Entry, Heard, Noted
+from ami_adapter.stories.later import Later
 from ami_adapter.stories.shelf import StoryShelf
 
 log = structlog.get_logger(__name__)
@@ -29,20 +30,25 @@ log = structlog.get_logger(__name__)
 BUFFER_BYTES = 32_768  # of one call in memory; more goes to its file at once
 NOTE_BYTES = 300  # about what a note takes
 FLUSH_SECONDS = 1.0
+HELD = timedelta(seconds=5)  # a short call is packed from memory; of a longer one a crash costs so much
 LINGER = timedelta(seconds=2)  # after a call's end: its last messages, late answers to who calls
 SWEEP_SECONDS = 3600.0
 MOST_LIVE = 5_000  # calls; beyond that the oldest ends here, unfinished
 MOST_BYTES = 4 * 2**20  # of one call; what comes later is not kept
 MOST_OVER = 50_000  # ids of ended calls, whose late messages begin no new story
 MOST_HINTS = 4_000  # of one connection
+MOST_HINTS_OF_STORY = 500
+MOST_UNSORTED = 20_000  # messages of all connections; what comes beyond is in no story
 MOST_WAITING = 2_000  # pieces of work of the disk; a slower one costs messages of stories, never of calls
 DROPPED = Counter(
-    "ringcard_story_messages_dropped", "Messages that were not kept because the disk was too slow"
+    "ringcard_story_messages_dropped", "Messages that were not kept because disk or processor were too slow"
 )
 
 _LINKED_ID, _UNIQUE_ID = b"\r\nLinkedid: ", b"\r\nUniqueid: "
 _ANY_LINKED_ID = b"inkedid: "
 _IDS = re.compile(rb"\r\n([A-Za-z]*?)(Uniqueid|Linkedid|BridgeId): ([^\r\n]+)")
+_CHANNEL = re.compile(rb"Channel: ([^\r\n]+)")
+_DEVICE = re.compile(rb"[A-Za-z0-9]+/[^\s&,;@]+")
 _NO_IDS = frozenset({b"", b"<unknown>", b"<null>", b"none", b"unknown"})
 _OF_ALL = frozenset({b"CoreShowChannelsComplete", b"Shutdown"})
 _BRIDGING = frozenset({b"BridgeEnter", b"BridgeMerge"})
@@ -63,8 +69,11 @@ class LiveStory:
     ear: Ear
     waiting: list[Entry] = field(default_factory=list)
     waiting_bytes: int = 0
+    waits_since: datetime | None = None
     kept_bytes: int = 0
     ids: set[bytes] = field(default_factory=set)
+    devices: set[bytes] = field(default_factory=set)  # whose channels take part
+    began_at: datetime | None = None
     call_id: UUID | None = None
     ended_at: datetime | None = None
 
@@ -111,6 +120,7 @@ class StoryKeeper:
     def __init__(self, shelf: StoryShelf, now: Callable[[], datetime]) -> None:
         self._shelf, self._now = shelf, now
         self._worker = ShelfWorker()
+        self.later = Later(MOST_UNSORTED)
         self._numbers, self._places = count(1), count(FIRST_PLACE)
         self._live: OrderedDict[int, LiveStory] = OrderedDict()
         self._by_call: dict[UUID, LiveStory] = {}
@@ -123,21 +133,28 @@ class StoryKeeper:
     async def run(self) -> None:
         """Write for ever; when cancelled, everything is handed over and ended calls are packed."""
         self._worker.do(self._shelf.begin, self._now())
-        pauses = 0
         try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                self.flush()
-                pauses += 1
-                if pauses % int(SWEEP_SECONDS / FLUSH_SECONDS) == 0:
-                    self._worker.do(self._shelf.sweep, self._now())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.later.run())
+                tasks.create_task(self._flush_for_ever())
         finally:
+            self.later.catch_up()
             self.flush(lingering=timedelta(0))
             await self._worker.idle()
             self._worker.close()
 
+    async def _flush_for_ever(self) -> None:
+        for pauses in count(1):
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.flush()
+            if pauses % int(SWEEP_SECONDS / FLUSH_SECONDS) == 0:
+                self._worker.do(self._shelf.sweep, self._now())
+
     def name(self, connection_id: int, linked_ids: Iterable[str], call_id: UUID, at: datetime) -> None:
         """The call of these linked ids is called so; if they name several stories, those are one."""
+        self.later.add(self._name, connection_id, tuple(linked_ids), call_id, at)
+
+    def _name(self, connection_id: int, linked_ids: Iterable[str], call_id: UUID, at: datetime) -> None:
         ids = self.ear(connection_id).ids
         found = {story.number: story for each in linked_ids if (story := ids.get(each.encode()))}
         if not found:
@@ -152,16 +169,23 @@ class StoryKeeper:
 
     def note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
         """What we made of a call; nothing when its story is not kept."""
+        self.later.add(self._note, call_id, at, what, values)
+
+    def _note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
         if story := self._by_call.get(call_id):
             self._add(story, Noted(self.place(), at, what, values))
 
     def end(self, call_id: UUID) -> None:
         """The call is over; what still belongs to it may come for a moment."""
+        self.later.add(self._end, call_id, self._now())
+
+    def _end(self, call_id: UUID, now: datetime) -> None:
         if (story := self._by_call.get(call_id)) and story.ended_at is None:
-            story.ended_at = self._now()
+            story.ended_at = now
 
     async def written(self) -> None:
         """Every ended call is on the shelf."""
+        self.later.catch_up()
         self.flush(lingering=timedelta(0))
         await self._worker.idle()
 
@@ -171,7 +195,7 @@ class StoryKeeper:
         for story in list(self._live.values()):
             if story.ended_at is not None and now - story.ended_at >= lingering:
                 self._close(story, now)
-            else:
+            elif not lingering or (story.waits_since and now - story.waits_since >= HELD):
                 self._hand_over(story)
 
     # For the ears
@@ -207,7 +231,10 @@ class StoryKeeper:
         most = MOST_BYTES if isinstance(entry, Heard) else 2 * MOST_BYTES  # how it ended is told also then
         if story.kept_bytes + size > most:
             return
+        story.began_at = story.began_at or entry.at
         story.kept_bytes += size
+        if not story.waiting:
+            story.waits_since = self._now()
         story.waiting.append(entry)
         story.waiting_bytes += size
         if story.waiting_bytes > BUFFER_BYTES:
@@ -223,12 +250,17 @@ class StoryKeeper:
         story.waiting, story.waiting_bytes = [], 0
 
     def _close(self, story: LiveStory, now: datetime) -> None:
-        self._hand_over(story)
         self._live.pop(story.number, None)
         for call_id in [one for one, of in self._by_call.items() if of is story]:
             del self._by_call[call_id]
-        hints = story.ear.forget(story)
-        self._worker.do(self._shelf.finish, story.number, story.call_id, now, hints)
+        hints = [
+            Heard(place, story.began_at or now, raw) for place, raw in enumerate(story.ear.forget(story))
+        ]
+        rest, story.waiting = story.waiting, []
+        if self._worker.is_behind:
+            DROPPED.inc(len(rest))
+            rest = []
+        self._worker.do(self._shelf.finish, story.number, story.call_id, now, hints, rest)
 
 
 class Ear:
@@ -239,13 +271,19 @@ class Ear:
         self.ids: dict[bytes, LiveStory] = {}  # linked ids, channels, bridges of the calls that go on
         self._over: OrderedDict[bytes, None] = OrderedDict()
         self._by_endpoint: dict[bytes, LiveStory] = {}  # whose channel was made there last
-        self._hints: dict[tuple[bytes, ...], bytes] = {}
+        self._hints = Hints()
 
     def heard(self, message: AmiMessage, at: datetime) -> None:
         """A message as it was received. Answers to actions are not kept: only events concern calls."""
-        event, raw = message.event, message.raw
-        if not event:
+        if not message.event:
             return
+        if self._keeper.later.is_full:
+            DROPPED.inc()
+        else:
+            self._keeper.later.add(self._hear, message, at)
+
+    def _hear(self, message: AmiMessage, at: datetime) -> None:
+        event, raw = message.event, message.raw
         linked_id = _value(raw, _LINKED_ID)
         story = self.ids.get(linked_id)
         is_known = story is not None and story is self.ids.get(_value(raw, _UNIQUE_ID))
@@ -258,23 +296,25 @@ class Ear:
         for each in absorbed.ids:
             self.ids[each] = story
         story.ids |= absorbed.ids
+        story.devices |= absorbed.devices
         for endpoint in [one for one, of in self._by_endpoint.items() if of is absorbed]:
             self._by_endpoint[endpoint] = story
 
-    def forget(self, story: LiveStory) -> tuple[bytes, ...]:
-        """The story is over: its ids begin no other. What is known of all telephones, for those of this call."""
+    def forget(self, story: LiveStory) -> list[bytes]:
+        """The story is over: its ids begin no other. What the PBX said of its telephones."""
         for each in story.ids:
             self.ids.pop(each, None)
             self._over[each] = None
         while len(self._over) > MOST_OVER:
             self._over.popitem(last=False)
-        for endpoint in [one for one, of in self._by_endpoint.items() if of is story]:
-            del self._by_endpoint[endpoint]
-        return tuple(self._hints.values())
+        for device in story.devices:
+            if self._by_endpoint.get(device) is story:
+                del self._by_endpoint[device]
+        return self._hints.of(story.devices)
 
     def _sort(self, event: bytes, raw: bytes, at: datetime) -> None:
         if event in _HINTS:
-            self._note_hint(event, raw)
+            self._hints.note(event, raw)
         has_ids = b"niqueid: " in raw
         stories = (
             self._keeper.of_ear(self) if event in _OF_ALL else self._stories_of(event, raw) if has_ids else []
@@ -299,8 +339,8 @@ class Ear:
         found += self._bridged(bridges, found[0] if found else None)
         if event == b"OriginateResponse" and not found:
             found = self._failed(_value(raw, b"\r\nChannel: "))
-        if found and event == b"Newchannel":
-            self._by_endpoint[_value(raw, b"\r\nChannel: ").rpartition(b"-")[0]] = found[0]
+        if found:
+            self._note_devices(found[0], event, raw)
         return list({story.number: self._keeper_of(story) for story in found}.values())
 
     def _keeper_of(self, story: LiveStory) -> LiveStory:
@@ -339,10 +379,39 @@ class Ear:
         stories = (self._by_endpoint.get(kind + b"/" + name) for name in names if name)
         return [story for story in stories if story is not None][:1]
 
-    def _note_hint(self, event: bytes, raw: bytes) -> None:
+    def _note_devices(self, story: LiveStory, event: bytes, raw: bytes) -> None:
+        """Every channel is named here once at least: when it is new to us."""
+        story.devices.update(name.rpartition(b"-")[0] for name in _CHANNEL.findall(raw))
+        if event == b"Newchannel":
+            self._by_endpoint[_value(raw, b"\r\nChannel: ").rpartition(b"-")[0]] = story
+
+
+class Hints:
+    """The last word of one PBX on who sits at which telephone, by telephone: a big office has thousands."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[bytes, ...], bytes] = {}
+        self._by_device: dict[bytes, dict[tuple[bytes, ...], None]] = {}
+
+    def note(self, event: bytes, raw: bytes) -> None:
+        """A message that names telephones."""
         key = (event, *(_value(raw, name) for name in _HINTS[event]))
-        if key in self._hints or len(self._hints) < MOST_HINTS:
-            self._hints[key] = raw
+        before = self._words.get(key)
+        if before == raw or (before is None and len(self._words) >= MOST_HINTS):
+            return
+        for device in _DEVICE.findall(before or b""):
+            if (keys := self._by_device.get(device)) is not None:
+                keys.pop(key, None)
+                if not keys:
+                    del self._by_device[device]
+        self._words[key] = raw
+        for device in _DEVICE.findall(raw):
+            self._by_device.setdefault(device, {})[key] = None
+
+    def of(self, devices: Iterable[bytes]) -> list[bytes]:
+        """What was said of these telephones."""
+        keys = dict.fromkeys(key for device in devices for key in self._by_device.get(device, ()))
+        return [self._words[key] for key in islice(keys, MOST_HINTS_OF_STORY)]
 
 
 def _is_of_one(raw: bytes, linked_id: bytes) -> bool:

@@ -10,9 +10,9 @@ with a log line: no repair by hand.
 from __future__ import annotations
 
 import lzma
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,11 +27,9 @@ log = structlog.get_logger(__name__)
 FOLDER = "story"
 SUFFIX = ".story.xz"
 MEGABYTE = 2**20
+MOST_REMEMBERED = 10_000  # calls packed by this run
 MOST_UNPACKED = 64 * MEGABYTE  # of one story; more is nothing that we wrote
-MOST_HINTS = 500  # of one story
-_CHANNEL = re.compile(rb"Channel: ([^\r\n]+)")
-_DEVICE = re.compile(rb"[A-Za-z0-9]+/[^\s&,;@]+")
-QUICK = 1  # lzma's preset: a call is packed within milliseconds
+QUICK = 0  # lzma's preset: calls are short and alike, a larger one costs time and saves nothing
 
 
 class StoryShelf:
@@ -46,6 +44,9 @@ class StoryShelf:
         self._folder, self._open = folder, folder / "open"
         self._days, self._most = days, megabytes * MEGABYTE
         self._sizes: dict[date, int] = {}
+        self._packed: OrderedDict[UUID, Path] = (
+            OrderedDict()
+        )  # lately, and at start: those may be packed again
 
     def begin(self, now: datetime) -> None:
         """At start: take up what an earlier run left open, and drop what is too old."""
@@ -71,21 +72,31 @@ class StoryShelf:
                 file.write(encoded(_readable(path.read_bytes(), path)))
             path.unlink()
 
-    def finish(self, number: int, call_id: UUID | None, now: datetime, hints: Sequence[bytes] = ()) -> None:
+    def finish(
+        self,
+        number: int,
+        call_id: UUID | None,
+        now: datetime,
+        hints: Iterable[Heard] = (),
+        rest: Iterable[Entry] = (),
+    ) -> None:
         """The call is over: pack its file under its id. One that was never told has none, and goes.
 
-        `hints`: what the PBX once said of who sits at which telephone; those of this call's telephones are put before it.
+        `hints`: what the PBX once said of who sits at this call's telephones; `rest`: what was not appended yet. The
+        records are packed as they stand and put in order by who reads them: calls end at every moment, and few
+        stories are ever read.
         """
         path = self._part(number)
-        if call_id is not None and path.exists():
-            entries = _readable(path.read_bytes(), path)
-            self._put(call_id, [*_hints_of(entries, hints), *entries], now)
-        path.unlink(missing_ok=True)
+        appended = path.read_bytes() if path.exists() else b""
+        if call_id is not None and (records := appended + encoded(rest)):
+            self._put(call_id, encoded(hints) + records, now)
+        if appended:
+            path.unlink()
 
     def read(self, call_id: UUID) -> list[Entry]:
         """The story of an ended call in order; empty when none is kept, or none that can be read."""
         path = self._find(call_id)
-        return _unpacked(path) if path else []
+        return in_order(_readable(_unpacked(path), path)) if path else []
 
     def sweep(self, now: datetime) -> None:
         """Drop what is older than `days`, and the oldest beyond `megabytes`."""
@@ -105,24 +116,30 @@ class StoryShelf:
         if path.suffix == ".part":
             entries = _readable(path.read_bytes(), path)
             if call_id := _call_of(entries):
-                self._put(call_id, entries, now)
+                if before := self._find(call_id):
+                    self._packed[call_id] = before
+                self._put(call_id, encoded(entries), now)
         path.unlink(missing_ok=True)
 
-    def _put(self, call_id: UUID, entries: list[Entry], now: datetime) -> None:
+    def _put(self, call_id: UUID, records: bytes, now: datetime) -> None:
         day = now.astimezone(UTC).date()
         folder = self._folder / day.isoformat()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        before = self._find(call_id)
-        if before is not None:
-            entries = [*_unpacked(before), *entries]
+        if day not in self._sizes:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sizes[day] = 0
+        before = self._packed.pop(call_id, None)
+        if before is not None and before.exists():
+            records = _unpacked(before) + records
         fresh = self._open / f"{call_id}.new"
-        fresh.write_bytes(lzma.compress(encoded(in_order(entries)), preset=QUICK))
+        fresh.write_bytes(lzma.compress(records, preset=QUICK))
         if before is not None:
             self._sizes[date.fromisoformat(before.parent.name)] -= before.stat().st_size
             before.unlink()
         size = fresh.stat().st_size
-        fresh.replace(folder / f"{call_id}{SUFFIX}")
-        self._sizes[day] = self._sizes.get(day, 0) + size
+        self._packed[call_id] = fresh.replace(folder / f"{call_id}{SUFFIX}")
+        if len(self._packed) > MOST_REMEMBERED:
+            self._packed.popitem(last=False)
+        self._sizes[day] += size
         if sum(self._sizes.values()) > self._most:
             self.sweep(now)
 
@@ -168,13 +185,6 @@ def _days_in(folder: Path) -> Iterator[tuple[date, Path]]:
             continue
 
 
-def _hints_of(entries: Sequence[Entry], hints: Sequence[bytes]) -> list[Entry]:
-    heard = (entry.raw for entry in entries if isinstance(entry, Heard))
-    devices = {name.rpartition(b"-")[0] for raw in heard for name in _CHANNEL.findall(raw)}
-    wanted = [raw for raw in hints if not devices.isdisjoint(_DEVICE.findall(raw))]
-    return [Heard(place, entries[0].at, raw) for place, raw in enumerate(wanted[:MOST_HINTS])]
-
-
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
@@ -196,15 +206,16 @@ def _readable(data: bytes, path: Path) -> list[Entry]:
         return []
 
 
-def _unpacked(path: Path) -> list[Entry]:
+def _unpacked(path: Path) -> bytes:
+    """The records of a packed story; none of a file that cannot be read."""
     try:
         unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2 * MOST_UNPACKED)
         data = unpacker.decompress(path.read_bytes(), max_length=MOST_UNPACKED)
-        return _readable(data, path) if unpacker.eof else _dropped(path, "the file is cut short")
+        return data if unpacker.eof else _dropped(path, "the file is cut short")
     except (OSError, lzma.LZMAError) as error:
         return _dropped(path, str(error))
 
 
-def _dropped(path: Path, why: str) -> list[Entry]:
+def _dropped(path: Path, why: str) -> bytes:
     log.warning("story_dropped", file=path.name, why=why)
-    return []
+    return b""

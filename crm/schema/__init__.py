@@ -1,6 +1,20 @@
 """Tables, a file per area. Importing this package registers all of them on `Base.metadata`."""
 
-from crm.schema import access, binned, communications, journals, leads, merging, parties, stages, telephony
+from crm.schema import (
+    access,
+    binned,
+    communications,
+    directories,
+    imports,
+    journals,
+    leads,
+    meetings,
+    merging,
+    parties,
+    stages,
+    telephony,
+    views,
+)
 from crm.schema.base import Base, uuid7
 
 __all__ = [
@@ -8,11 +22,15 @@ __all__ = [
     "access",
     "binned",
     "communications",
+    "directories",
+    "imports",
     "journals",
     "leads",
+    "meetings",
     "merging",
     "parties",
     "stages",
     "telephony",
     "uuid7",
+    "views",
 ]

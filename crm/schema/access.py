@@ -49,6 +49,7 @@ class Team(HasId, Tracked, Base):
     __tablename__ = "team"
     name: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    archived_at: Mapped[datetime | None]
 
 
 class TeamMembership(HasId, Base):
@@ -88,12 +89,14 @@ class Role(HasId, Base):
     )  # agent, manager, head, telephony, admin, and the company's own
     name: Mapped[str]
     is_system: Mapped[bool] = mapped_column(server_default=text("false"))
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class RoleAssignment(Base):
     __tablename__ = "role_assignment"
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"), primary_key=True)
     role_id: Mapped[int] = mapped_column(ForeignKey("role.id"), primary_key=True)
+    __table_args__ = (Index("ix_role_assignment_role_id", "role_id"),)
 
 
 class Permission(Base):

@@ -28,6 +28,7 @@ class Communication(HasOurId, Tracked, Base):
 
     __tablename__ = "communication"
     kind: Mapped[str]  # call, email, meeting, web_request, chat, sms, other
+    own_kind_id: Mapped[int | None] = mapped_column(ForeignKey("communication_kind.id"))  # of an "other" one
     direction: Mapped[str]  # in, out, none
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -47,6 +48,7 @@ class Communication(HasOurId, Tracked, Base):
         ),
         CheckConstraint("direction in ('in', 'out', 'none')", name="direction"),
         CheckConstraint("link_source in ('auto', 'agent', 'rule')", name="link_source"),
+        CheckConstraint("own_kind_id is null or kind = 'other'", name="own_kind"),
         Index("ix_communication_party_id_started_at", "party_id", text("started_at desc"), text("id desc")),
         Index(
             "ix_communication_contact_id_started_at", "contact_id", text("started_at desc"), text("id desc")
@@ -59,7 +61,15 @@ class Communication(HasOurId, Tracked, Base):
             postgresql_where=text("lead_id is not null"),
         ),
         Index("ix_communication_user_id_started_at", "user_id", text("started_at desc"), text("id desc")),
+        Index("ix_communication_team_id_started_at", "team_id", text("started_at desc"), text("id desc")),
         Index("ix_communication_started_at", text("started_at desc"), text("id desc")),
+        Index(
+            "ix_communication_by_hand",
+            "kind",
+            text("started_at desc"),
+            text("id desc"),
+            postgresql_where=text("kind <> 'call'"),
+        ),
     )
 
 
@@ -228,4 +238,6 @@ class Comment(HasOurId, Base):
     text: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     edited_at: Mapped[datetime | None]
+    pinned_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     __table_args__ = (Index("ix_comment_party_id_created_at", "party_id", desc("created_at")),)

@@ -26,7 +26,12 @@ class ChangeLog(HasId, Base):
     via: Mapped[str]  # form, call_window, api, import, command, journal
     request_id: Mapped[str | None]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    __table_args__ = (Index("ix_change_log_record", "record_kind", "record_id", text("id desc")),)
+    __table_args__ = (
+        Index("ix_change_log_record", "record_kind", "record_id", text("id desc")),
+        Index("ix_change_log_at", text("at desc"), text("id desc")),
+        Index("ix_change_log_actor_id", "actor_id", text("at desc"), text("id desc")),
+        Index("ix_change_log_kind", "record_kind", text("at desc"), text("id desc")),
+    )
 
 
 class AccessLog(HasId, Base):
@@ -41,7 +46,12 @@ class AccessLog(HasId, Base):
     record_id: Mapped[str | None]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    __table_args__ = (Index("ix_access_log_at", text("at desc")),)
+    __table_args__ = (
+        Index("ix_access_log_at", text("at desc")),
+        Index("ix_access_log_actor_id", "actor_id", text("at desc"), text("id desc")),
+        Index("ix_access_log_event", "event", text("at desc"), text("id desc")),
+        Index("ix_access_log_record", "record_kind", "record_id", text("at desc"), text("id desc")),
+    )
 
 
 class OutboxEvent(HasId, Base):

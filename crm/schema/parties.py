@@ -63,6 +63,19 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
         ),
         Index(
+            "ix_party_created_at_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
+            "ix_party_source_sort_name",
+            "source",
+            "sort_name",
+            "id",
+            postgresql_where=text("source is not null and lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
             "ix_party_sort_name_trgm",
             "sort_name",
             postgresql_using="gin",
@@ -143,6 +156,7 @@ class PartyKind(HasId, Base):
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     colour: Mapped[str | None]
     is_system: Mapped[bool] = mapped_column(server_default=text("false"))
+    archived_at: Mapped[datetime | None]
 
 
 class PartyKindAssignment(HasId, Base):
@@ -152,6 +166,7 @@ class PartyKindAssignment(HasId, Base):
     since: Mapped[datetime] = mapped_column(server_default=func.now())
     until: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(server_default="active")
+    paused_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
     assigned_by: Mapped[str] = mapped_column(
         server_default="person"
@@ -160,6 +175,7 @@ class PartyKindAssignment(HasId, Base):
     __table_args__ = (
         CheckConstraint("status in ('active', 'paused', 'ended')", name="status"),
         CheckConstraint("(status = 'ended') = (until is not null)", name="ended"),
+        CheckConstraint("(status = 'paused') = (paused_at is not null)", name="paused"),
         Index(
             "uq_party_kind_assignment_active",
             "party_id",

@@ -175,6 +175,30 @@ class MenuReached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoursChecked:
+    """The dialplan looked at the clock for whoever called on this channel, and chose the way by it."""
+
+    channel: Channel
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSought:
+    """The dialplan looks for somebody to talk to this channel; nobody need be found, no telephone need be called."""
+
+    channel: Channel
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerBlocked:
+    """The dialplan found whoever called on this channel on its list of callers who are not let in."""
+
+    channel: Channel
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DidLearned:
     """The dialplan noted which number of ours was called; copies of this reach every leg of the call."""
 
@@ -323,6 +347,9 @@ ChannelEvent = (
     | QueueLeft
     | MailboxReached
     | MenuReached
+    | HoursChecked
+    | PersonSought
+    | CallerBlocked
     | DidLearned
     | RecordingStarted
     | HangupRequested

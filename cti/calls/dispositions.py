@@ -5,6 +5,7 @@ Causes are Q.850 numbers, with two of Asterisk's own: 0 (nothing said) and 127 (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cti.calls.legs import LiveLeg
@@ -32,6 +33,15 @@ REASONS = {
     ParticipationResult.NOT_ANSWERED: "no_answer",
     ParticipationResult.ANSWERED: "elsewhere",
 }
+
+
+# What people call the places of their dialplan where a caller is told that nobody works now, or is not let in.
+AFTER_HOURS_PLACE = re.compile(
+    r"(?<![a-z])(closed|after[-_]?hours?|off[-_]?hours?|out[-_]?of[-_]?(hours|office)|no[nt]?[-_]?work(ing)?|night|holidays?"
+    r"|weekends?|no[ct]h|nerab\w*|zakryt\w*|v[yi][hk]{1,2}odn\w*|prazdni\w*)(?![a-z])|нерабоч|закрыт|выходн|празднич|(?<!\w)ноч",
+    re.I,
+)
+BLOCKED_PLACE = re.compile(r"black[-_]?list|(?<![a-z])(blocked|banned|spam(mers?)?)(?![a-z])|ч[её]рный", re.I)
 
 
 def leg_outcome(leg: LiveLeg) -> Disposition:
@@ -85,6 +95,8 @@ def inbound_disposition(call: LiveCall) -> Disposition:
     customer = call.customer
     has_caller_left = customer is not None and call.hung_up_by == "customer"
     has_waited = call.has_tried or call.was_queued
+    if not has_waited and (reason := why_not_let_in(call, has_caller_left=has_caller_left)):
+        return reason
     if has_caller_left:
         return Disposition.MENU_ONLY if call.saw_menu and not has_waited else Disposition.ABANDONED
     if call.was_queued:
@@ -95,6 +107,15 @@ def inbound_disposition(call: LiveCall) -> Disposition:
     if not outcomes and customer is not None and customer.cause in BUSY_CAUSES:
         return Disposition.BUSY
     return Disposition.NO_ANSWER
+
+
+def why_not_let_in(call: LiveCall, *, has_caller_left: bool) -> Disposition | None:
+    """Nobody was called for this caller, by the dialplan's own will: it says so, or the place is named for it. After a
+    look at the clock it is certain only if the PBX let the caller go having sought nobody."""
+    if call.is_blocked or BLOCKED_PLACE.search(call.last_place):
+        return Disposition.BLOCKED
+    is_over_by_clock = call.is_by_the_clock and not has_caller_left
+    return Disposition.AFTER_HOURS if is_over_by_clock or AFTER_HOURS_PLACE.search(call.last_place) else None
 
 
 def outgoing_disposition(call: LiveCall) -> Disposition:

@@ -101,7 +101,7 @@ class Endpoints:
         """
         self._endpoints: dict[str, Endpoint] = {}
         self._told_extensions: set[str] = set()
-        self._contexts: dict[str, int] = {}
+        self._contexts: dict[str, set[Role]] = {}
         self._judged: dict[str, tuple[Role, str]] = {}
         self.version = 0  # of all judgements together
         self._extensions = frozenset(extensions)
@@ -173,6 +173,12 @@ class Endpoints:
         known.note("delivers what the dialplan calls a DID", 20)
         self._judge(known)
 
+    def note_led_inside(self, endpoint: str) -> None:
+        """The long number it dialled led to us, not out: it is one of ours, and lines deliver such."""
+        known = self._named(endpoint)
+        known.note("dialled a number of ours", 10)
+        self._judge(known)
+
     def note_number_went_out(self, endpoint: str) -> None:
         """The number it dialled was handed to a line: it is a telephone that called out."""
         known = self._named(endpoint)
@@ -239,9 +245,11 @@ class Endpoints:
         return -1000 if self._extensions and self._numbers(known)[0] in self._extensions else 0
 
     def _by_neighbours(self, known: Endpoint) -> int:
-        """Endpoints that enter the dialplan at the same place are mostly of one kind."""
-        balance = self._contexts.get(known.context, 0)
-        return 0 if balance == 0 or known.is_counted else (6 if balance > 0 else -6)
+        """Endpoints that enter the dialplan at the same place are of one kind, unless some there are seen to differ."""
+        kinds = self._contexts.get(known.context, ())
+        if known.is_counted or len(kinds) != 1:
+            return 0
+        return 6 if Role.LINE in kinds else -6
 
     def _judge(self, known: Endpoint) -> None:
         """Judge anew; whoever built on the old judgement sees by the version that it changed."""
@@ -260,12 +268,12 @@ class Endpoints:
             and len(self._contexts) < 1000
         ):
             known.is_counted = True
-            sign = 1 if known.score > 0 else -1
+            kind = Role.LINE if known.score > 0 else Role.PHONE
+            self._contexts.setdefault(known.context, set()).add(kind)
             for neighbour in self._endpoints.values():
                 if neighbour.context == known.context and not neighbour.is_counted:
                     self._judged[neighbour.name] = self._role(neighbour), self._extension(neighbour)
             self.version += 1
-            self._contexts[known.context] = self._contexts.get(known.context, 0) + sign
 
     def _named(self, endpoint: str) -> Endpoint:
         known = self._endpoints.get(endpoint)

@@ -12,6 +12,10 @@ from cti.calls.records import Leg
 HIDDEN_CALLERS = frozenset(
     {"anonymous", "unknown", "unavailable", "withheld", "private", "restricted", "asterisk", "<unknown>", "s"}
 )
+NOWHERE = (
+    "",
+    "s",
+)  # the places in the dialplan of a channel that nobody dialled on, or whose line told no number
 WITHHELD_CALLERS = frozenset({"anonymous", "withheld", "private", "restricted"})
 
 
@@ -38,6 +42,8 @@ class LiveLeg:
     caller_name: str = ""
     caller_number: str = ""  # the number it presents now
     connected_number: str = ""
+    is_undecided: bool = False  # whether somebody calls on it or is called is only guessed
+    was_dialled: bool = False  # the PBX said itself that it calls somebody on it
     number_sent: str = ""  # the number handed to a line
     rang_at: datetime | None = None
     has_rung: bool = False
@@ -72,6 +78,8 @@ class LiveLeg:
             self.is_withheld = True  # also when the number came before the word that hides it
         if channel.state is ChannelState.CALLING and not self.first_dialled and not self.was_called:
             self.first_dialled = channel.dialled  # dialled digit by digit
+        if self.is_undecided and channel.state not in (ChannelState.DOWN, ChannelState.UNKNOWN):
+            self.is_undecided = False
         if channel.connected_number:
             self.connected_number = channel.connected_number
         self.caller_name = self.caller_name or channel.caller_name
@@ -114,13 +122,27 @@ def new_leg(channel: Channel, at: datetime | None, order: int, *, was_called: bo
 def looks_called(channel: Channel) -> bool:
     """Whether the PBX calls somebody on this channel; for one seen in the middle of its life, a fair guess.
 
-    Asterisk empties the extension of a called channel when it answers; a calling one stands in the dialplan.
+    Asterisk empties the extension of a called channel when it answers, or leaves it at "s"; a calling one stands in the
+    dialplan, and its call is named after it. Some
+    drivers (chan_sip, chan_sccp) make a caller's channel before they call it one: it has a number that it dialled.
     """
     if channel.state is ChannelState.UP:
-        return channel.dialled == ""
+        return channel.dialled == "" or (channel.dialled in NOWHERE and is_of_another(channel))
     if channel.state is ChannelState.UNKNOWN:
-        return channel.linked_id not in ("", channel.channel_id)
+        return is_of_another(channel)
+    if is_first_and_silent(channel):
+        return channel.dialled in NOWHERE
     return channel.state in (ChannelState.DOWN, ChannelState.RINGING)
+
+
+def is_of_another(channel: Channel) -> bool:
+    """Its call began with another channel."""
+    return channel.linked_id not in ("", channel.channel_id)
+
+
+def is_first_and_silent(channel: Channel) -> bool:
+    """The first channel of its call, before anything is heard on it: a caller's, or one that a program has called."""
+    return channel.state is ChannelState.DOWN and not is_of_another(channel)
 
 
 @dataclass(slots=True)

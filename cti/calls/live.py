@@ -73,6 +73,9 @@ class LiveCall:
     was_queued: bool = False
     queued_at: datetime | None = None
     saw_menu: bool = False
+    is_by_the_clock: bool = False  # the dialplan chose the way by the time of day, and sought nobody since
+    is_blocked: bool = False  # the dialplan does not let this caller in
+    last_place: str = ""  # where in the dialplan the caller was at the end
     mailbox: str | None = None
     mailbox_at: datetime | None = None
     is_answered: bool = False
@@ -382,7 +385,7 @@ WHO_CALLED_WHOM = (
         "is_in_queue",
         "was_queued",
         "queued_at",
-        "saw_menu",
+        *("saw_menu", "is_by_the_clock", "is_blocked", "last_place"),
         "mailbox",
         "mailbox_at",
         "is_answered",

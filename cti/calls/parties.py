@@ -20,6 +20,13 @@ class Parties:
         role = self._endpoints.role_of(leg.endpoint)
         return role is Role.PHONE or (role is Role.UNKNOWN and leg.was_called)
 
+    def may_ring(self, leg: LiveLeg) -> bool:
+        """Whether it rings at a colleague here. Of an endpoint that nothing is known of, how it is dialled tells
+        whether it is a line, and some drivers (IAX2) say that it rings before the PBX says that it dials."""
+        return self.is_phone(leg) and (
+            leg.was_dialled or self._endpoints.role_of(leg.endpoint) is not Role.UNKNOWN
+        )
+
     def extension_of(self, leg: LiveLeg) -> str:
         """The extension of the telephone at this channel."""
         return self._endpoints.extension_of(leg.endpoint)
@@ -38,6 +45,8 @@ class Parties:
             return False
         call.directed_on = basis
         origin = self.origin(call)
+        if origin is not None and origin.is_undecided and not origin.has_ended:
+            return False  # a caller's channel, or one that a program has called: the next event tells
         if origin is None:
             self._direct_without_legs(call)
             return False
@@ -88,10 +97,12 @@ class Parties:
         return is_outside_number(origin.first_caller or origin.first_dialled)
 
     def _direct_dialled(self, call: LiveCall, origin: LiveLeg) -> None:
-        """A colleague dialled: outside if a line was called or the number is long enough, else inside."""
+        """A colleague dialled: outside if a line was called or the number is long enough, else inside. A long number
+        that leads to a telephone, and to no line, is one of ours."""
         call.placed_by = self.extension_of(origin)
         lines = self._called_lines(call)
-        if lines or self._endpoints.is_outside(origin.first_dialled):
+        is_ours = any(leg.was_called and leg is not origin for leg in call.real_legs())
+        if lines or (self._endpoints.is_outside(origin.first_dialled) and not is_ours):
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:
             call.direction = Direction.INTERNAL

@@ -57,7 +57,7 @@ class PassingOn:
         others = [leg for leg in (first, second, transferee) if leg is not None]
         reached = self._reached(target or second, others)
         call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
-        reached = reached or self._ringing(call)
+        reached = reached or self._ringing(call) or _consulted(call, others)
         to = self._called(reached, target, second if second is not first else None) or event.second.dialled
         is_ringing = reached is not None and not reached.is_up
         kind = "blonde" if is_ringing else "attended"
@@ -164,6 +164,11 @@ class PassingOn:
             return self._who(reached)
         dialled = dialled_by(target) or (consulting.first_dialled if consulting else "")
         return dialled or (reached.number_sent or reached.caller_number if reached else "")
+
+
+def _consulted(call: LiveCall, others: list[LiveLeg]) -> LiveLeg | None:
+    """Whoever was called last and answered: their maker may have left every bridge before the transfer is told."""
+    return next((leg for leg in reversed(call.rung) if leg.is_up and leg not in others), None)
 
 
 def dialled_by(target: LiveLeg | None) -> str:

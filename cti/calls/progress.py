@@ -81,7 +81,8 @@ class Progress:
                 call.story = [line.replace(call.told_number, "a hidden number") for line in call.story]
             if call.is_told:
                 news.add(CallUpdated, what="number")
-                call.tell(news.at, f"the customer's number is {number or 'withheld'}")
+                if number or call.is_from_hidden():
+                    call.tell(news.at, f"the customer's number is {number or 'withheld'}")
         call.told_number = number
 
     def record(self, call: LiveCall, now: datetime | None) -> CallRecord:
@@ -113,9 +114,10 @@ class Progress:
 
     def _heard(self, call: LiveCall) -> set[LiveLeg]:
         if call.direction is not Direction.INTERNAL:
-            if call.customer is None or not call.customer.bridge_id:
-                return set()
-            return self._bridges.conversation(call.customer)
+            customer = call.customer
+            if customer is None or not customer.bridge_id or (customer.is_leaving and not call.is_answered):
+                return set()  # nobody talks to who hung up before
+            return self._bridges.conversation(customer)
         for leg in call.live_legs():
             heard = self._bridges.conversation(leg) if leg.bridge_id else set()
             if sum(member.is_real for member in heard) > 1:
@@ -129,7 +131,10 @@ class Progress:
             recording.has_sound = recording.has_sound or recording.leg in heard
         if call.talking:
             is_still_there = call.final_agent in call.talking
-            call.final_agent = call.final_agent if is_still_there else call.talking[-1]
+            others = [
+                who for who in call.talking if who != call.placed_by
+            ]  # two may enter a room in any order
+            call.final_agent = call.final_agent if is_still_there else (others or call.talking)[-1]
         if lines and not call.talking and not call.is_answered:
             call.outside = lines[0].caller_number or lines[0].number_sent
             news.add(CallUpdated, what="answered")
@@ -277,7 +282,7 @@ class Progress:
             return
         now: dict[str, LiveLeg] = {}
         for leg in call.rung:
-            if not leg.is_past_ringing and self._parties.is_phone(leg):
+            if not leg.is_past_ringing and self._parties.may_ring(leg):
                 is_own = leg.is_up and dispositions.is_own_first_leg(call, leg)
                 if not is_own and self._parties.extension_of(leg) not in call.talking:
                     now.setdefault(self._parties.extension_of(leg), leg)

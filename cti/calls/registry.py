@@ -6,9 +6,9 @@ from collections import OrderedDict
 from datetime import datetime
 
 from cti.calls.call_events import CallArrived, CallEvent, CallsJoined
-from cti.calls.channel_events import Channel
+from cti.calls.channel_events import Channel, ChannelState
 from cti.calls.endpoints import Endpoints
-from cti.calls.legs import Bridges, LiveLeg, looks_called, new_leg, presented
+from cti.calls.legs import Bridges, LiveLeg, is_first_and_silent, looks_called, new_leg, presented
 from cti.calls.live import MAX_LEGS, LiveCall
 from cti.calls.parties import Parties
 from cti.calls.progress import News, Progress
@@ -73,9 +73,20 @@ class Registry:
                 return None
             return self._begin(channel, at, was_called)
         leg.see(channel)
+        if leg.was_called and channel.state is ChannelState.CALLING and not leg.was_dialled:
+            self.decide_caller(leg, channel)
         if channel.linked_id and channel.linked_id != leg.linked_id:
             self._relink(leg, channel.linked_id, at)
         return leg
+
+    def known_leg(self, channel: Channel, at: datetime | None) -> LiveLeg | None:
+        """The leg of this channel, None if nobody spoke of it before."""
+        return self.leg(channel, at) if channel.channel_id in self.legs else None
+
+    def unless_told(self, leg: LiveLeg) -> LiveCall | None:
+        """What is seen of this leg cannot change the picture of a call that is told already."""
+        call = self.call_of(leg)
+        return call if not call.is_told or self.joined else None
 
     def _begin(self, channel: Channel, at: datetime | None, was_called: bool | None) -> LiveLeg | None:
         if len(self.legs) >= MAX_LIVE_LEGS:
@@ -86,6 +97,8 @@ class Registry:
         self.newest += 1
         called = looks_called(channel) if was_called is None else was_called
         leg = new_leg(channel, at, self.newest, was_called=called)
+        leg.is_undecided = was_called is None and is_first_and_silent(channel)
+        leg.was_dialled = was_called is True
         call = self._calls.get(linked_id)
         if call is None:
             call = LiveCall(key=linked_id, order=self.newest, linked_ids=[linked_id], started_at=at)
@@ -112,6 +125,16 @@ class Registry:
             call.has_tried = True
         else:
             self.endpoints.note_caller(leg.endpoint, number, channel.dialled, channel.context)
+
+    def decide_caller(self, leg: LiveLeg, channel: Channel) -> None:
+        """Nobody had it called, and now somebody calls on it: its driver makes channels before it says what for."""
+        leg.is_undecided = False
+        if not leg.was_called or leg.was_dialled or leg.is_up or not leg.is_real or leg.has_rung:
+            return
+        call = self.call_of(leg)
+        leg.was_called, leg.first_dialled = False, channel.dialled
+        call.has_tried = any(one.was_called for one in call.real_legs())
+        self.endpoints.note_caller(leg.endpoint, leg.first_caller, channel.dialled, channel.context)
 
     def _relink(self, leg: LiveLeg, linked_id: str, at: datetime | None) -> None:
         """The channel shows another linked id: its call and the one of that id are one, and nobody says so."""

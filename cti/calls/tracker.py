@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from cti.calls.call_events import CallEvent, CallUpdated
+from cti.calls.call_events import CallEvent
 from cti.calls.channel_events import (
     AttendedlyTransferred,
     BlindlyTransferred,
     BridgeEntered,
     BridgeLeft,
     BridgesMerged,
+    CallerBlocked,
     CallParked,
     CallPickedUp,
     CallUnparked,
@@ -36,18 +37,21 @@ from cti.calls.channel_events import (
     DidLearned,
     ExtensionKnown,
     HangupRequested,
+    HoursChecked,
     MailboxReached,
     MenuReached,
     OriginateAnswered,
+    PersonSought,
     QueueJoined,
     QueueLeft,
     RecordingStarted,
     SnapshotTaken,
     SourceStopped,
 )
+from cti.calls.dialplan import Dialplan, is_callers
 from cti.calls.endpoints import Endpoints, is_same_number
 from cti.calls.legs import LiveLeg
-from cti.calls.live import LiveCall, Recording, SentAway
+from cti.calls.live import LiveCall, SentAway
 from cti.calls.passing_on import PassingOn
 from cti.calls.progress import News
 from cti.calls.records import CallRecord
@@ -83,6 +87,7 @@ class CallTracker:
         self._waiting_rooms = Remembered(1000)
         self._resync = Resync(self._registry, self._waiting_rooms)
         self._passing_on = PassingOn(self._registry)
+        self._dialplan = Dialplan(self._registry, self._passing_on)
         self._handlers = self._all_handlers()
         self._last_at: datetime | None = None
 
@@ -104,42 +109,35 @@ class CallTracker:
 
     def _created(self, event: ChannelCreated) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
-        return self._unless_told(leg) if leg else None
+        return self._registry.unless_told(leg) if leg else None
 
     def _changed(self, event: ChannelChanged) -> LiveCall | None:
         """Begins no leg: Asterisk renames numbers of a channel even after its hangup."""
-        leg = self._known_leg(event.channel, event.at)
+        leg = self._registry.known_leg(event.channel, event.at)
         if leg is None:
             return None
         call = self._registry.call_of(leg)
-        return call if leg is call.customer or call.is_originated else self._unless_told(leg)
-
-    def _known_leg(self, channel: Channel, at: datetime | None) -> LiveLeg | None:
-        return self._registry.leg(channel, at) if channel.channel_id in self._registry.legs else None
-
-    def _unless_told(self, leg: LiveLeg) -> LiveCall | None:
-        """What is seen of this leg cannot change the picture of a call that is told already."""
-        call = self._registry.call_of(leg)
-        return call if not call.is_told or self._registry.joined else None
+        return call if leg is call.customer or call.is_originated else self._registry.unless_told(leg)
 
     def _ringing(self, event: ChannelRinging) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
         if leg is None:
             return None
+        leg.is_undecided = False
         if not leg.was_called or leg.has_rung or leg.is_up:
-            return self._unless_told(leg)
+            return self._registry.unless_told(leg)
         call = self._registry.call_of(leg)
         call.note_ring(leg, event.at)
-        return call if leg.is_real else self._unless_told(leg)
+        return call if leg.is_real else self._registry.unless_told(leg)
 
     def _answered(self, event: ChannelAnswered) -> LiveCall | None:
         leg = self._registry.leg(event.channel, event.at)
         if leg is None:
             return None
         if leg.is_up:
-            return self._unless_told(leg)
-        leg.is_up, leg.up_at = True, event.at
-        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
+            return self._registry.unless_told(leg)
+        leg.is_up, leg.up_at, leg.is_undecided = True, event.at, False
+        return self._registry.call_of(leg) if leg.is_real else self._registry.unless_told(leg)
 
     def _hung_up(self, event: ChannelHungUp) -> LiveCall | None:
         if event.channel.channel_id not in self._registry.legs:
@@ -152,6 +150,9 @@ class CallTracker:
             return None
         leg.cause, leg.sip_code = event.cause, event.sip_code
         was_heard = bool(leg.bridge_id)
+        call = self._registry.call_of(leg)
+        if is_callers(leg, call):
+            call.last_place = f"{event.channel.context} {event.channel.dialled}"
         call = self._registry.end_leg(leg, event.at)
         self._registry.progress.note_unrung(call, leg, event.at)
         return call if leg.is_real or was_heard or call.open_legs == 0 else None
@@ -172,22 +173,30 @@ class CallTracker:
         leg = self._registry.leg(event.called, event.at, was_called=True)
         if leg is None:
             return None
-        leg.was_called = True
+        leg.was_called = leg.was_dialled = True
+        leg.is_undecided = False
         call = self._registry.call_of(leg)
         if leg.is_real:
             self._endpoints.note_dialled(leg.endpoint, event.number)
             leg.number_sent = leg.number_sent or event.number
-            self._note_going_out(call, event.number)
+            self._note_where_it_leads(call, leg, event.number)
         caller = self._registry.leg(event.caller, event.at) if event.caller else None
+        if caller is not None and event.caller is not None:
+            self._registry.decide_caller(caller, event.caller)
         if caller is not None and (events := self._passing_on.goes_on(call, caller, event.at)):
             return events
-        return self._registry.call_of(leg) if leg.is_real else self._unless_told(leg)
+        return self._registry.call_of(leg) if leg.is_real else self._registry.unless_told(leg)
 
-    def _note_going_out(self, call: LiveCall, number: str) -> None:
-        """What was dialled on the first channel is handed to a line: a telephone calls out there."""
+    def _note_where_it_leads(self, call: LiveCall, called: LiveLeg, number: str) -> None:
+        """What was dialled on the first channel is handed to a line: a telephone calls out there. If it leads to a
+        telephone, or a line is handed another number, then it is a number of ours, and a line delivered it."""
         first = call.first
-        if number and first is not None and first.is_real and is_same_number(first.first_dialled, number):
+        if first is None or not first.is_real or first.was_called or call.is_answered:
+            return
+        if number and is_same_number(first.first_dialled, number):
             self._endpoints.note_number_went_out(first.endpoint)
+        elif first is not called and self._endpoints.is_outside(first.first_dialled):
+            self._endpoints.note_led_inside(first.endpoint)
 
     def _dial_ended(self, event: DialEnded) -> LiveCall | None:
         leg = self._registry.legs.get(event.called.channel_id)
@@ -196,7 +205,7 @@ class CallTracker:
         leg.see(event.called)
         leg.dial_status = leg.dial_status or event.status
         leg.forwarded_to = leg.forwarded_to or event.forwarded_to
-        return self._unless_told(leg)
+        return self._registry.unless_told(leg)
 
     def _originated(self, event: OriginateAnswered) -> LiveCall | None:
         leg = self._registry.legs.get(event.channel_id)
@@ -268,82 +277,17 @@ class CallTracker:
         return self._set_hold(event.channel, event.at, holds=False)
 
     def _set_hold(self, channel: Channel, at: datetime | None, *, holds: bool) -> LiveCall | None:
-        leg = self._known_leg(channel, at)
+        leg = self._registry.known_leg(channel, at)
         if leg is None:
             return None
         leg.holds = holds
         return self._registry.call_of(leg)
 
-    # -- what the dialplan does ----------------------------------------------------------------------------------
-
-    def _queue_joined(self, event: QueueJoined) -> list[CallEvent] | None:
-        leg = self._registry.leg(event.channel, event.at)
-        if leg is None:
-            return None
-        call, news = self._registry.call_of(leg), News(event.at)
-        is_repeat = call.is_in_queue and call.queue == event.queue
-        if not is_repeat and not call.is_connected:
-            call.is_in_queue = call.was_queued = True
-            call.queue = event.queue
-            call.queued_at = call.queued_at or event.at
-            news.add(CallUpdated, what="queue")
-            call.tell(event.at, f"the call waits in queue {event.queue}")
-        return [*self._passing_on.goes_on(call, leg, event.at), *self._registry.settled(call, news)]
-
-    def _queue_left(self, event: QueueLeft) -> LiveCall | None:
-        leg = self._registry.legs.get(event.channel.channel_id)
-        if leg is None:
-            return None
-        self._registry.call_of(leg).is_in_queue = False
-        return self._registry.call_of(leg)
-
-    def _mailbox_reached(self, event: MailboxReached) -> LiveCall | None:
-        leg = self._registry.leg(event.channel, event.at)
-        if leg is None:
-            return None
-        call = self._registry.call_of(leg)
-        if call.mailbox is None and is_callers(leg, call):
-            call.mailbox, call.mailbox_at = event.mailbox, event.at
-            call.tell(
-                event.at,
-                f"mailbox {event.mailbox} takes the call" if event.mailbox else "a mailbox took the call",
-            )
-        return call
-
-    def _menu_reached(self, event: MenuReached) -> LiveCall | None:
-        leg = self._registry.leg(event.channel, event.at)
-        if leg is None:
-            return None
-        call = self._registry.call_of(leg)
-        if not call.saw_menu and is_callers(leg, call):
-            call.saw_menu = True
-            call.tell(event.at, "a voice menu answers")
-        return call
-
-    def _did_learned(self, event: DidLearned) -> LiveCall | None:
-        leg = self._known_leg(event.channel, event.at)
-        if leg is None:
-            return None
-        call = self._registry.call_of(leg)
-        call.learned_did = call.learned_did or event.did
-        if leg is call.first and leg.is_real and not leg.was_called and leg.first_dialled == event.did:
-            self._endpoints.note_did(leg.endpoint)
-        return self._unless_told(leg)
-
-    def _recording_started(self, event: RecordingStarted) -> LiveCall | None:
-        leg = self._known_leg(event.channel, event.at)
-        if leg is None:
-            return None
-        call, file = self._registry.call_of(leg), event.file.rpartition("/")[2]
-        if file and all(recording.file != file for recording in call.recordings):
-            call.recordings.append(Recording(leg, file))
-        return call if call.is_connected else self._unless_told(leg)
-
     def _extension_known(self, event: ExtensionKnown) -> None:
         self._endpoints.note_known(event.endpoint, event.extension)
 
     def _all_handlers(self) -> dict[type, Callable[[Any], Handled]]:
-        passing_on = self._passing_on
+        passing_on, dialplan = self._passing_on, self._dialplan
         return {
             ChannelCreated: self._created,
             ChannelChanged: self._changed,
@@ -359,12 +303,15 @@ class CallTracker:
             BridgesMerged: self._merged,
             ChannelHeld: self._held,
             ChannelResumed: self._resumed,
-            QueueJoined: self._queue_joined,
-            QueueLeft: self._queue_left,
-            MailboxReached: self._mailbox_reached,
-            MenuReached: self._menu_reached,
-            DidLearned: self._did_learned,
-            RecordingStarted: self._recording_started,
+            QueueJoined: dialplan.queue_joined,
+            QueueLeft: dialplan.queue_left,
+            MailboxReached: dialplan.mailbox_reached,
+            MenuReached: dialplan.menu_reached,
+            HoursChecked: dialplan.hours_checked,
+            PersonSought: dialplan.person_sought,
+            CallerBlocked: dialplan.caller_blocked,
+            DidLearned: dialplan.did_learned,
+            RecordingStarted: dialplan.recording_started,
             ExtensionKnown: self._extension_known,
             BlindlyTransferred: passing_on.blindly,
             AttendedlyTransferred: passing_on.attendedly,
@@ -374,8 +321,3 @@ class CallTracker:
             SourceStopped: self._resync.stopped,
             SnapshotTaken: self._resync.apply,
         }
-
-
-def is_callers(leg: LiveLeg, call: LiveCall) -> bool:
-    """Whether whoever called is at this channel: a called mobile that is asked to press 1 hears a menu as well."""
-    return leg is call.first or (leg.is_real and not leg.was_called)

@@ -10,14 +10,15 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.agent_states import end_states_of_last_run, set_agent_state
+from crm.agent_states import end_states_of_last_run, set_agent_states
 from crm.journal import is_away
 from cti.desk import AgentStateChange
 
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 10_000  # changes; more: of each user only the latest is kept
-BATCH = 200
+BATCH = 500
+GATHER_SECONDS = 1.0  # a row in the past interests nobody sooner: pops come first
 RETRY_SECONDS = 1.0
 FLUSH_SECONDS = 3.0
 DROPPED = Counter(
@@ -29,9 +30,14 @@ class AgentBook:
     """`note` never waits; `run` writes. A change that cannot be stored at all is told in the log and left out."""
 
     def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], *, most_waiting: int = MOST_WAITING
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        *,
+        most_waiting: int = MOST_WAITING,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._sessions = sessions
+        self._gather_seconds = gather_seconds
         self._most_waiting = most_waiting
         self._waiting: deque[AgentStateChange] = deque()
         self._wake = asyncio.Event()
@@ -52,6 +58,7 @@ class AgentBook:
         """Write for ever; cancel to stop."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(self._gather_seconds)
             self._wake.clear()
             while self._waiting:
                 if not await self._write_oldest():
@@ -92,9 +99,7 @@ class AgentBook:
 
     async def _write(self, batch: list[AgentStateChange]) -> None:
         async with self._sessions.begin() as session:
-            for change in batch:
-                state = change.state.value if change.state else None
-                await set_agent_state(session, change.user_id, state, change.reason, change.at)
+            await set_agent_states(session, batch)
 
     async def _write_one_by_one(self, batch: list[AgentStateChange]) -> None:
         """One of them is at fault; the others are not dropped for it."""

@@ -21,8 +21,10 @@ from crm.database import Database
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
+from crm.importing.jobs import IMPORT_CHANNEL
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
+from crm.notifications import NOTICE_CHANNEL
 from crm.open_calls import open_calls
 from crm.rights import command_access
 from crm.schema.base import uuid7
@@ -36,6 +38,7 @@ from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
 from cti.daemon.housekeeping import Housekeeping
+from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
@@ -113,6 +116,7 @@ class Program:
         )
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._housekeeping = Housekeeping(database.sessions, now=wall_clock, time_zone=settings.time_zone)
+        self._imports = Imports(database)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -137,6 +141,7 @@ class Program:
                     self._book.run,
                     self._agent_book.run,
                     self._back_fill.run,
+                    self._imports.run,
                     self._renewal.run,
                     self._housekeeping.run,
                     self._listener().run,
@@ -242,6 +247,8 @@ class Program:
                 ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
                 PARTIES_CHANNEL: lambda _nothing: self.switchboard.ask_again(),
                 SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
+                NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
+                IMPORT_CHANNEL: lambda _job: self._imports.look(),
             },
             catch_up=self._catch_up,
         )

@@ -32,6 +32,7 @@ TELEPHONES = {
 }
 TRUNKS = {b"trunk-a": b"mango", b"trunk-b": b"itsp7", b"mango-in": b"alfa", b"mtt-out": b"beta9"}
 HINTS = (b"Event: ExtensionStatus\r", b"Event: QueueMember")
+TOLD_BY_DIALPLAN = frozenset({"voicemail", "menu_only", "after_hours", "blocked"})
 DIALPLAN = (b"Event: VarSet\r", b"Event: Newexten\r")
 
 
@@ -138,6 +139,6 @@ def test_an_installation_with_other_habits(one: Capture) -> None:
 @pytest.mark.parametrize("one", OTHER, ids=lambda one: one.name)
 def test_it_needs_no_hints_nor_the_dialplan_class(one: Capture) -> None:
     forgiven: tuple[str, ...] = ("recording_file",)
-    if any(truth["disposition"] in ("voicemail", "menu_only") for truth in one.truth["calls"]):
+    if any(truth["disposition"] in TOLD_BY_DIALPLAN for truth in one.truth["calls"]):
         forgiven += ("disposition", "ring_s")
     assert_truth(one, retold(one, without_dialplan, without_hints), forgiven=forgiven)

@@ -15,11 +15,12 @@ from cti.calls.call_events import CallEvent, SnapshotApplied
 from cti.calls.channel_events import ChannelEvent, HangupRequested
 from cti.calls.records import CallRecord, CallState, Origin
 from cti.calls.tracker import CallTracker
-from tests.captures import ALL, Capture, capture
+from tests.captures import ALL, OTHER, Capture, capture
 
 Told = dict[str, Any]
 
 GAPS = "27-"  # the link was cut, or the PBX restarted: each half is asserted by its own test
+FOREIGN = [one for one in OTHER if one.pbx != "other22"]
 WHOLE = [one for one in ALL if not one.scenario.startswith(GAPS)]
 
 FINER = {  # `docs/calls.md`: a finer word for the same outcome
@@ -113,7 +114,7 @@ def test_a_capture_gives_its_truth(one: Capture) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [*WHOLE, *FOREIGN], ids=lambda one: one.name)
 def test_inside_calls_are_told_as_such(one: Capture) -> None:
     inside = [call for call in tell(one) if call["direction"] == "internal"]
     told = {(call["placed_by"], call["dialled"]): call["answered"] for call in inside}

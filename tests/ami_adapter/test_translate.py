@@ -83,6 +83,10 @@ def test_a_channel_is_told_with_all_it_shows() -> None:
         ),
         ("CBAnn/8000-00000000;1", "CBAnn/8000-00000000", "CBAnn/8000-00000000"),
         ("nonsense", "nonsense/", ""),
+        ("SIP/petrov.home-2-0000002a", "SIP/petrov.home-2", ""),
+        ("PJSIP/201@office-0000002a", "PJSIP/201@office", ""),
+        ("Dongle/dongle0-0100000001", "Dongle/dongle0", ""),
+        ("OutgoingSpoolFailed", "OutgoingSpoolFailed", "OutgoingSpoolFailed"),
     ],
 )
 def test_only_what_follows_the_last_dash_is_the_unique_part(name: str, endpoint: str, pair: str) -> None:
@@ -103,6 +107,13 @@ def test_only_what_follows_the_last_dash_is_the_unique_part(name: str, endpoint:
         ("PJSIP/101", "101/sip:45871236@10.0.0.7;ob", ""),
         ("PJSIP/4951234567", "4951234567/sip:4951234567@10.0.0.7", ""),
         ("DAHDI/5", "5", ""),
+        ("Dongle/dongle0", "dongle0/+79261234516", "+79261234516"),
+        ("Dongle/dongle1", "g1/89261234516", "89261234516"),
+        ("Khomp/B0C1", "b0/89261234516", "89261234516"),
+        ("SCCP/201", "201/aa=2w", ""),
+        ("PJSIP/3001", "PJSIP/3001", ""),
+        ("PJSIP/mango", "PJSIP/89261234516@mango", "89261234516"),
+        ("SIP/mango", "SIP/mango/89261234516", "89261234516"),
         ("PJSIP/101", "", ""),
     ],
 )

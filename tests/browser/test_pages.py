@@ -22,6 +22,9 @@ from web.keys import LIVE
 pytestmark = pytest.mark.browser
 # Lists with other rows: nothing that a browser would judge differently.
 SAME_AS_ANOTHER = {
+    "/parties/agents",
+    "/parties/prospects",
+    "/parties/former-clients",
     "/parties/clients",
     "/parties/suppliers",
     "/parties?q=пример",

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 class Capture:
     """One recorded stream."""
 
-    pbx: str  # asterisk16, asterisk22, freepbx16, other22
+    pbx: str  # asterisk16, asterisk22, freepbx16, other22, foreign16, …
     scenario: str
 
     @property
@@ -60,10 +60,10 @@ EVERY = [
     Capture(path.parent.name, path.name.removesuffix(".truth.json"))
     for path in sorted(FOLDER.glob("*/*.truth.json"))
 ]
-OTHER = [
-    one for one in EVERY if one.pbx == "other22"
-]  # short calls of one more PBX, with other people's habits
-ALL = [one for one in EVERY if one.pbx != "other22"]
+# Short calls of PBXs with other people's habits: names, contexts, drivers (chan_sip and IAX2 on 16), programs.
+FOREIGN_PBXS = frozenset({"other22", "foreign16", "foreign22"})
+OTHER = [one for one in EVERY if one.pbx in FOREIGN_PBXS]
+ALL = [one for one in EVERY if one.pbx not in FOREIGN_PBXS]
 
 
 def capture(name: str) -> Capture:

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.agent_states import end_states_of_last_run, set_agent_state
+from crm.agent_states import end_states_of_last_run, set_agent_states
 from crm.database import Database
 from crm.schema.telephony import AgentState, PbxConnection
+from cti.desk import AgentState as State
+from cti.desk import AgentStateChange
 from tests.crm import planting
 from tests.crm.planting import NOON
 
@@ -29,6 +31,17 @@ async def rows(session: AsyncSession, user_id: int) -> list[Row]:
         .order_by(AgentState.id)
     )
     return [(state, reason, from_at, to_at) for state, reason, from_at, to_at in found]
+
+
+async def set_agent_state(
+    session: AsyncSession, user_id: int, state: str | None, reason: str | None, at: datetime
+) -> None:
+    """One change alone."""
+    await set_agent_states(session, [change(user_id, state, reason, at)])
+
+
+def change(user_id: int, state: str | None, reason: str | None, at: datetime) -> AgentStateChange:
+    return AgentStateChange(user_id=user_id, state=State(state) if state else None, reason=reason, at=at)
 
 
 @pytest.fixture
@@ -49,6 +62,34 @@ async def test_one_state_ends_where_the_next_begins(session: AsyncSession, anybo
         ("ringing", None, after(5), after(9)),
         ("paused", "Обед", after(9), after(12)),
         ("paused", "Звонок", after(12), None),
+    ]
+
+
+async def test_many_changes_of_many_users_at_once_are_as_one_by_one(
+    session: AsyncSession, anybody: int
+) -> None:
+    other = await planting.user(session, f"other-{anybody}")
+    await set_agent_state(session, anybody, "available", None, after(0))
+    await set_agent_states(
+        session,
+        [
+            change(anybody, "available", None, after(1)),
+            change(other, "offline", "no_link", after(2)),
+            change(anybody, "ringing", None, after(3)),
+            change(other, None, None, after(4)),
+            change(anybody, "talking", None, after(5)),
+            change(anybody, "talking", None, after(6)),
+            change(other, "available", None, after(3)),
+        ],
+    )
+    assert await rows(session, anybody) == [
+        ("available", None, after(0), after(3)),
+        ("ringing", None, after(3), after(5)),
+        ("talking", None, after(5), None),
+    ]
+    assert await rows(session, other) == [
+        ("offline", "no_link", after(2), after(4)),
+        ("available", None, after(4), None),
     ]
 
 

@@ -26,7 +26,7 @@ from crm.schema.binned import BinEntry
 from crm.schema.communications import Comment, Communication
 from crm.schema.journals import ChangeLog
 from crm.schema.merging import DuplicateDismissal
-from crm.schema.parties import ExternalRef, Party, PartyPhone
+from crm.schema.parties import EmailAddress, ExternalRef, Party, PartyPhone
 from cti.numbers import to_e164
 from tests.crm import planting
 from tests.crm.people import COMMAND, make_team, make_user
@@ -189,6 +189,8 @@ async def test_after_thirty_days_it_is_gone_and_the_log_stays(session: AsyncSess
     assert left.all() == [contact]
     rows = select(func.count()).select_from(PartyPhone).where(PartyPhone.party_id == party_id)
     assert await session.scalar(rows) == 0
+    address = select(EmailAddress.id).where(EmailAddress.address == "a@example.org")
+    assert await session.scalar(address) is None
     linked = select(Communication.party_id).where(Communication.id == call)
     assert (await session.execute(linked)).one() == (None,)
     logged = select(func.count()).select_from(ChangeLog).where(ChangeLog.record_id == str(party_id))

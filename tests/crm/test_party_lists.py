@@ -110,6 +110,8 @@ async def test_pages_meet_without_gap_or_overlap(session: AsyncSession, sort: So
     assert len({row.id for row in rows}) == 103
     if sort is Sort.NAME:
         assert [row.id for row in rows] == sorted(row.id for row in rows)
+    elif sort is Sort.CREATED:
+        assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
     else:
         spoken = [row.last_communication_at for row in rows if row.last_communication_at]
         assert spoken == sorted(spoken, reverse=True)
@@ -146,7 +148,7 @@ async def test_a_page_of_a_long_list_is_read_from_an_index(
     event.remove(connection.sync_connection, "before_cursor_execute", note)
     assert len(page.items) == 50
     for statement, parameters in asked:
-        if "sort_name" in statement:
+        if "FROM party" in statement and "LIMIT" in statement:
             plan = await connection.exec_driver_sql("explain " + statement, parameters)
             assert "Seq Scan on party" not in "\n".join(plan.scalars())
 

@@ -256,15 +256,10 @@ async def test_agents_and_queues_live_and_as_rows(new_office: Office) -> None:
         await until_linked(office)
         playing = asyncio.create_task(office.pbx.play(load_recording(capture("07-queue-abandoned"))))
         await screen.until_type("call.ringing")
-        picture = await live_picture(office)
-        assert [(one["extensions"], one["state"]) for one in picture["agents"]] == [(["101"], "ringing")]
-        waiting = {queue["name"]: len(queue["waiting"]) for queue in picture["queues"]}
-        assert waiting["sales"] == 1
+        await until_live(office, agents=[(["101"], "ringing")], waiting=1)
         await playing
         await screen.until_type("call.ringing_stopped")
-        picture = await live_picture(office)
-        assert [one["state"] for one in picture["agents"]] == ["available"]
-        assert not any(queue["waiting"] for queue in picture["queues"])
+        await until_live(office, agents=[(["101"], "available")], waiting=0)
     await office.ringcard.stop()
     states = await agent_states(office)
     assert [state for login, state, _ in states if login == "agent101"][-4:] == [
@@ -274,6 +269,17 @@ async def test_agents_and_queues_live_and_as_rows(new_office: Office) -> None:
         "offline",
     ]
     assert all(to_at is not None for _, state, to_at in states if state != "offline")
+
+
+async def until_live(office: Office, *, agents: list[tuple[list[str], str]], waiting: int) -> None:
+    """Lamps are told a moment after windows."""
+    async with asyncio.timeout(3):
+        while True:
+            picture = await live_picture(office)
+            states = [(one["extensions"], one["state"]) for one in picture["agents"]]
+            if states == agents and sum(len(queue["waiting"]) for queue in picture["queues"]) == waiting:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def live_picture(office: Office) -> dict[str, Any]:

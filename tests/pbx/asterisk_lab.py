@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.pbx import chroots
+from tests.pbx.phones.sound import MUSIC_HZ, tone
 
 CONFIG = Path(__file__).parents[2] / "asterisk-config"
 LAB_PART = Path(__file__).parent / "lab"
@@ -21,6 +22,9 @@ READER = "ringcard-reader"
 DIALLER = "ringcard-dialler"
 AMI_PORT = 5038
 SIP_PORT = 5060
+EXAMPLE_PHONES = ("101", "102", "103")
+OFFICE = Path(__file__).parent / "office"
+OFFICE_PHONES = (*EXAMPLE_PHONES, "104", "105", "106")
 
 
 class LabError(Exception):
@@ -32,16 +36,20 @@ class AsteriskLab:
 
     Addresses: `host` is the PBX (SIP and AMI), `provider` sends and takes outside calls, `phone("101")` is where the
     telephone of 101 sits. Accounts: READER and DIALLER with `secret_of`, telephones with `password_of`.
+
+    Args:
+        additions: a folder whose files are added to those of asterisk-config/, or stand beside them.
     """
 
-    def __init__(self, suite: str) -> None:
+    def __init__(self, suite: str, *, additions: Path | None = None) -> None:
         self.suite = suite
         self.chroot = chroots.chroot_of(suite)
         self.net = _free_net()
         self.host = f"{self.net}.1"
         self.provider = f"{self.net}.30"
         self.ami_port = AMI_PORT
-        self._secrets = {name: secrets.token_hex(16) for name in (READER, DIALLER, "101", "102", "103")}
+        self._secrets = {name: secrets.token_hex(16) for name in (READER, DIALLER, *OFFICE_PHONES)}
+        self._additions = additions
         self._process: subprocess.Popen[bytes] | None = None
         self._base = Path()
 
@@ -63,6 +71,10 @@ class AsteriskLab:
     def phone(self, extension: str) -> str:
         """The address of an agent's telephone."""
         return f"{self.net}.{extension}"
+
+    def second_phone(self, extension: str) -> str:
+        """Where a second telephone of the same extension sits."""
+        return f"{self.net}.{int(extension) + 100}"
 
     def secret_of(self, account: str) -> str:
         return self._secrets[account]
@@ -109,9 +121,8 @@ class AsteriskLab:
 
     def cli(self, command: str) -> str:
         """What `asterisk -rx command` prints."""
-        inside = ["/usr/sbin/asterisk", "-C", f"{self._inside}/etc/asterisk.conf", "-rx", command]
         done = subprocess.run(
-            ["chroot", str(self.chroot), *inside],
+            self.cli_command(command),
             capture_output=True,
             text=True,
             errors="replace",
@@ -121,6 +132,16 @@ class AsteriskLab:
         if done.returncode != 0:
             raise LabError(f"asterisk -rx {command!r}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def cli_command(self, command: str) -> list[str]:
+        """For a command that does not come back by itself, as `core restart gracefully`."""
+        inside = ["/usr/sbin/asterisk", "-C", f"{self._inside}/etc/asterisk.conf", "-rx", command]
+        return ["chroot", str(self.chroot), *inside]
+
+    @property
+    def cdr_file(self) -> Path:
+        """Where this PBX writes its calls down, once it has written one."""
+        return self._base / "log/cdr-csv/Master.csv"
 
     def log(self) -> str:
         """Everything this PBX has logged so far."""
@@ -138,13 +159,26 @@ class AsteriskLab:
             return False  # its control socket is not there yet
 
     def _write_configuration(self) -> None:
-        for folder in ("etc", "cache", "db", "keys", "spool/monitor", "run", "log"):
+        for folder in ("etc", "cache", "db", "keys", "spool/monitor", "run", "log/cdr-csv", "music"):
             (self._base / folder).mkdir(parents=True)
+        (self._base / "music/tone.alaw").write_bytes(tone(MUSIC_HZ) * 500)  # ten seconds
         for file in LAB_PART.glob("*.conf"):
             text = file.read_text().replace("@BASE@", self._inside)
             self.put(file.name, text.replace("@MODULES@", chroots.modules_of(self.chroot)))
         for file in CONFIG.glob("*.conf"):
-            self.put(file.name, self.fitted(file))
+            self.put(file.name, self.fitted(file) + self._addition(file.name))
+        for file in self._additions.glob("*.conf") if self._additions else ():
+            if not (CONFIG / file.name).exists():
+                self.put(file.name, self._addition(file.name))
+
+    def _addition(self, name: str) -> str:
+        """What is added under this name, "" for nothing."""
+        if self._additions is None or not (self._additions / name).exists():
+            return ""
+        text = (self._additions / name).read_text(encoding="utf-8").replace("@BASE@", self._inside)
+        for extension in OFFICE_PHONES:
+            text = text.replace(f"@PASSWORD-{extension}@", self._secrets[extension])
+        return "\n" + text
 
     def put(self, name: str, text: str) -> None:
         """Write one configuration file; a reload makes it count."""
@@ -164,7 +198,7 @@ class AsteriskLab:
                 return text
             case "pjsip.conf":
                 text = _put(text, "bind = 0.0.0.0:5060", f"bind = {self.host}:{SIP_PORT}")
-                for extension in ("101", "102", "103"):
+                for extension in EXAMPLE_PHONES:
                     line = f"username = {extension}\n"
                     text = _put(text, f"{line};password =", f"{line}password = {self._secrets[extension]}")
                 return _put(text, "203.0.113.10", self.provider)

@@ -87,6 +87,26 @@ async def customer(
         await _finish(process, seconds=patience + stays + 5)
 
 
+@asynccontextmanager
+async def many_customers(lab: AsteriskLab, did: str, *, count: int, per_second: int) -> AsyncIterator[None]:
+    """So many customers call one after another and stay; at the end of the block the PBX hangs up on all of them."""
+    marks = {
+        "FROM": f"<sip:8916[call_number]@{lab.provider}>",
+        "DID": did,
+        "PATIENCE_MS": _milliseconds(60),
+        "STAY_MS": _milliseconds(NEVER_SECONDS),
+        "PRIVACY": "User-Agent: customer",
+    }
+    rate = ("-r", str(per_second), "-l", str(count))
+    port = next(_customer_ports)
+    async with _sipp(lab, "customer.xml", lab.provider, port, marks, calls=count, more=rate):
+        yield
+        await asyncio.to_thread(lab.cli, "channel request hangup all")
+        async with asyncio.timeout(30):
+            while "0 active channels" not in await asyncio.to_thread(lab.cli, "core show channels count"):
+                await asyncio.sleep(0.2)
+
+
 async def _register(lab: AsteriskLab, extension: str, *, expires: int) -> None:
     marks = {
         "USER": extension,
@@ -126,6 +146,7 @@ async def _sipp(
     marks: dict[str, str],
     *,
     calls: int | None = None,
+    more: tuple[str, ...] = (),
 ) -> AsyncIterator[Process]:
     text = (SCENARIOS / scenario).read_text(encoding="utf-8")
     for mark, value in marks.items():
@@ -145,7 +166,16 @@ async def _sipp(
         ]
         bound = [] if calls is None else ["-m", str(calls)]
         # It dies with us even if we are killed.
-        command = ["setpriv", "--pdeathsig", "KILL", "sipp", f"{lab.host}:{SIP_PORT}", *options, *bound]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "sipp",
+            f"{lab.host}:{SIP_PORT}",
+            *options,
+            *bound,
+            *more,
+        ]
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )

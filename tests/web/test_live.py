@@ -486,3 +486,16 @@ def test_a_message_is_one_line_of_json() -> None:
     assert encode(message).startswith(
         b'{"v":1,"type":"call.ringing","seq":1,"at":"2026-11-20T11:32:01Z","data":{"id":"'
     )
+
+
+async def test_the_bell_rings_in_every_tab_of_its_user_and_nowhere_else(office: Office) -> None:
+    tabs = [await office.connect() for _ in range(2)]
+    other = await office.connect("session-head")
+    for ws in (*tabs, other):
+        await heard(ws)
+    office.hub.notice(1, 42)
+    for ws in tabs:
+        message = await heard(ws)
+        assert (message["type"], message["data"], "seq" in message) == ("notification", {"id": 42}, False)
+    with pytest.raises(TimeoutError):
+        await other.receive_json(timeout=0.2)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from web.api import calls, company, leads, merging, parties, present
+from web.api import (
+    calls,
+    communications,
+    company,
+    custom_fields,
+    exports,
+    imports,
+    leads,
+    merging,
+    parties,
+    present,
+)
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
 
@@ -12,9 +23,13 @@ _TABLES: Final = (
     parties.routes,
     leads.routes,
     calls.routes,
+    communications.routes,
     present.routes,
     company.routes,
+    custom_fields.routes,
     merging.routes,
+    imports.routes,
+    exports.routes,
 )
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))
 """The table of every part of the API; `web.app` adds them all."""

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 
 from crm.errors import CrmError
-from web.api.reading import Unreadable, read_body, read_query
+from web.api.reading import Unreadable, check_file, read_body, read_query
 from web.api.refusing import tell, tell_unreadable
 from web.routes import Handler, RouteKind, Routes
 
@@ -50,6 +50,8 @@ class Endpoint:
         default_factory=dict
     )  # of a request: name → what it is for; UUIDs, or If-Match
     sends: Mapping[str, str] = field(default_factory=dict)  # headers of the answer: name → what it tells
+    takes: tuple[str, ...] = ()  # content types of a file that is the body itself; the handler reads it
+    gives: tuple[str, ...] = ()  # content types of a file that is the answer
     moves: bool = False  # may answer 301 with the address of the record that took this one's place
 
 
@@ -89,9 +91,11 @@ def _types_of(act: Callable[..., Awaitable[Any]]) -> tuple[type[msgspec.Struct],
 
 def _answering(act: Callable[..., Awaitable[Any]], endpoint: Endpoint) -> Handler:
     @wraps(act)
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(request: web.Request) -> web.StreamResponse:
         try:
             arguments: list[Any] = [read_query(request, endpoint.query)]
+            if endpoint.takes:
+                check_file(request, endpoint.takes)
             if endpoint.body is not None:
                 arguments.append(await read_body(request, endpoint.body))
             answer = await act(request, *arguments)
@@ -99,6 +103,8 @@ def _answering(act: Callable[..., Awaitable[Any]], endpoint: Endpoint) -> Handle
             return tell_unreadable(error)
         except CrmError as error:
             return tell(error)
+        if isinstance(answer, web.StreamResponse):
+            return answer
         if not isinstance(answer, Reply):
             answer = Reply(body=answer, status=endpoint.status)
         return _response(answer)

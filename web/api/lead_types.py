@@ -206,10 +206,6 @@ class Assignment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     owner_id: Id | None
 
 
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """An empty object."""
-
-
 class CounterpartyBlock(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The client. `new` without a name: the lead's own organisation, else its person. `none`: the subject is a client already."""
 

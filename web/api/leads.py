@@ -36,11 +36,10 @@ from web.api.lead_types import (
     LeadSchemes,
     LeadVersion,
     NewLead,
-    Nothing,
     Reopening,
 )
 from web.api.once import ONCE, once
-from web.api.reading import NoQuery, given, id_in_path, read_version
+from web.api.reading import NoQuery, Nothing, given, id_in_path, read_version
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 

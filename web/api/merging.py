@@ -16,16 +16,12 @@ from crm.merging import merge_parties, undo_merge
 from crm.party_bin import bin_party, list_bin, restore_party
 from web.api.contract import ApiRoutes, Reply
 from web.api.party_types import PartyItem, PartyType
-from web.api.reading import Id, NoQuery, PageQuery, Text, id_in_path
+from web.api.reading import Id, NoQuery, Nothing, PageQuery, Text, id_in_path
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
 _NUMBER = "{id:[0-9]+}"
 Field = Annotated[str, Meta(max_length=50)]
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """An empty object: the address says everything."""
 
 
 class NewMerge(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

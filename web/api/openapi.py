@@ -80,6 +80,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         content = {"application/json": {"schema": _schema(endpoint.body)}}
         operation["requestBody"] = {"required": True, "content": content}
+    if endpoint.takes:
+        operation["requestBody"] = {"required": True, "content": _files(endpoint.takes)}
     return operation
 
 
@@ -142,10 +144,8 @@ def _header_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
-    done: dict[str, Any] = {
-        "description": HTTPStatus(endpoint.status).phrase,
-        "content": {"application/json": {"schema": _schema(endpoint.answer)}},
-    }
+    told = _files(endpoint.gives) or {"application/json": {"schema": _schema(endpoint.answer)}}
+    done: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase, "content": told}
     if endpoint.sends:
         done["headers"] = {
             name: {"required": True, "description": tells, "schema": _TEXT}
@@ -164,9 +164,10 @@ def _refusals(endpoint: Endpoint) -> list[HTTPStatus]:
     statuses = [HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR]
     if endpoint.right != OPEN:
         statuses.append(HTTPStatus.UNAUTHORIZED)
-    if endpoint.query is not NoQuery or endpoint.body is not None:
+    has_body = endpoint.body is not None or bool(endpoint.takes)
+    if endpoint.query is not NoQuery or has_body:
         statuses.append(HTTPStatus.UNPROCESSABLE_ENTITY)
-    if endpoint.body is not None:
+    if has_body:
         statuses += [
             HTTPStatus.FORBIDDEN,
             HTTPStatus.CONFLICT,
@@ -174,6 +175,10 @@ def _refusals(endpoint: Endpoint) -> list[HTTPStatus]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
     return sorted(statuses)
+
+
+def _files(types: Iterable[str]) -> dict[str, Any]:
+    return {each: {"schema": {"type": "string", "format": "binary"}} for each in types}
 
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:

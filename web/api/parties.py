@@ -36,7 +36,13 @@ from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
 PATH: Final = "/api/v1/parties"
-_APART: Final = {"kinds", "numbers", "emails", "owner_id"}  # of a new party: what is not `PartyValues`
+_APART: Final = {  # of a new party: what is not `PartyValues`
+    "kinds",
+    "numbers",
+    "emails",
+    "owner_id",
+    "custom",
+}
 
 
 @routes.endpoint("GET", PATH, right="party.read", summary="Parties by name, or found", answer=PartyList)
@@ -119,6 +125,7 @@ async def _create(session: AsyncSession, access: Access, new: NewParty) -> Creat
             for each in new.numbers
         ],
         emails=list(dict.fromkeys(new.emails)),
+        custom=new.custom,
         via="api",
     )
     if new.owner_id is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from web.api.custom_fields import Value, Values
 from web.api.reading import Id, LongText, Name, PageQuery, Text
 
 PartyType = Literal["person", "organisation"]
@@ -35,12 +36,14 @@ class PartyQuery(PageQuery, kw_only=True):
 
 
 class Kind(msgspec.Struct):
-    """What we do with a party: `client`, `supplier` …; `until` if that is over."""
+    """What we do with a party: `client`, `supplier` …; `until` and `end_reason` if that is over."""
 
     code: str
     name: str
     since: datetime | None
     until: datetime | None
+    status: Literal["active", "paused", "ended"]
+    end_reason: str | None
 
 
 class PartyItem(msgspec.Struct, kw_only=True):
@@ -149,6 +152,7 @@ class Party(msgspec.Struct, kw_only=True):
     created_at: datetime
     created_by: str | None
     version: int
+    custom: dict[str, Value]
     may_edit: bool
 
 
@@ -171,6 +175,7 @@ class _New(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="
     numbers: Annotated[list[NewNumber], Meta(max_length=20)] = []
     emails: Annotated[list[Text], Meta(max_length=20)] = []
     owner_id: Id | None = None
+    custom: Values = {}
 
 
 class NewPerson(_New, kw_only=True, tag="person"):

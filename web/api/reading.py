@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
@@ -40,6 +41,10 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 class NoQuery(msgspec.Struct):
     """An endpoint without query parameters."""
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty object as a body: the address says everything."""
 
 
 class PageQuery(msgspec.Struct, kw_only=True):
@@ -99,6 +104,19 @@ async def read_body(request: web.Request, into: Any) -> Any:
         raise _unfit(_("The body is not right: %(why)s."), error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(_("The body is no JSON: %(why)s.") % {"why": error}) from error
+
+
+def check_file(request: web.Request, types: Collection[str]) -> None:
+    """Whether the body is a file of these types.
+
+    Raises:
+        Unreadable: another content type (415).
+    """
+    if request.content_type not in types:
+        told = {"types": ", ".join(types), "type": request.content_type[:100]}
+        raise Unreadable(
+            _("Send the file as %(types)s, not “%(type)s”.") % told, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        )
 
 
 def given(value: T | UnsetType) -> T | None:

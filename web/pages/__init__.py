@@ -5,32 +5,63 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import (
+    communication_kinds,
     connections,
+    directories,
     extensions,
+    journals,
     lines,
     numbers,
     profiles,
+    required,
+    roles,
     second_truth,
     sections,
+    sight,
+    teams,
     tokens,
     users,
 )
 from web.pages.calls import pages as calls
+from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
+from web.pages.exports import pages as exports
+from web.pages.imports import pages as imports
 from web.pages.leads import card as lead_card
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
+from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
-from web.pages.parties import binned, card, contacts, duplicates, form, lists, merging, similar
+from web.pages.notices import pages as notices
+from web.pages.parties import (
+    binned,
+    card,
+    comments,
+    contacts,
+    drafts,
+    duplicates,
+    form,
+    lists,
+    mass,
+    merging,
+    requisites,
+    similar,
+)
 from web.pages.parties import numbers as party_numbers
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
     lists.routes,
+    mass.routes,
+    list_pages.routes,
     form.routes,
     card.routes,
+    comments.routes,
+    drafts.routes,
+    communications.routes,
+    notices.routes,
     contacts.routes,
     party_numbers.routes,
     lead_lists.routes,
@@ -41,6 +72,9 @@ ROUTES: Final[tuple[Routes, ...]] = (
     duplicates.routes,
     binned.routes,
     similar.routes,
+    requisites.routes,
+    imports.routes,
+    exports.routes,
     calls.routes,
     live_calls.routes,
     desk.routes,
@@ -51,6 +85,13 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lines.routes,
     extensions.routes,
     users.routes,
+    sight.routes,
+    teams.routes,
+    roles.routes,
+    directories.routes,
+    required.routes,
+    journals.routes,
+    communication_kinds.routes,
     tokens.routes,
     numbers.routes,
     profiles.routes,

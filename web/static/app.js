@@ -9,6 +9,9 @@ import { t } from "./messages.js";
 
 const HEAVY = new Map([
   ["stage-board", "./elements/stage-board.js"],
+  ["data-list", "./elements/data-list.js"],
+  ["form-draft", "./elements/form-draft.js"],
+  ["order-list", "./elements/order-list.js"],
   ["live-board", "./elements/live-board.js"],
   ["theme-choice", "./elements/theme-choice.js"],
 ]);
@@ -60,6 +63,7 @@ addEventListener("popstate", () => setTimeout(markModule));
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
   if (ctx.response.status >= 500) notice(t("The server could not do this. Try again, or tell your administrator."));
 });
+document.addEventListener("ringcard:notice", ({ detail }) => notice(detail));
 document.addEventListener("htmx:error", () => notice(t("The server does not answer. Check the network.")));
 
 document.addEventListener("keydown", (event) => {
@@ -71,4 +75,5 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
+import("./elements/notice-bell.js"); // nothing waits for it
 loadHeavy();

@@ -39,7 +39,8 @@ def _add_user_commands(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="add a user")
     add.add_argument("login")
     add.add_argument("--name", required=True)
-    add.add_argument("--role", required=True, action="append", choices=ROLE_CODES, help="may be repeated")
+    known = f"may be repeated: {', '.join(ROLE_CODES)}, or the code of a role of your own"
+    add.add_argument("--role", required=True, action="append", help=known)
     add.add_argument("--language", choices=("ru", "en"), default="ru")
     add.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     add.set_defaults(run=_add)

@@ -89,6 +89,7 @@ async def test_late_messages_of_an_ended_call_begin_no_other(tmp_path: Path) -> 
         office.keeper.name(1, ("1.1",), ONE, NOW)
         await over(office, ONE)
         ear.heard(message("Hangup", "1.1", "1.1"), NOW)
+        office.keeper.later.catch_up()
         assert office.keeper.of_ear(ear) == []
         assert ear.ids == {}
 
@@ -121,12 +122,38 @@ async def test_memory_and_time_stay_small_when_the_disk_does_not_keep_up(
                 heard = message("Newchannel", f"{number}.1", f"{number}.1", Value=long)
                 began = time.perf_counter()
                 ear.heard(heard, NOW)
+                office.keeper.later.catch_up()
                 longest = max(longest, time.perf_counter() - began)
         stories = office.keeper.of_ear(ear)
         assert len(stories) == 50
         assert max(story.waiting_bytes for story in stories) <= keeping.BUFFER_BYTES + 5000
         assert longest < 0.05
         await office.keeper.written()
+
+
+async def test_what_is_not_sorted_in_time_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_UNSORTED", 3)
+    async with listening(tmp_path, lambda: NOW) as office:
+        ear = office.keeper.ear(1)
+        ear.heard(message("Newchannel", "1.1", "1.1"), NOW)
+        for _ in range(5):
+            ear.heard(message("Newstate", "1.1", "1.1"), NOW)
+        office.keeper.name(1, ("1.1",), ONE, NOW)
+        await over(office, ONE)
+        assert events_of(office, ONE) == ["Newchannel", "Newstate", "Newstate"]
+
+
+async def test_sorting_goes_on_beside_everything_else(tmp_path: Path) -> None:
+    async with listening(tmp_path, lambda: NOW) as office:
+        ear = office.keeper.ear(1)
+        for number in range(3000):
+            ear.heard(message("Newchannel", f"{number}.1", f"{number}.1"), NOW)
+        assert office.keeper.of_ear(ear) == []
+        async with asyncio.timeout(10):
+            while len(office.keeper.of_ear(ear)) < 3000:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_call_in_words(tmp_path: Path) -> None:

@@ -168,3 +168,27 @@ def test_a_lamp_for_a_line_makes_it_no_telephone() -> None:
     endpoints.note_known("PJSIP/trunk-b", "901")
     endpoints.note_caller("PJSIP/trunk-b", "89161234567", "84951234567", "one")
     assert endpoints.role_of("PJSIP/trunk-b") is Role.LINE
+
+
+def test_a_line_named_like_an_extension_in_one_context_with_telephones() -> None:
+    """An account at a provider is six digits; what was dialled on it led to a telephone, so it is a number of ours."""
+    endpoints = Endpoints()
+    for number in ("201", "202", "203"):
+        endpoints.note_called(f"PJSIP/{number}", number, "plan")
+        endpoints.note_dialled(f"PJSIP/{number}", "")
+    endpoints.note_caller("PJSIP/100500", "89161234567", "1230001", "plan")
+    endpoints.note_led_inside("PJSIP/100500")
+    assert endpoints.role_of("PJSIP/100500") is Role.LINE
+
+
+def test_a_context_in_which_both_kinds_enter_tells_nothing() -> None:
+    endpoints = Endpoints()
+    endpoints.note_called("PJSIP/201", "201", "plan")
+    endpoints.note_dialled("PJSIP/201", "")
+    endpoints.note_caller("PJSIP/new", "", "", "plan")
+    assert (
+        endpoints.role_of("PJSIP/new") is Role.UNKNOWN
+    )  # no number speaks for a line, the context against it
+    endpoints.note_called("PJSIP/mango", "", "plan")
+    endpoints.note_dialled("PJSIP/mango", "79161234567")
+    assert endpoints.role_of("PJSIP/new") is Role.LINE

@@ -31,6 +31,7 @@ AFTER_MAILBOX = frozenset(
     {"disposition", "ring_seconds", "wait_seconds"}
 )  # the caller's waiting ends at the mailbox
 AFTER_MENU = frozenset({"disposition"})
+TOLD_BY_DIALPLAN = frozenset({Disposition.MENU_ONLY, Disposition.AFTER_HOURS, Disposition.BLOCKED})
 
 Timed = tuple[AmiMessage, datetime]
 
@@ -62,7 +63,7 @@ def missed_in(call: CallRecord) -> frozenset[str]:
     """The fields that may differ. No DID is among them: every recorded line sends the number that was called."""
     if call.disposition is Disposition.VOICEMAIL:
         return ONLY_DIALPLAN | AFTER_MAILBOX
-    return ONLY_DIALPLAN | AFTER_MENU if call.disposition is Disposition.MENU_ONLY else ONLY_DIALPLAN
+    return ONLY_DIALPLAN | AFTER_MENU if call.disposition in TOLD_BY_DIALPLAN else ONLY_DIALPLAN
 
 
 def differing(one: CallRecord, other: CallRecord) -> set[str]:

@@ -7,6 +7,8 @@ import pytest
 from cti.calls.call_events import CallUpdated
 from cti.calls.channel_events import (
     BlindlyTransferred,
+    BridgeEntered,
+    CallerBlocked,
     CallParked,
     Channel,
     ChannelAnswered,
@@ -17,10 +19,13 @@ from cti.calls.channel_events import (
     DialStarted,
     DidLearned,
     HangupRequested,
+    HoursChecked,
     MailboxReached,
+    MenuReached,
     OriginateAnswered,
+    PersonSought,
 )
-from cti.calls.records import Direction, Disposition
+from cti.calls.records import CallState, Direction, Disposition
 from cti.calls.tracker import CallTracker
 from tests.cti.calls.test_tracker import CALLER, Pbx
 
@@ -226,3 +231,153 @@ def test_our_own_number_on_the_agents_telephone_is_not_the_customers() -> None:
     assert pbx.tracker.present()[0].customer_number is None
     pbx.say(OriginateAnswered, channel_id="1", channel_name="", number="89261234567", succeeded=True)
     assert pbx.tracker.present()[0].customer_number == "89261234567"
+
+
+BORN = Channel("1", "SIP/mango-1", "1", "SIP/mango", "", ChannelState.DOWN, CALLER, dialled="1230001")
+
+
+@pytest.mark.parametrize("dialled", ["1230001", "s"])
+def test_a_driver_may_make_a_callers_channel_before_it_calls_it_one(dialled: str) -> None:
+    """chan_sip: born "Down" like a channel that the PBX calls somebody on, "Ring" a moment later."""
+    pbx = Pbx()
+    born = BORN._replace(dialled=dialled)
+    assert pbx.say(ChannelCreated, channel=born) == []
+    pbx.say(ChannelChanged, 0, channel=born._replace(state=ChannelState.CALLING))
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.customer_number, call.placed_by) == (Direction.INBOUND, CALLER, None)
+    assert call.did == (dialled if dialled != "s" else None)
+    phone = pbx.call_phone("101", "2")
+    pbx.hang_up(phone, 17)
+    pbx.hang_up(born, 17)
+    assert pbx.last.disposition is Disposition.BUSY
+
+
+def test_a_program_calls_on_a_channel_that_was_made_down() -> None:
+    pbx = Pbx()
+    phone = Channel("1", "SIP/21-1", "1", "SIP/21", "", ChannelState.DOWN, "21", dialled="s")
+    pbx.say(ChannelCreated, channel=phone)
+    pbx.say(ChannelChanged, 0, channel=phone._replace(caller_number=CALLER))
+    assert pbx.tracker.present() == []
+    pbx.say(DialStarted, 0, caller=None, called=phone._replace(caller_number=CALLER), number="")
+    pbx.ring(phone)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by, call.customer_number) == (Direction.OUTBOUND, "21", CALLER)
+
+
+def test_a_caller_who_hung_up_before_the_telephone_was_connected_talked_to_nobody() -> None:
+    """A queue's announcement to the agent, a conference's to the caller: the PBX connects them afterwards all the same."""
+    pbx = Pbx()
+    line = pbx.call_in()
+    phone = pbx.call_phone("101", "2")
+    pbx.ring(phone)
+    pbx.say(HangupRequested, channel=line)
+    pbx.talk(phone, line)
+    pbx.hang_up(line)
+    pbx.hang_up(phone)
+    call = pbx.last
+    assert (call.is_answered, call.answered_by, call.hung_up_by) == (False, None, "customer")
+    assert call.disposition is Disposition.ABANDONED
+
+
+@pytest.mark.parametrize(
+    ("context", "came_out"),
+    [
+        ("closed", Disposition.AFTER_HOURS),
+        ("ivr-afterhours", Disposition.AFTER_HOURS),
+        ("after_hours-msk", Disposition.AFTER_HOURS),
+        ("nerabochee_vremya", Disposition.AFTER_HOURS),
+        ("vykhodnye", Disposition.AFTER_HOURS),
+        ("нерабочее", Disposition.AFTER_HOURS),
+        ("app-blacklist-check", Disposition.BLOCKED),
+        ("spam", Disposition.BLOCKED),
+        ("enclosed", Disposition.ABANDONED),
+        ("tonight-show", Disposition.ABANDONED),
+        ("app-blackhole", Disposition.ABANDONED),
+        ("from-trunk", Disposition.ABANDONED),
+    ],
+)
+def test_the_name_of_the_last_place_tells_why_nobody_was_called(context: str, came_out: Disposition) -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.hang_up(line._replace(context=context, dialled="s"), asked=True)
+    assert pbx.last.disposition is came_out
+
+
+def test_a_place_tells_nothing_once_somebody_was_called() -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    pbx.hang_up(pbx.call_phone("101", "2"), 19)
+    pbx.hang_up(line._replace(context="closed"))
+    assert pbx.last.disposition is Disposition.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "came_out"),
+    [
+        ((HoursChecked,), False, Disposition.AFTER_HOURS),
+        ((HoursChecked,), True, Disposition.ABANDONED),  # perhaps while greeted, in working hours
+        ((HoursChecked, PersonSought), False, Disposition.NO_ANSWER),  # no telephone was there
+        ((PersonSought, HoursChecked), False, Disposition.AFTER_HOURS),
+        ((HoursChecked, MenuReached), False, Disposition.NO_ANSWER),
+        ((CallerBlocked,), False, Disposition.BLOCKED),
+        ((CallerBlocked,), True, Disposition.BLOCKED),
+    ],
+)
+def test_what_the_dialplan_did_tells_why_nobody_was_called(
+    seen: tuple[type, ...], asked: bool, came_out: Disposition
+) -> None:
+    pbx = Pbx()
+    line = pbx.call_in()
+    for kind in seen:
+        pbx.say(kind, channel=line)
+    pbx.hang_up(line, asked=asked)
+    assert pbx.last.disposition is came_out
+    assert pbx.tracker.apply(HoursChecked(channel=line, at=None)) == []
+
+
+def test_a_driver_may_say_that_it_rings_before_the_pbx_says_that_it_dials() -> None:
+    """IAX2; of an endpoint nobody knows, only the dial tells that it is a line, and nobody's telephone rings."""
+    pbx = Pbx()
+    pbx.dial_from("21", "61230001")
+    branch = Channel("2", "IAX2/branch-2", "1", "IAX2/branch", "", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=branch)
+    pbx.ring(branch)
+    pbx.say(DialStarted, 0, caller=None, called=branch, number="1230001")
+    (call,) = pbx.tracker.present()
+    assert (call.rang, call.state, call.customer_number) == ((), CallState.RINGING, "61230001")
+
+
+def test_a_long_number_that_leads_to_a_telephone_is_one_of_ours() -> None:
+    pbx = Pbx()
+    phone = pbx.dial_from("22", "1230001")
+    pbx.ring(pbx.call_phone("21", "2"))
+    assert pbx.tracker.present()[0].direction is Direction.INTERNAL
+    pbx.hang_up(phone, asked=True)
+
+
+def test_a_stream_that_begins_in_a_talk_knows_who_was_called() -> None:
+    """PJSIP leaves the extension of a called channel at "s" also when it is up; its call is named after another one."""
+    pbx = Pbx()
+    phone = Channel("2", "PJSIP/101-2", "1", "PJSIP/101", "", ChannelState.UP, "101", dialled="s")
+    line = Channel("1", "PJSIP/line-1", "1", "PJSIP/line", "", ChannelState.UP, CALLER, dialled="84951234501")
+    for channel in (phone, line):
+        pbx.say(BridgeEntered, 0, channel=channel, bridge_id="b", is_waiting_room=False)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.customer_number, call.talking) == (Direction.INBOUND, CALLER, ("101",))
+
+
+def test_who_dials_is_a_caller_whatever_its_state_was() -> None:
+    """chan_sccp: a telephone that is lifted and dials digit by digit stays "Down" or "Dialing" meanwhile."""
+    pbx = Pbx()
+    phone = Channel("1", "SCCP/201-1", "1", "SCCP/201", "", ChannelState.DOWN, "201")
+    pbx.say(ChannelCreated, channel=phone)
+    line = Channel("2", "PJSIP/line-2", "1", "PJSIP/line", "", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=line)
+    dialling = phone._replace(dialled="89261234567")
+    pbx.say(DialStarted, 0, caller=dialling, called=line, number="79261234567")
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by, call.customer_number) == (
+        Direction.OUTBOUND,
+        "201",
+        "89261234567",
+    )

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import parties, telephony
 from crm.accounts import sign_in
 from crm.database import Database
+from crm.importing import jobs
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.numbers import NumberValues
@@ -54,6 +55,7 @@ class Company:
     leads: dict[str, int] = field(default_factory=dict)
     connection_id: int = 0
     line_id: int = 0
+    import_id: int = 0
     client: TestClient[web.Request, web.Application] | None = None
 
     async def ask(
@@ -102,6 +104,15 @@ class Company:
                 for table in tables
             }
 
+    async def contents(self, party_id: int) -> list[str]:
+        """Everything stored about a party, to see that nothing changed."""
+        tables = {"party": "id", "organisation": "party_id", "party_phone": "party_id"}
+        async with self.database.sessions() as session:
+            return [
+                str((await session.execute(text(query), {"id": party_id})).all())
+                for query in [f"select t::text from {t} t where {key} = :id" for t, key in tables.items()]
+            ]
+
 
 @asynccontextmanager
 async def open_company(database: Database, folder: Path) -> AsyncIterator[Company]:
@@ -110,6 +121,7 @@ async def open_company(database: Database, folder: Path) -> AsyncIterator[Compan
     async with database.sessions.begin() as session:
         await _people(session, company)
         await _telephony(session, company, folder)
+        company.import_id = await _import(session)
         for number, who in enumerate(OWNERS):
             await _records(session, company, who, number)
     company.desk.set_directory(_seats(company))
@@ -138,6 +150,14 @@ async def _people(session: AsyncSession, company: Company) -> None:
         )
         company.people[who] = access
         company.tokens[who] = await create_token(session, COMMAND, access.user_id, "tests")
+
+
+async def _import(session: AsyncSession) -> int:
+    """A file of one column, uploaded."""
+    job_id = await jobs.begin(session, COMMAND, "clients.csv")
+    await jobs.add_rows(session, job_id, [(2, ["Imported Ltd"])])
+    await jobs.complete(session, COMMAND, job_id, ["Name"], {"format": "csv"}, None)
+    return job_id
 
 
 async def _telephony(session: AsyncSession, company: Company, folder: Path) -> None:

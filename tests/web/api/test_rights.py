@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
-from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES
+from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES, narrow
+from crm.schema.communications import Communication
 from crm.tokens import create_token, end_token, list_tokens
 from tests.crm.people import COMMAND
 from tests.web.api.company import OWNERS, Company
@@ -33,8 +35,11 @@ def address(endpoint: Endpoint, company: Company, of: str) -> str:
         record: object = company.connection_id
     elif "/leads/" in before:
         record = company.leads[of]
+    elif "/imports/" in before:
+        record = company.import_id
     else:
-        record = company.calls[of] if "/calls/" in before else company.parties[of]
+        is_call = "/calls/" in before or "/communications/" in before
+        record = company.calls[of] if is_call else company.parties[of]
     return before + (f"{record}{rest.rpartition('}')[2]}" if brace else "")
 
 
@@ -49,8 +54,9 @@ async def test_t11_an_endpoint_answers_those_with_its_right(
 ) -> None:
     before = await company.rows()
     body = {"json": {"type": "quick"}} if endpoint.body else {}
-    answer = await company.ask(endpoint.method, address(endpoint, company, role), role, **body)
-    good = 422 if endpoint.body else 200  # the right is checked before the body is
+    query = "?area=clients" if endpoint.path == "/api/v1/views" else ""
+    answer = await company.ask(endpoint.method, address(endpoint, company, role) + query, role, **body)
+    good = 422 if endpoint.body or endpoint.takes else 200  # the right is checked before the body is
     assert answer.status == (good if has(role, endpoint.right) else 404), await answer.text()
     assert await company.rows() == before
 
@@ -93,6 +99,37 @@ async def test_t11_a_lead_is_read_within_ones_rights(company: Company, role: str
 async def test_t11_a_call_is_read_within_ones_rights(company: Company, role: str, of: str) -> None:
     answer = await company.get(f"/api/v1/calls/{company.calls[of]}", role)
     assert answer.status == (200 if of in CALLS_OF[role] else 404)
+
+
+@pytest.mark.parametrize("role", ROLE_CODES)
+@pytest.mark.parametrize("of", OWNERS)
+@pytest.mark.parametrize("action", ["edit", "owner", "numbers", "archive"])
+async def test_t11_a_party_is_changed_within_ones_rights(
+    company: Company, role: str, of: str, action: str
+) -> None:
+    """Whoever may change it is told what is wrong with what was sent; others, that it is not there."""
+    right = "party.change_owner" if action == "owner" else "party.edit"
+    reach = {"none": set(), "own": {role}, "team": TEAM, "all": {*OWNERS}}
+    may = of in reach[DEFAULT_PERMISSIONS[role].get(right, "none")]
+    if may and action in {"archive", "numbers"}:
+        return  # it would fit
+    before = await company.contents(company.parties[of])
+    answer = await company.ask(
+        "POST", f"/parties/{company.parties[of]}/{action}", role, data={"number": "+74951209999"}
+    )
+    nobody = action == "owner"  # an owner that does not exist is not found either
+    assert answer.status == (422 if may and not nobody else 404), await answer.text()
+    assert await company.contents(company.parties[of]) == before
+
+
+@pytest.mark.parametrize("role", ROLE_CODES)
+async def test_t11_communications_are_narrowed_like_calls(company: Company, role: str) -> None:
+    access = company.people[role]
+    async with company.database.sessions() as session:
+        found = set(
+            await session.scalars(narrow(select(Communication.id), access, "call.read", Communication))
+        )
+    assert found == {company.calls[of] for of in CALLS_OF[role]}
 
 
 @pytest.mark.parametrize("role", [role for role in ROLE_CODES if PARTIES_OF[role]])

@@ -16,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami_adapter.stories.shelf import StoryShelf
 from crm import accounts, parties, telephony
+from crm.by_hand import CommunicationValues, log_communication
+from crm.comments import add_comment, pin_comment
+from crm.communication_kinds import add_kind
 from crm.database import Database
 from crm.gaps import begin_gap, end_gap
 from crm.lead_intake import NewLead, create_lead
@@ -58,6 +61,7 @@ class Office:
     lead_id: int = 0  # the agent's, open
     ended_lead_id: int = 0  # the agent's, disqualified
     foreign_lead_id: int = 0  # the stranger's
+    letter_id: UUID = field(default_factory=uuid7)  # a meeting, planned by the agent with the manager
     client: TestClient[web.Request, web.Application] | None = None
     server: TestServer | None = None
 
@@ -88,6 +92,7 @@ async def open_office(database: Database, folder: Path, *, language: str = "en")
         await _parties(session, office)
         await _calls(session, office)
         await _leads(session, office)
+        await _by_hand(session, office)
     office.gate.sessions |= office.people
     services = services_with(
         office.gate,
@@ -187,6 +192,26 @@ async def _calls(session: AsyncSession, office: Office) -> None:
     agent = office.people["agent"].user_id
     note = {"id": uuid7(), "call_id": office.call_id, "user_id": agent, "text": "Просили прислать договор"}
     await session.execute(insert(CallNote).values(note))
+
+
+async def _by_hand(session: AsyncSession, office: Office) -> None:
+    agent, manager = office.people["agent"], office.people["manager"]
+    planned = CommunicationValues(
+        kind="meeting",
+        direction="none",
+        started_at=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
+        subject="Показ склада",
+        party_id=office.firm_id,
+        contact_id=office.contact_id,
+        state="planned",
+        place="Склад № 2",
+        user_ids=(manager.user_id, office.people["admin"].user_id),
+        person_ids=(office.contact_id,),
+    )
+    office.letter_id = await log_communication(session, agent, planned)
+    comment = await add_comment(session, agent, office.firm_id, "@manager.login, посмотрите условия")
+    await pin_comment(session, agent, comment, is_pinned=True)
+    await add_kind(session, COMMAND, "Выставка")
 
 
 async def _call(session: AsyncSession, office: Office, call_id: UUID, at: datetime, disposition: str) -> None:

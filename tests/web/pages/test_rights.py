@@ -18,16 +18,21 @@ from web.routes import SIGNED_IN, Route
 
 REFUSED = {403, 404}
 LINES = [line for table in ROUTES for line in table]
+UUID_TEXT = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TABLES = (
     "app_user", "role_assignment", "user_session", "api_token", "pbx_connection", "line", "extension",
     "extension_assignment", "party", "person", "organisation", "affiliation", "phone_number", "party_phone",
     "party_kind_assignment", "change_log", "outbox_event", "lead", "stage_visit", "hold",
+    "role", "permission", "team", "team_membership", "party_kind",
+    "directory_entry", "party_tag", "required_field", "custom_field", "bank_account", "address",
+    "communication", "comment", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
 )  # fmt: skip
 
 
 def path_of(line: Route, office: Office) -> str:
     """The route's address with ids that exist; parties are those of a stranger."""
-    path = line.path
+    path = line.path.replace("{area:[a-z_]+}", "clients")
+    path = re.sub(r"\{\w+:" + re.escape(UUID_TEXT) + r"\}", str(office.letter_id), path)
     if path.startswith("/parties"):
         path = path.replace(r"{id:\d+}", str(office.foreign_id))
     if path.startswith("/leads"):
@@ -38,6 +43,7 @@ def path_of(line: Route, office: Office) -> str:
         path = path.replace(r"{id:\d+}", str(office.line_id))
     if path.startswith("/admin/users"):
         path = path.replace(r"{id:\d+}", str(office.people["stranger"].user_id))
+    path = path.replace(r"{directory:[a-z_]+}", "tag")
     path = re.sub(r"\{call_id:.*?\}\)?\}|\{call_id:[^/]*", str(office.call_id), path)
     return re.sub(r"\{\w+:\\d\+\}", "1", path)
 

@@ -32,8 +32,15 @@ SECTIONS: Final = (
     Section(path="/admin/lines", title=N_("Lines"), right="line.manage"),
     Section(path="/admin/extensions", title=N_("Extensions"), right="extension.manage"),
     Section(path="/admin/users", title=N_("Users"), right="user.read"),
+    Section(path="/admin/teams", title=N_("Teams"), right="user.read"),
+    Section(path="/admin/roles", title=N_("Roles"), right="user.read"),
+    Section(path="/admin/directories", title=N_("Directories"), right="directory.manage"),
+    Section(path="/admin/required", title=N_("Required fields"), right="directory.manage"),
+    Section(path="/admin/communication-kinds", title=N_("Communication kinds"), right="user.manage"),
     Section(path="/admin/tokens", title=N_("API tokens"), right="token.manage"),
     Section(path="/admin/numbers", title=N_("Numbers"), right="number.normalise"),
+    Section(path="/admin/changes", title=N_("Changes"), right="journal.read"),
+    Section(path="/admin/access", title=N_("Access"), right="journal.read"),
 )
 
 

@@ -7,10 +7,9 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm import accounts
+from crm import accounts, roles
 from crm.accounts import UserInfo
 from crm.errors import Conflict
-from crm.rights import ROLE_CODES
 from web.i18n import LANGUAGES
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
@@ -26,7 +25,9 @@ _PATH = "/admin/users"
 async def list_users(request: web.Request) -> web.Response:
     async with request.app[SESSIONS]() as session:
         users = await accounts.list_users(session, request[ACCESS])
-    return render_section(request, "admin/users.html", _PATH, users=users)
+        found = await roles.list_roles(session, request[ACCESS])
+    by_code = {role.code: role for role in found}
+    return render_section(request, "admin/users.html", _PATH, users=users, roles=by_code)
 
 
 @routes.get(_PATH + "/new", right="user.manage")
@@ -157,6 +158,7 @@ async def _show_form(
 ) -> web.Response:
     async with request.app[SESSIONS]() as session:
         teams = await accounts.list_teams(session)
+        found = await roles.list_roles(session, request[ACCESS])
     return render_section(
         request,
         "admin/user.html",
@@ -165,7 +167,7 @@ async def _show_form(
         form=form,
         user=user,
         teams=teams,
-        role_codes=ROLE_CODES,
+        roles=found,
         languages=LANGUAGES,
         is_saved="saved" in request.query,
     )

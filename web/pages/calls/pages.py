@@ -64,7 +64,7 @@ class Line:
     gap: GapInfo | None = None
 
 
-def _chosen(request: web.Request) -> Chosen:
+def chosen_in(request: web.Request) -> Chosen:
     def typed(name: str) -> str:
         return request.query.get(name, "").strip()[:_MOST_CHARACTERS]
 
@@ -81,7 +81,7 @@ def _chosen(request: web.Request) -> Chosen:
     )
 
 
-def _filter(request: web.Request, chosen: Chosen) -> CallFilter:
+def filter_of(request: web.Request, chosen: Chosen) -> CallFilter:
     period = period_of(chosen.period, chosen.first, chosen.last, request.app[NOW](), zone_of(request))
     digits = [character for character in chosen.number if character.isdigit()]
     return CallFilter(
@@ -95,8 +95,8 @@ def _filter(request: web.Request, chosen: Chosen) -> CallFilter:
 
 @routes.get("/calls", right="call.read")
 async def show_calls(request: web.Request) -> web.Response:
-    chosen = _chosen(request)
-    wanted, cursor, access = _filter(request, chosen), request.query.get("after"), request[ACCESS]
+    chosen = chosen_in(request)
+    wanted, cursor, access = filter_of(request, chosen), request.query.get("after"), request[ACCESS]
     try:
         async with request.app[SESSIONS]() as session:
             page = await list_calls(session, access, wanted, cursor=cursor)

@@ -11,10 +11,10 @@ from crm import leads
 from crm.errors import CrmError, Invalid, NotFound
 from crm.lead_cards import lead_card, likely_parties
 from crm.owners import possible_owners
+from crm.party_story import lead_story
 from crm.schemes import list_reasons
 from crm.stage_rules import StageIncomplete
 from crm.stages import Move
-from crm.timeline import lead_timeline
 from web.i18n import gettext as _
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
@@ -38,7 +38,7 @@ async def answer_card(request: web.Request, *, status: int = 200, problem: str =
     access, lead_id = request[ACCESS], id_in_path(request)
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, access, lead_id)
-        page = await lead_timeline(session, access, lead_id)
+        page = await lead_story(session, access, lead_id)
         may_look = card.is_open and access.may("party.read")
         likely = await likely_parties(session, access, card) if may_look else []
         may_give = card.may_assign and access.may("party.change_owner")
@@ -64,7 +64,7 @@ async def show_timeline(request: web.Request) -> web.Response:
     lead_id = id_in_path(request)
     async with request.app[SESSIONS]() as session:
         try:
-            page = await lead_timeline(session, request[ACCESS], lead_id, cursor=request.query.get("after"))
+            page = await lead_story(session, request[ACCESS], lead_id, cursor=request.query.get("after"))
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
     path = f"/leads/{lead_id}/timeline"

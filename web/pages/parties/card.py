@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from crm import parties
+from crm.comments import pinned_comments
 from crm.errors import Invalid, NotFound
 from crm.lead_lists import LeadFilter, list_leads
 from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_cards import PartyCard, party_card
-from crm.timeline import timeline
+from crm.party_story import ALL, Source, party_story
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
+from web.pages.parties.card_parts import parts_of
 from web.pages.problems import FORM_ERRORS, tell
 from web.render import render, render_fragment
 from web.routes import RouteKind
 
 routes = PageRoutes()
+SHOWN: Final = {
+    "communications": frozenset({Source.COMMUNICATION}),
+    "comments": frozenset({Source.COMMENT}),
+    "changes": frozenset({Source.CHANGE}),
+}  # by the word in the address; any other is everything
 
 
 @routes.get(r"/parties/{id:\d+}", right="party.read")
@@ -42,19 +49,32 @@ async def answer_card(
         card = await party_card(session, request[ACCESS], party_id)
         if card.id != party_id:  # merged: the one who lives on has the card
             raise web.HTTPMovedPermanently(f"/parties/{card.id}")
-        page = await timeline(session, request[ACCESS], card.id)
+        show = request.query.get("show", "")
+        page = await party_story(session, request[ACCESS], card.id, sources=SHOWN.get(show, ALL))
+        pinned = await pinned_comments(session, request[ACCESS], card.id)
         owners = await possible_owners(session, request[ACCESS]) if card.may_change_owner else []
         may_see_leads = request[ACCESS].may("lead.read")
         of_party = LeadFilter(state="all", party_id=card.id)
         leads = await list_leads(session, request[ACCESS], of_party, limit=10) if may_see_leads else None
         merges = await merges_of(session, request[ACCESS], card.id)
-    context: dict[str, Any] = {"found": None, "contact_form": Form(), "contact_found": None, **more}
+        parts = await parts_of(session, card)
+    context: dict[str, Any] = {
+        "found": None,
+        "contact_form": Form(),
+        "contact_found": None,
+        **parts,
+        "comment_form": Form(),
+        **more,
+    }
     return render(
         request,
         "parties/card.html",
         status=status,
         party=card,
         timeline=page,
+        pinned=pinned,
+        part="",
+        show=show if show in SHOWN else "",
         owners=owners,
         party_leads=leads,
         merges=merges,
@@ -67,13 +87,19 @@ async def answer_card(
 @routes.get(r"/parties/{id:\d+}/timeline", right="party.read", kind=RouteKind.FRAGMENT)
 async def show_timeline(request: web.Request) -> web.Response:
     """The next items of the timeline, after a cursor."""
-    party_id = id_in_path(request)
+    party_id, show = id_in_path(request), request.query.get("show", "")
     async with request.app[SESSIONS]() as session:
         try:
-            page = await timeline(session, request[ACCESS], party_id, cursor=request.query.get("after"))
+            page = await party_story(
+                session,
+                request[ACCESS],
+                party_id,
+                sources=SHOWN.get(show, ALL),
+                cursor=request.query.get("after"),
+            )
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
-    return render_fragment(request, "parties/timeline.html", timeline=page, party_id=party_id)
+    return render_fragment(request, "parties/timeline.html", timeline=page, party_id=party_id, show=show)
 
 
 @routes.post(r"/parties/{id:\d+}/contacts/{tie:\d+}/primary", right="party.edit")

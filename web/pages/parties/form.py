@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
 
-from crm import parties
+from crm import drafts, parties
+from crm.directories import INDUSTRY, SOURCE, names_of
+from crm.drafts import StoredDraft
 from crm.errors import AlreadyExists, Conflict, CrmError
 from crm.party_cards import PartyCard, party_card
-from crm.party_kinds import KindInfo, list_kinds
+from crm.party_kinds import list_kinds
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
+from web.pages.parties.drafts import EDIT, NEW, restored
 from web.pages.parties.found import found_party
 from web.pages.parties.once import once
 from web.pages.parties.typed import MODES, QUICK, mode_of, numbers_of, values_of
@@ -30,7 +34,10 @@ _STORED = (
 async def show_new(request: web.Request) -> web.Response:
     """An empty form; a number in the address stands in its field already."""
     form = filled({"number": request.query.get("number", "")[:50], "key": uuid4()}, kinds=["prospect"])
-    return await _answer_new(request, form, mode_of(request.query.get("mode", "")))
+    mode = mode_of(request.query.get("mode", ""))
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, NEW, mode)
+    return await _answer_new(request, form, mode, draft=draft)
 
 
 @routes.post("/parties/new", right="party.create")
@@ -42,6 +49,8 @@ async def create(request: web.Request) -> web.Response:
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _answer_new(request, form, mode, error)
+    async with request.app[SESSIONS].begin() as session:
+        await drafts.drop_draft(session, request[ACCESS], NEW, mode)
     raise web.HTTPSeeOther(f"/parties/{party_id}")
 
 
@@ -83,13 +92,17 @@ async def _create(request: web.Request, form: Form, party_type: str) -> int:
 @routes.get(r"/parties/{id:\d+}/edit", right="party.edit")
 async def show_edit(request: web.Request) -> web.Response:
     card = await _editable_card(request)
-    return await _answer_edit(request, card, _form_of(card))
+    form = _form_of(card)
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, EDIT, str(card.id))
+    return await _answer_edit(request, card, form, draft=draft)
 
 
 @routes.post(r"/parties/{id:\d+}/edit", right="party.edit")
 async def edit(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     card = await _editable_card(request)
+    _take_stored(form, card)
     try:
         async with request.app[SESSIONS].begin() as session:
             await parties.edit_party(
@@ -100,6 +113,7 @@ async def edit(request: web.Request) -> web.Response:
                 version=form.whole("version") or 0,
                 kinds=form.several("kinds"),
             )
+            await drafts.drop_draft(session, request[ACCESS], EDIT, str(card.id))
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _answer_edit(request, card, form, error)
@@ -114,6 +128,17 @@ async def _editable_card(request: web.Request) -> PartyCard:
     return card
 
 
+def _take_stored(form: Form, card: PartyCard) -> None:
+    """After a conflict: of the fields that were ticked, what the others stored counts."""
+    stored = _form_of(card).values
+    for name in form.several("take") & {*_STORED, "birth_date"} - {"version"}:
+        form.values.pop(name, None)
+        if name in stored:
+            form.values[name] = stored[name]
+        elif name != "do_not_call":
+            form.values[name] = ""
+
+
 def _form_of(card: PartyCard) -> Form:
     stored = {name: getattr(card, name) for name in _STORED}
     if card.birth_date:
@@ -122,7 +147,11 @@ def _form_of(card: PartyCard) -> Form:
 
 
 async def _answer_new(
-    request: web.Request, form: Form, mode: str, error: CrmError | None = None
+    request: web.Request,
+    form: Form,
+    mode: str,
+    error: CrmError | None = None,
+    draft: StoredDraft | None = None,
 ) -> web.Response:
     found = await found_party(request, error) if isinstance(error, AlreadyExists) else None
     return render(
@@ -130,15 +159,20 @@ async def _answer_new(
         "parties/new.html",
         status=422 if error else 200,
         form=form,
+        draft=draft,
         mode=mode,
         modes=MODES,
-        kinds=await _kinds(request),
         found=found,
+        **await _offers(request, form),
     )
 
 
 async def _answer_edit(
-    request: web.Request, card: PartyCard, form: Form, error: CrmError | None = None
+    request: web.Request,
+    card: PartyCard,
+    form: Form,
+    error: CrmError | None = None,
+    draft: StoredDraft | None = None,
 ) -> web.Response:
     """The form; after a conflict with both values of each field, and the version that the next saving is based on."""
     conflict = error if isinstance(error, Conflict) else None
@@ -149,13 +183,20 @@ async def _answer_edit(
         "parties/edit.html",
         status=409 if conflict else 422 if error else 200,
         form=form,
+        draft=draft,
         party=card,
-        kinds=await _kinds(request),
         found=await found_party(request, error) if isinstance(error, AlreadyExists) else None,
         conflict=conflict.fields if conflict else {},
+        **await _offers(request, form),
     )
 
 
-async def _kinds(request: web.Request) -> list[KindInfo]:
+async def _offers(request: web.Request, form: Form) -> dict[str, Any]:
+    """What there is to choose from; an archived kind only where the party has it."""
     async with request.app[SESSIONS]() as session:
-        return await list_kinds(session)
+        kinds = await list_kinds(session)
+        return {
+            "kinds": [kind for kind in kinds if not kind.is_archived or kind.code in form.several("kinds")],
+            "sources": await names_of(session, SOURCE),
+            "industries": await names_of(session, INDUSTRY),
+        }

@@ -4,62 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import Invalid
+from crm.mass_changes import MOST_PARTIES
+from crm.owners import colleagues, possible_owners
+from crm.party_filters import known_sources
 from crm.party_kinds import list_kinds
-from crm.party_lists import Count, PartyFilter, PartyRow, Sort, Which, count_parties, list_parties
-from crm.party_search import MOST_CHARACTERS, SearchHit, search_parties
-from crm.rights import Access
-from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
-from web.keys import ACCESS, SESSIONS
+from crm.party_lists import Count, PartyFilter, PartyRow, condition_of, count_parties, list_parties, party_ids
+from crm.party_search import SearchHit, search_parties
+from crm.rights import Access, Scope
+from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
+from web.pages.lists.frame import Arrangement, arranged
+from web.pages.parties.sections import NOBODY, SECTIONS, SILENT_DAYS, SORTS, ListSection
+from web.pages.periods import PeriodName
 from web.pages.problems import tell
-from web.render import render, render_fragment, wants_rows
+from web.render import render, render_fragment, wants_rows, zone_of
 from web.routes import Handler
 
 routes = PageRoutes()
 _MOST_FOUND: Final = 200
-_SORTS: Final = {"name": Sort.NAME, "last": Sort.LAST_COMMUNICATION}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListSection:
-    """One of the lists; its condition is fixed, so that nobody needs a filter for it."""
-
-    path: str
-    title: str
-    which: Which
-    kind: str | None = None
-    offers_kinds: bool = False
-
-    def holds(self, party: PartyRow) -> bool:
-        """Whether a party that was found belongs here. The first list finds everybody, archived ones with their mark."""
-        if self.kind is not None:
-            return has_kind(party, self.kind)
-        return self.which is not Which.CONTACTS or party.type == "person"
-
-
-SECTIONS: Final = (
-    ListSection(path="/parties", title=N_("Counterparties"), which=Which.COUNTERPARTIES, offers_kinds=True),
-    ListSection(path="/parties/clients", title=N_("Clients"), which=Which.COUNTERPARTIES, kind="client"),
-    ListSection(
-        path="/parties/suppliers", title=N_("Suppliers"), which=Which.COUNTERPARTIES, kind="supplier"
-    ),
-    ListSection(path="/parties/contacts", title=N_("Contacts"), which=Which.CONTACTS),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What the reader chose; `kind` only where the list offers kinds."""
-
-    text: str = ""
-    kind: str = ""
-    sort: str = "name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,39 +43,32 @@ class Rows:
     is_too_short: bool = False
 
 
-def has_kind(party: PartyRow, code: str) -> bool:
-    return any(kind.code == code and kind.until is None for kind in party.kinds)
+def wanted_of(request: web.Request, section: ListSection, values: dict[str, str]) -> PartyFilter:
+    """What these filters mean now, in the reader's time zone."""
+    return section.wanted(values, request.app[NOW](), zone_of(request))
 
 
-def _filters(request: web.Request, section: ListSection) -> Filters:
-    sort = request.query.get("sort", "")
-    return Filters(
-        text=request.query.get("q", "").strip()[:MOST_CHARACTERS],
-        kind=request.query.get("kind", "") if section.offers_kinds else "",
-        sort=sort if sort in _SORTS else "name",
-    )
+async def _rows(
+    session: AsyncSession, request: web.Request, section: ListSection, list_: Arrangement
+) -> Rows:
+    access, text = request[ACCESS], list_.value("q")
+    wanted = wanted_of(request, section, dict(list_.values))
+    if text:
+        found = await _search(session, access, text, section.searched(wanted))
+        if not found.is_too_short:
+            return found
+    cursor = request.query.get("after")
+    listed = await _list(session, access, wanted, list_.sort, cursor)
+    return replace(listed, is_too_short=bool(text))
 
 
-async def _rows(request: web.Request, section: ListSection, filters: Filters) -> Rows:
-    async with request.app[SESSIONS]() as session:
-        if filters.text:
-            found = await _search(session, request[ACCESS], section, filters)
-            if not found.is_too_short:
-                return found
-        cursor = request.query.get("after")
-        listed = await _list(session, request[ACCESS], section, filters, cursor)
-    return replace(listed, is_too_short=bool(filters.text))
-
-
-async def _search(session: AsyncSession, access: Access, section: ListSection, filters: Filters) -> Rows:
-    result = await search_parties(session, access, filters.text, limit=_MOST_FOUND)
-    hits = [hit for hit in result.hits if section.holds(hit.party)]
-    if filters.kind:
-        hits = [hit for hit in hits if has_kind(hit.party, filters.kind)]
+async def _search(session: AsyncSession, access: Access, text: str, wanted: PartyFilter) -> Rows:
+    condition = await condition_of(session, wanted)
+    result = await search_parties(session, access, text, condition=condition, limit=_MOST_FOUND)
     return Rows(
-        parties=[hit.party for hit in hits],
-        found={hit.party.id: hit for hit in hits},
-        count=Count(value=len(hits), is_more=result.is_cut),
+        parties=[hit.party for hit in result.hits],
+        found={hit.party.id: hit for hit in result.hits},
+        count=Count(value=len(result.hits), is_more=result.is_cut),
         is_search=True,
         is_cut=result.is_cut,
         is_too_short=result.is_too_short,
@@ -115,39 +76,68 @@ async def _search(session: AsyncSession, access: Access, section: ListSection, f
 
 
 async def _list(
-    session: AsyncSession, access: Access, section: ListSection, filters: Filters, cursor: str | None
+    session: AsyncSession, access: Access, wanted: PartyFilter, sort: str, cursor: str | None
 ) -> Rows:
-    wanted = PartyFilter(which=section.which, kind=section.kind or filters.kind or None)
-    page = await list_parties(session, access, wanted, sort=_SORTS[filters.sort], cursor=cursor)
+    page = await list_parties(session, access, wanted, sort=SORTS[sort], cursor=cursor)
     count = None if cursor else await count_parties(session, access, wanted)
     return Rows(parties=page.items, found={}, next=page.next, count=count)
 
 
+async def all_found(
+    session: AsyncSession, request: web.Request, section: ListSection, values: dict[str, str]
+) -> list[int]:
+    """The ids of everything that these filters find, for an action on all of it; as many as one action takes."""
+    access, text = request[ACCESS], values.get("q", "")
+    wanted = wanted_of(request, section, values)
+    if text:
+        condition = await condition_of(session, section.searched(wanted))
+        found = await search_parties(session, access, text, condition=condition, limit=_MOST_FOUND)
+        if not found.is_too_short:
+            return [hit.party.id for hit in found.hits]
+    return await party_ids(session, access, wanted, MOST_PARTIES)
+
+
+async def _choices(session: AsyncSession, access: Access) -> dict[str, Any]:
+    """What the filters and the actions on rows offer."""
+    has_others = access.scope("party.read") is not Scope.OWN
+    return {
+        "kinds": await list_kinds(session),
+        "owners": await colleagues(session, access) if has_others else [],
+        "heirs": await possible_owners(session, access) if access.may("party.change_owner") else [],
+        "sources": await known_sources(session),
+        "periods": list(PeriodName),
+        "silent_days": SILENT_DAYS,
+        "nobody": NOBODY,
+        "most_parties": MOST_PARTIES,
+    }
+
+
 def _handler(section: ListSection) -> Handler:
     async def show_list(request: web.Request) -> web.Response:
-        filters = _filters(request, section)
-        try:
-            rows = await _rows(request, section, filters)
-        except Invalid as error:  # an address that somebody made up or an old one
-            raise web.HTTPBadRequest(text=tell(error)) from error
-        if wants_rows(request, "party-rows") or wants_rows(request, "party-more"):
-            return render_fragment(
-                request, "parties/rows.html", section=section, filters=filters, rows=rows, is_alone=True
-            )
         async with request.app[SESSIONS]() as session:
-            kinds = await list_kinds(session)
+            list_ = await arranged(session, request, section.frame)
+            try:
+                rows = await _rows(session, request, section, list_)
+            except Invalid as error:  # an address that somebody made up or an old one
+                raise web.HTTPBadRequest(text=tell(error)) from error
+            shown: dict[str, Any] = {"section": section, "list": list_, "rows": rows}
+            if wants_rows(request, "party-rows") or wants_rows(request, "party-more"):
+                return render_fragment(request, "parties/rows.html", is_alone=True, **shown)
+            choices = await _choices(session, request[ACCESS])
+        done = done_in(request.query.get("done", ""))
+        shown |= choices
         return render(
-            request,
-            "parties/list.html",
-            section=section,
-            list_sections=SECTIONS,
-            filters=filters,
-            rows=rows,
-            kinds=kinds,
-            is_alone=False,
+            request, "parties/list.html", list_sections=SECTIONS, done=done, is_alone=False, **shown
         )
 
     return show_list
+
+
+def done_in(text: str) -> tuple[int, ...] | None:
+    """What became of an action on many rows, as its redirect tells it: changed, unchanged, refused, kept."""
+    parts = text.split(".")
+    is_told = len(parts) == 4 and all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts)
+    return tuple(map(int, parts)) if is_told else None
 
 
 for _section in SECTIONS:

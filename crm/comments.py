@@ -1,0 +1,244 @@
+"""Comments on a party: colleagues are mentioned as @login, the important ones pinned, one's own edited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import record_change
+from crm.errors import Conflict, Invalid, NotFound
+from crm.notifications import tell_users
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
+from crm.party_access import readable_party
+from crm.rights import Access
+from crm.schema.access import AccessGrant, User
+from crm.schema.base import uuid7
+from crm.schema.communications import Comment
+from crm.schema.meetings import CommentMention
+from crm.schema.parties import Party
+
+MOST_CHARACTERS: Final = 10_000
+MOST_MENTIONS: Final = 20
+MOST_PINNED: Final = 5
+ACCESS_AFTER_MENTION: Final = timedelta(days=7)
+EXCERPT: Final = 200
+_MENTION: Final = re.compile(r"(?<![\w.@-])@([\w][\w.-]{0,99})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentInfo:
+    """A comment as the card shows it."""
+
+    id: UUID
+    party_id: int
+    author_id: int
+    author_name: str
+    text: str
+    created_at: datetime
+    edited_at: datetime | None
+    is_pinned: bool
+    version: int  # to send with the next saving
+
+
+async def add_comment(
+    session: AsyncSession, access: Access, party_id: int, text: str, *, via: str = "form"
+) -> UUID:
+    """A comment of whoever may read the card. Those mentioned are notified, and may read the card for a week.
+
+    Raises:
+        NotFound, Invalid (nothing typed, or too much).
+    """
+    access.require("party.read")
+    text = _checked(text)
+    party = await readable_party(session, access, party_id)
+    comment_id = uuid7()
+    row = {"party_id": party.id, "author_id": access.user_id, "text": text}
+    await session.execute(insert(Comment).values(id=comment_id, **row))
+    await record_change(session, access, "comment", comment_id, after=row, via=via)
+    await _mention(session, access, party, comment_id, text)
+    return comment_id
+
+
+async def edit_comment(
+    session: AsyncSession, access: Access, comment_id: UUID, text: str, *, version: int, via: str = "form"
+) -> int:
+    """One's own comment in other words; who is mentioned now and was not before is notified. Returns its version.
+
+    Raises:
+        NotFound (unknown, or somebody else's), Invalid, Conflict (saved in another tab meanwhile).
+    """
+    text = _checked(text)
+    comment = await _locked(session, comment_id)
+    if comment.author_id != access.user_id:
+        raise NotFound("comment", comment_id)
+    party = await readable_party(session, access, comment.party_id)
+    if comment.text == text:
+        return comment.version
+    if comment.version != version:
+        raise Conflict({"text": (comment.text, text)}, comment.version, access.name)
+    before, after = {"text": comment.text}, {"text": text}
+    await record_change(session, access, "comment", comment_id, before=before, after=after, via=via)
+    await session.execute(
+        update(Comment)
+        .where(Comment.id == comment_id)
+        .values(text=text, edited_at=func.now(), version=version + 1)
+    )
+    await _mention(session, access, party, comment_id, text)
+    return version + 1
+
+
+async def pin_comment(
+    session: AsyncSession, access: Access, comment_id: UUID, *, is_pinned: bool, via: str = "form"
+) -> None:
+    """Keep it above the others, or no longer: its author, or whoever may edit the party.
+
+    Raises:
+        NotFound, Invalid (five are pinned already).
+    """
+    comment = await _locked(session, comment_id)
+    party = await readable_party(session, access, comment.party_id)
+    may_edit = access.covers("party.edit", users=[party.owner_id], teams=[party.team_id])
+    if comment.author_id != access.user_id and not may_edit:
+        raise NotFound("comment", comment_id)
+    if (comment.pinned_at is not None) == is_pinned:
+        return
+    if is_pinned and len(await pinned_comments(session, access, party.id)) >= MOST_PINNED:
+        raise Invalid(
+            "pinned", "", "At most %(most)d comments are pinned. Unpin one first.", most=MOST_PINNED
+        )
+    before, after = {"is_pinned": not is_pinned}, {"is_pinned": is_pinned}
+    await record_change(session, access, "comment", comment_id, before=before, after=after, via=via)
+    pinned_at = func.now() if is_pinned else None
+    await session.execute(update(Comment).where(Comment.id == comment_id).values(pinned_at=pinned_at))
+
+
+async def comments_of(
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[CommentInfo]:
+    """A party's comments, newest first. Raises NotFound, Invalid (the cursor)."""
+    party = await readable_party(session, access, party_id)
+    size = page_size(limit)
+    before = None
+    if cursor:
+        created_at, comment_id = decode_cursor(cursor, str, str)
+        before = moment_of(created_at, cursor), uuid_of(comment_id, cursor)
+    items = await newest_comments(session, party.id, before, size + 1)
+    last = items[size - 1] if len(items) > size else None
+    more = encode_cursor(last.created_at.isoformat(), str(last.id)) if last else None
+    return Page(items=tuple(items[:size]), next=more)
+
+
+async def newest_comments(
+    session: AsyncSession, party_id: int, before: tuple[datetime, UUID] | None, most: int
+) -> list[CommentInfo]:
+    """For whoever has checked the right to the party."""
+    query = _shown(party_id).order_by(Comment.created_at.desc(), Comment.id.desc()).limit(most)
+    if before is not None:
+        query = query.where(tuple_(Comment.created_at, Comment.id) < tuple_(*before))
+    return [_info(*row) for row in await session.execute(query)]
+
+
+async def pinned_comments(session: AsyncSession, access: Access, party_id: int) -> list[CommentInfo]:
+    """The pinned ones, the latest pinned first. Raises NotFound."""
+    party = await readable_party(session, access, party_id)
+    query = _shown(party.id).where(Comment.pinned_at.is_not(None)).order_by(Comment.pinned_at.desc())
+    return [_info(*row) for row in await session.execute(query.limit(MOST_PINNED))]
+
+
+async def comment(session: AsyncSession, access: Access, comment_id: UUID) -> CommentInfo:
+    """One comment. Raises NotFound: unknown, or on a party one may not read."""
+    party_id = await session.scalar(select(Comment.party_id).where(Comment.id == comment_id))
+    if party_id is None:
+        raise NotFound("comment", comment_id)
+    party = await readable_party(session, access, party_id)
+    row = (await session.execute(_shown(party.id).where(Comment.id == comment_id))).one()
+    return _info(*row)
+
+
+def logins_in(text: str) -> list[str]:
+    """The logins that a text mentions, each once, in lower case; a dot that ends a sentence is not part of one."""
+    found = (match.group(1).rstrip(".-").lower() for match in _MENTION.finditer(text))
+    return list(dict.fromkeys(login for login in found if login))[:MOST_MENTIONS]
+
+
+def _shown(party_id: int) -> Any:
+    return (
+        select(Comment, User.name)
+        .join(User, User.id == Comment.author_id)
+        .where(Comment.party_id == party_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _info(row: Comment, author_name: str) -> CommentInfo:
+    return CommentInfo(
+        id=row.id,
+        party_id=row.party_id,
+        author_id=row.author_id,
+        author_name=author_name,
+        text=row.text,
+        created_at=row.created_at,
+        edited_at=row.edited_at,
+        is_pinned=row.pinned_at is not None,
+        version=row.version,
+    )
+
+
+async def _locked(session: AsyncSession, comment_id: UUID) -> Comment:
+    query = select(Comment).where(Comment.id == comment_id).with_for_update()
+    row = await session.scalar(query.execution_options(populate_existing=True))
+    if row is None:
+        raise NotFound("comment", comment_id)
+    return row
+
+
+async def _mention(session: AsyncSession, access: Access, party: Party, comment_id: UUID, text: str) -> None:
+    logins = logins_in(text)
+    if not logins:
+        return
+    known = select(User.id).where(func.lower(User.login).in_(logins), User.status == "active")
+    users = set(await session.scalars(known)) - {access.user_id}
+    before = select(CommentMention.user_id).where(CommentMention.comment_id == comment_id)
+    new = sorted(users - set(await session.scalars(before)))
+    if not new:
+        return
+    rows = [{"comment_id": comment_id, "user_id": user_id} for user_id in new]
+    await session.execute(insert(CommentMention), rows)
+    await _let_read(session, access, party, new)
+    detail = {"name": party.display_name, "text": text[:EXCERPT]}
+    told: dict[str, Any] = {"record_kind": "party", "record_id": party.id}
+    await tell_users(session, access, new, "mentioned", detail=detail, **told)
+
+
+async def _let_read(session: AsyncSession, access: Access, party: Party, users: Iterable[int]) -> None:
+    """Only who may read the party by their own right, not by a call's or a mention's, passes that on."""
+    if not access.covers("party.read", users=[party.owner_id], teams=[party.team_id]):
+        return
+    until = datetime.now(UTC) + ACCESS_AFTER_MENTION
+    rows: Sequence[dict[str, Any]] = [
+        {"user_id": user_id, "party_id": party.id, "reason": "mention", "until": until} for user_id in users
+    ]
+    new = upsert(AccessGrant).values(rows)
+    key = ["user_id", "party_id", "reason", "call_id"]
+    await session.execute(new.on_conflict_do_update(index_elements=key, set_={"until": until}))
+
+
+def _checked(text: str) -> str:
+    text = text.replace("\r\n", "\n").strip()
+    if not text or len(text) > MOST_CHARACTERS or "\0" in text:
+        why = "Write a comment of at most %(most)d characters."
+        raise Invalid("text", text[:50], why, most=MOST_CHARACTERS)
+    return text

@@ -1,0 +1,262 @@
+"""Communications of every kind, in the order of time, as far as one may see them. Writing them by hand: `crm.by_hand`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from crm.errors import NotFound
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
+from crm.party_access import readable
+from crm.rights import Access, Scope, ways
+from crm.schema.access import User
+from crm.schema.communications import Call, Communication
+from crm.schema.meetings import CommunicationKind, Meeting, MeetingParticipant
+from crm.schema.parties import Party
+
+KINDS: Final = ("call", "email", "meeting", "web_request", "chat", "sms", "other")
+DIRECTIONS: Final = ("in", "out", "none")
+MEETING_STATES: Final = ("planned", "held", "cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunicationFilter:
+    """Which communications; what is None does not narrow. The period is half-open."""
+
+    kind: str | None = None
+    own_kind_id: int | None = None
+    direction: str | None = None
+    user_id: int | None = None
+    party_id: int | None = None
+    meeting_state: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunicationInfo:
+    """A communication as lists show it; the fields of calls and meetings are None for other kinds."""
+
+    id: UUID
+    kind: str
+    own_kind_id: int | None
+    own_kind: str | None  # the company's own name of it
+    direction: str
+    started_at: datetime
+    ended_at: datetime | None
+    subject: str | None
+    summary: str | None
+    user_id: int | None
+    user_name: str | None
+    team_id: int | None
+    party_id: int | None
+    party_name: str | None
+    contact_id: int | None
+    contact_name: str | None
+    is_by_hand: bool  # not a call that the PBX told
+    call_state: str | None
+    disposition: str | None
+    talk_seconds: float | None
+    customer_e164: str | None
+    meeting_state: str | None
+    place: str | None
+    result: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """Somebody at a meeting: one of ours, or a person we know."""
+
+    user_id: int | None
+    person_id: int | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunicationCard:
+    """One communication with the people of its meeting."""
+
+    communication: CommunicationInfo
+    participants: tuple[Participant, ...]
+    may_edit: bool
+
+
+_contact = aliased(Party)
+_NEWEST_FIRST = (Communication.started_at.desc(), Communication.id.desc())
+_COLUMNS: Final[tuple[Any, ...]] = (
+    Communication.id, Communication.kind, Communication.own_kind_id, CommunicationKind.name.label("own_kind"),
+    Communication.direction, Communication.started_at, Communication.ended_at, Communication.subject,
+    Communication.summary, Communication.user_id, User.name.label("user_name"), Communication.team_id,
+    Communication.party_id, Party.display_name.label("party_name"), Communication.contact_id,
+    _contact.display_name.label("contact_name"), Call.id.is_(None).label("is_by_hand"),
+    Call.state.label("call_state"), Call.disposition, Call.talk_seconds, Call.customer_e164,
+    Meeting.state.label("meeting_state"), Meeting.place, Meeting.result, Communication.version,
+)  # fmt: skip
+
+
+# A call that went into another one, or that another connection tells better.
+_IS_TOLD_ELSEWHERE: Final = (
+    select(Call.id)
+    .where(
+        Call.id == Communication.id,
+        or_(Call.joined_into_id.is_not(None), Call.mirror_of_id.is_not(None)),
+    )
+    .exists()
+)
+
+
+async def list_communications(
+    session: AsyncSession,
+    access: Access,
+    wanted: CommunicationFilter = CommunicationFilter(),
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[CommunicationInfo]:
+    """A page, newest first: one's own, those one took part in, and with the wider scope those of one's teams.
+
+    What happened with a client of mine while a colleague served them stands on the client's card.
+
+    Raises:
+        NotAllowed, Invalid (the cursor).
+    """
+    access.require("party.read")
+    size = page_size(limit)
+    conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
+    if cursor:
+        started_at, last_id = decode_cursor(cursor, str, str)
+        after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
+        conditions.append(tuple_(Communication.started_at, Communication.id) < after)
+    ids = union(*(_newest(conditions, way, size + 1) for way in _ways(access)))
+    query = _all().where(Communication.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
+    items = [_info(row) for row in await session.execute(query)]
+    last = items[size - 1] if len(items) > size else None
+    return Page(
+        items=tuple(items[:size]),
+        next=encode_cursor(last.started_at.isoformat(), str(last.id)) if last else None,
+    )
+
+
+async def communication_card(
+    session: AsyncSession, access: Access, communication_id: UUID
+) -> CommunicationCard:
+    """One communication: in one's own scope, of a party whose card one may read, or a meeting one takes part in.
+
+    Raises:
+        NotFound
+    """
+    info = await _one(session, access, communication_id)
+    people = await session.execute(
+        select(MeetingParticipant.user_id, MeetingParticipant.person_id, User.name, Party.display_name)
+        .outerjoin(User, User.id == MeetingParticipant.user_id)
+        .outerjoin(Party, Party.id == MeetingParticipant.person_id)
+        .where(MeetingParticipant.meeting_id == communication_id)
+        .order_by(MeetingParticipant.id)
+    )
+    return CommunicationCard(
+        communication=info,
+        participants=tuple(
+            Participant(user_id=user_id, person_id=person_id, name=user_name or person_name or "—")
+            for user_id, person_id, user_name, person_name in people
+        ),
+        may_edit=await may_edit(session, access, info),
+    )
+
+
+async def may_edit(session: AsyncSession, access: Access, info: CommunicationInfo) -> bool:
+    """Its author, or whoever may edit the party it is about; what the PBX told is never edited."""
+    if not info.is_by_hand:
+        return False
+    if info.user_id == access.user_id:
+        return True
+    if info.party_id is None:
+        return access.scope("party.edit") is Scope.ALL
+    party = (
+        await session.execute(select(Party.owner_id, Party.team_id).where(Party.id == info.party_id))
+    ).one()
+    return access.covers("party.edit", users=[party.owner_id], teams=[party.team_id])
+
+
+async def _one(session: AsyncSession, access: Access, communication_id: UUID) -> CommunicationInfo:
+    access.require("party.read")
+    query = _all().where(Communication.id == communication_id)
+    row = (await session.execute(query)).first()
+    if row is None or not await _is_seen(session, access, communication_id, row.party_id, row.contact_id):
+        raise NotFound("communication", communication_id)
+    return _info(row)
+
+
+async def _is_seen(
+    session: AsyncSession, access: Access, communication_id: UUID, *parties: int | None
+) -> bool:
+    for way in _ways(access):
+        query = select(Communication.id).where(Communication.id == communication_id, way)
+        if await session.scalar(query) is not None:
+            return True
+    card = select(Party.id).where(Party.id.in_([id_ for id_ in parties if id_]), Party.deleted_at.is_(None))
+    return await session.scalar(card.where(readable(access)).limit(1)) is not None
+
+
+def _ways(access: Access) -> list[ColumnElement[bool]]:
+    found = ways(access, "party.read", Communication)
+    if access.scope("party.read") in {Scope.OWN, Scope.TEAM}:
+        mine = select(MeetingParticipant.id).where(
+            MeetingParticipant.meeting_id == Communication.id, MeetingParticipant.user_id == access.user_id
+        )
+        found.append(mine.exists())
+    return found
+
+
+def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
+    """The newest that one way leads to, read from its own index."""
+    query = (
+        select(Communication.id).outerjoin(Meeting, Meeting.id == Communication.id).where(*conditions, way)
+    )
+    return select(query.order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
+
+
+def _all() -> Select[*tuple[Any, ...]]:
+    return (
+        select(*_COLUMNS)
+        .select_from(Communication)
+        .outerjoin(Call, Call.id == Communication.id)
+        .outerjoin(Meeting, Meeting.id == Communication.id)
+        .outerjoin(CommunicationKind, CommunicationKind.id == Communication.own_kind_id)
+        .outerjoin(Party, Party.id == Communication.party_id)
+        .outerjoin(_contact, _contact.id == Communication.contact_id)
+        .outerjoin(User, User.id == Communication.user_id)
+    )
+
+
+def _conditions(wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (Communication.kind, wanted.kind),
+            (Communication.own_kind_id, wanted.own_kind_id),
+            (Communication.direction, wanted.direction),
+            (Communication.user_id, wanted.user_id),
+            (Communication.party_id, wanted.party_id),
+            (Meeting.state, wanted.meeting_state),
+        )
+        if value is not None
+    ]
+    if wanted.kind is not None and wanted.kind != "call":
+        found.append(Communication.kind != "call")  # as its index says
+    if wanted.since is not None:
+        found.append(Communication.started_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(Communication.started_at < wanted.until)
+    return found
+
+
+def _info(row: Any) -> CommunicationInfo:
+    return CommunicationInfo(**row._asdict())

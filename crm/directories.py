@@ -1,0 +1,222 @@
+"""Directories that the administrator keeps: kinds of parties, sources, tags, reasons for an end, industries.
+
+An entry is archived, not deleted, once it was used: records go on showing it, forms offer it no more. Kinds are a table of
+their own, since parties point to them by more than a word; here all directories are kept alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.changes import record_change
+from crm.errors import Invalid, NotFound, Taken
+from crm.lines import checked_colour
+from crm.names import checked_name
+from crm.rights import Access
+from crm.schema.directories import DirectoryEntry
+from crm.schema.parties import PartyKind
+
+KIND: Final = "kind"
+SOURCE: Final = "source"
+TAG: Final = "tag"
+END_REASON: Final = "end_reason"
+INDUSTRY: Final = "industry"
+DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY)
+MOST_ENTRIES: Final = 500  # of one directory: more is no directory any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One word of a directory. `name` is a message id for the system's own kinds."""
+
+    id: int
+    directory: str
+    name: str
+    colour: str | None
+    is_system: bool
+    archived_at: datetime | None
+
+
+async def list_entries(session: AsyncSession, directory: str, *, with_archived: bool = False) -> list[Entry]:
+    """The entries of a directory in the company's order; what is archived stands at the end.
+
+    Raises:
+        NotFound: no such directory.
+    """
+    table, ours = _table(directory)
+    query = select(table).where(*ours).order_by(table.archived_at.is_not(None), table.position, table.id)
+    if not with_archived:
+        query = query.where(table.archived_at.is_(None))
+    rows = await session.scalars(query.execution_options(populate_existing=True))
+    return [_entry(row, directory) for row in rows]
+
+
+async def add_entry(
+    session: AsyncSession,
+    access: Access,
+    directory: str,
+    name: str,
+    *,
+    colour: str | None = None,
+    via: str = "form",
+) -> int:
+    """A new word, at the end of its directory. Returns its id.
+
+    Raises:
+        NotAllowed, NotFound (no such directory), Invalid, Taken (the name, also an archived one's).
+    """
+    access.require("directory.manage")
+    present = await _locked(session, directory)
+    name = _free(checked_name(name), present)
+    if len(present) >= MOST_ENTRIES:
+        why = "A directory has at most %(most)d entries."
+        raise Invalid("name", name, why, most=MOST_ENTRIES)
+    table, _ours = _table(directory)
+    row = {"name": name, "colour": checked_colour(colour), "position": len(present) + 1}
+    row |= {"code": _code(present)} if table is PartyKind else {"directory": directory}
+    entry_id: int = (await session.execute(insert(table).values(row).returning(table.id))).scalar_one()
+    await record_change(session, access, directory, entry_id, after=row, via=via)
+    return entry_id
+
+
+async def edit_entry(
+    session: AsyncSession,
+    access: Access,
+    directory: str,
+    entry_id: int,
+    *,
+    name: str,
+    colour: str | None,
+    via: str = "form",
+) -> None:
+    """Another name (the system's own kinds keep theirs) and colour. Records that hold the word as a text keep it.
+
+    Raises:
+        NotAllowed, NotFound, Invalid, Taken.
+    """
+    access.require("directory.manage")
+    present = await _locked(session, directory)
+    found = _of(present, directory, entry_id)
+    others = [row for row in present if row.id != entry_id]
+    new = found.name if _is_system(found) else _free(checked_name(name), others)
+    await _change(session, access, directory, found, via, name=new, colour=checked_colour(colour))
+
+
+async def archive_entry(
+    session: AsyncSession, access: Access, directory: str, entry_id: int, *, via: str = "form"
+) -> None:
+    """Offered no more; whatever has it keeps it.
+
+    Raises:
+        NotAllowed, NotFound, Invalid (a kind that the program itself needs).
+    """
+    access.require("directory.manage")
+    found = _of(await _locked(session, directory), directory, entry_id)
+    if _is_system(found):
+        raise Invalid(
+            "name", found.name, "The program itself needs this kind: it can be neither removed nor archived."
+        )
+    await _change(session, access, directory, found, via, archived_at=found.archived_at or datetime.now(UTC))
+
+
+async def restore_entry(
+    session: AsyncSession, access: Access, directory: str, entry_id: int, *, via: str = "form"
+) -> None:
+    """Offered again.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require("directory.manage")
+    found = _of(await _locked(session, directory), directory, entry_id)
+    await _change(session, access, directory, found, via, archived_at=None)
+
+
+async def move_entry(
+    session: AsyncSession, access: Access, directory: str, entry_id: int, *, up: bool, via: str = "form"
+) -> None:
+    """One place up or down in the company's order; at an end it stays.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require("directory.manage")
+    present = [row for row in await _locked(session, directory) if row.archived_at is None]
+    found = _of(present, directory, entry_id)
+    here = present.index(found)
+    there = here - 1 if up else here + 1
+    if not 0 <= there < len(present):
+        return
+    present[here], present[there] = present[there], present[here]
+    for position, row in enumerate(present, 1):
+        await _change(session, access, directory, row, via, position=position)
+
+
+async def _change(
+    session: AsyncSession, access: Access, directory: str, row: Any, via: str, **values: Any
+) -> None:
+    before = {name: getattr(row, name) for name in values}
+    if await record_change(session, access, directory, row.id, before=before, after=values, via=via):
+        table, _ours = _table(directory)
+        await session.execute(update(table).where(table.id == row.id).values(values))
+
+
+async def _locked(session: AsyncSession, directory: str) -> Sequence[Any]:
+    """All entries in order; one who changes a directory at a time."""
+    table, ours = _table(directory)
+    key = f"directory:{directory}"
+    await session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    query = select(table).where(*ours).order_by(table.position, table.id)
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
+
+
+def _table(directory: str) -> tuple[Any, tuple[ColumnElement[bool], ...]]:
+    if directory not in DIRECTORIES:
+        raise NotFound("directory", directory)
+    if directory == KIND:
+        return PartyKind, ()
+    return DirectoryEntry, (DirectoryEntry.directory == directory,)
+
+
+def _of(present: Sequence[Any], directory: str, entry_id: int) -> Any:
+    found = next((row for row in present if row.id == entry_id), None)
+    if found is None:
+        raise NotFound(directory, entry_id)
+    return found
+
+
+def _free(name: str, others: Sequence[Any]) -> str:
+    if name.lower() in {row.name.lower() for row in others}:
+        raise Taken("name", name)
+    return name
+
+
+def _code(present: Sequence[Any]) -> str:
+    codes = {row.code for row in present}
+    return next(code for number in range(1, len(codes) + 2) if (code := f"own{number}") not in codes)
+
+
+def _is_system(row: Any) -> bool:
+    return isinstance(row, PartyKind) and row.is_system
+
+
+def _entry(row: Any, directory: str) -> Entry:
+    return Entry(
+        id=row.id,
+        directory=directory,
+        name=row.name,
+        colour=row.colour,
+        is_system=_is_system(row),
+        archived_at=row.archived_at,
+    )
+
+
+async def names_of(session: AsyncSession, directory: str) -> list[str]:
+    """What a form offers: the names in use, in the company's order."""
+    return [entry.name for entry in await list_entries(session, directory)]

@@ -1,0 +1,165 @@
+"""Every change of a party's fields: who, when, by which way, from what to what; out of the journal of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.paging import Page, decode_cursor, encode_cursor, page_size
+from crm.party_access import readable_party
+from crm.rights import Access, narrow
+from crm.schema.access import Team, User
+from crm.schema.journals import ChangeLog
+from crm.schema.parties import Party, PartyPhone
+
+# Fields whose values are ids, and what their names are read from.
+_KIND_OF: Final[Mapping[str, str]] = {
+    "owner_id": "user",
+    "team_id": "team",
+    "contact": "party",
+    "primary_contact": "party",
+    "merged_into_id": "party",
+    "primary_number": "phone",
+}
+_NAMED: Final[Mapping[str, Any]] = {
+    "user": select(User.id, User.name),
+    "team": select(Team.id, Team.name),
+    "party": select(Party.id, Party.display_name),
+    "phone": select(PartyPhone.id, PartyPhone.presented),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field; users and teams stand by their names, None is "nothing"."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeInfo:
+    """What one act changed in a record."""
+
+    at: datetime
+    actor_name: str | None  # None: the program itself, or the command line
+    via: str  # form, call_window, api, import, command, journal
+    fields: tuple[FieldChange, ...]
+
+
+async def party_history(
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[ChangeInfo]:
+    """The changes of a party, newest first. With a right to the journal that does not reach the party: one's own acts.
+
+    Raises:
+        NotAllowed, NotFound, Invalid (the cursor).
+    """
+    access.require("journal.read")
+    party = await readable_party(session, access, party_id)
+    size, before = page_size(limit), None
+    if cursor:
+        (before,) = decode_cursor(cursor, int)
+    rows = await _rows(session, _of(access, party), before, size + 1)
+    more = encode_cursor(rows[size - 1].id) if len(rows) > size else None
+    names = await _names(session, rows[:size])
+    items = [_change([row], names) for row in rows[:size]]
+    return Page(items=tuple(items), next=more)
+
+
+async def newest_changes(
+    session: AsyncSession, access: Access, party: Party, before: tuple[datetime, bool] | None, most: int
+) -> list[ChangeInfo]:
+    """For the timeline: what each act changed, newest first; nothing without the right to the journal.
+
+    Args:
+        before: a moment, and whether acts of that very moment are still to come.
+    """
+    if not access.may("journal.read"):
+        return []
+    moments = _of(access, party).with_only_columns(ChangeLog.at).group_by(ChangeLog.at)
+    if before is not None:
+        moment, is_included = before
+        moments = moments.where(ChangeLog.at <= moment if is_included else ChangeLog.at < moment)
+    latest = moments.order_by(ChangeLog.at.desc()).limit(most).subquery()
+    query = _of(access, party).where(ChangeLog.at.in_(select(latest.c.at)))
+    rows = list(await session.execute(query.order_by(ChangeLog.at.desc(), ChangeLog.id)))
+    names = await _names(session, rows)
+    acts: dict[datetime, list[Any]] = {}
+    for row in rows:
+        acts.setdefault(row.at, []).append(row)
+    return [_change(act, names) for act in acts.values()]
+
+
+def _of(access: Access, party: Party) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            ChangeLog.id,
+            ChangeLog.at,
+            ChangeLog.field,
+            ChangeLog.old,
+            ChangeLog.new,
+            ChangeLog.via,
+            User.name.label("actor_name"),
+        )
+        .outerjoin(User, User.id == ChangeLog.actor_id)
+        .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
+        .where(ChangeLog.field.not_in(["sort_name"]))
+    )
+    if access.covers("journal.read", users=[party.owner_id], teams=[party.team_id]):
+        return query
+    return narrow(query, access, "journal.read", ChangeLog)
+
+
+async def _rows(session: AsyncSession, query: Select[Any], before: int | None, most: int) -> Sequence[Any]:
+    if before is not None:
+        query = query.where(ChangeLog.id < before)
+    return list(await session.execute(query.order_by(ChangeLog.id.desc()).limit(most)))
+
+
+async def _names(session: AsyncSession, rows: Iterable[Any]) -> Mapping[tuple[str, int], str]:
+    """The names of the users, teams, parties and numbers that the values speak of."""
+    wanted: dict[str, set[int]] = {}
+    for row in rows:
+        if kind := _KIND_OF.get(row.field):
+            ids = {value for value in (row.old, row.new) if isinstance(value, int)}
+            wanted[kind] = wanted.get(kind, set()) | ids
+    found: dict[tuple[str, int], str] = {}
+    for kind, ids in wanted.items():
+        query = _NAMED[kind]
+        named = await session.execute(query.where(query.selected_columns[0].in_(ids)))
+        found |= {(kind, id_): name for id_, name in named}
+    return found
+
+
+def _change(rows: Sequence[Any], names: Mapping[tuple[str, int], str]) -> ChangeInfo:
+    first = rows[0]
+    return ChangeInfo(
+        at=first.at,
+        actor_name=first.actor_name,
+        via=first.via,
+        fields=tuple(
+            FieldChange(
+                field=row.field,
+                old=_told(row.field, row.old, names),
+                new=_told(row.field, row.new, names),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _told(field: str, value: Any, names: Mapping[tuple[str, int], str]) -> Any:
+    kind = _KIND_OF.get(field)
+    return names.get((kind, value), value) if kind and isinstance(value, int) else value

@@ -1,0 +1,260 @@
+"""One batch of an import: checked for the preview, or written. A transaction each; whoever calls commits.
+
+A batch holds the job's row, so that a stop is seen between batches, and two programs on one database never do one twice.
+What was committed is done: after `kill -9` the next batch begins where the last one ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.importing.looking import look
+from crm.importing.plans import Checked, Plan, Policy, RowProblem
+from crm.importing.resolving import Decision, Resolver, Verdict
+from crm.importing.writing import write
+from crm.rights import Access, access_of, command_access
+from crm.schema.imports import ImportJob, ImportRow
+
+CHECKED_AT_ONCE: Final = 500
+WRITTEN_AT_ONCE: Final = 300
+MOST_KEYS: Final = 1500  # locks of one transaction; the server has room for some thousands in all
+COULD_NOT: Final = (
+    "This row could not be stored together with what others entered at the same moment. Import it again."
+)
+_STATES: Final = {
+    Verdict.REFUSED: "refused",
+    Verdict.SKIPPED: "skipped",
+    Verdict.SAME_NAME: "skipped",
+}
+_GROWING: Final = (
+    "party",
+    "organisation",
+    "person",
+    "phone_number",
+    "party_phone",
+    "email_address",
+    "party_email",
+    "affiliation",
+    "imported_party",
+)
+Check = Callable[[Sequence[Sequence[str]]], Awaitable[Sequence[Checked]]]
+
+_NOTE: Final = text(
+    """
+    update import_row as kept set state = r.state, plan = r.plan, verdict = r.verdict, problems = r.problems,
+        party_id = r.party_id
+    from jsonb_to_recordset(cast(:rows as jsonb)) as r (row int, state text, plan jsonb, verdict text, problems jsonb,
+        party_id bigint)
+    where kept.job_id = :job and kept.row = r.row
+    """
+)
+_DONE: Final = text(
+    """
+    update import_row as kept set state = r.state, problems = r.problems, party_id = r.party_id, plan = null
+    from jsonb_to_recordset(cast(:rows as jsonb)) as r (row int, state text, problems jsonb, party_id bigint)
+    where kept.job_id = :job and kept.row = r.row
+    """
+)
+_LOCKS: Final = text(
+    "select count(pg_advisory_xact_lock(hashtextextended(key, 0))) from unnest(cast(:keys as text[])) as key"
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Preview:
+    """What the checking of one job keeps between its batches; a program that starts anew begins it anew."""
+
+    resolver: Resolver
+    columns: list[str]
+    policy: dict[str, Any]
+    checked: int = 0
+
+    def is_of(self, job: ImportJob) -> bool:
+        """Whether the job is still where this preview left it; else somebody changed the columns meanwhile."""
+        return (self.checked, self.columns, self.policy) == (job.checked_rows, job.columns, job.policy)
+
+
+async def held_job(session: AsyncSession, job_id: int, state: str) -> ImportJob | None:
+    """The job, locked until the transaction ends, if it is (still) in this state."""
+    query = select(ImportJob).where(ImportJob.id == job_id, ImportJob.state == state)
+    return await session.scalar(query.with_for_update().execution_options(populate_existing=True))
+
+
+async def jobs_at_work(session: AsyncSession) -> list[tuple[int, str]]:
+    """Jobs with work to do, and their state; the oldest first."""
+    at_work = ImportJob.state.in_(("mapped", "running", "undoing"))
+    rows = await session.execute(select(ImportJob.id, ImportJob.state).where(at_work).order_by(ImportJob.id))
+    return [(job_id, state) for job_id, state in rows]
+
+
+async def acting(session: AsyncSession, job: ImportJob) -> Access | None:
+    """With whose rights the job works, as of now; None if they may no longer import."""
+    if job.acting_id is None:
+        return command_access()
+    access = await access_of(session, job.acting_id)
+    return access if access is not None and access.may("import") else None
+
+
+async def check_batch(
+    session: AsyncSession, access: Access, job: ImportJob, preview: Preview, check: Check
+) -> bool:
+    """Check the next rows of a held job; True if it was the last batch. `check` understands cells, in another process."""
+    query = select(ImportRow.row, ImportRow.cells).where(
+        ImportRow.job_id == job.id, ImportRow.state == "read"
+    )
+    rows = list(await session.execute(query.order_by(ImportRow.row).limit(CHECKED_AT_ONCE)))
+    checked = await check([cells for _, cells in rows])
+    plans = [each.plan for each in checked if each.plan is not None]
+    preview.resolver.learn(await look(session, access, plans, job.id))
+    noted = [_noted(preview.resolver, row.row, each) for row, each in zip(rows, checked, strict=True)]
+    await _note(session, _NOTE, job.id, noted)
+    counts = Counter(job.counts)
+    counts.update(each["verdict"] for each in noted)
+    preview.checked += len(rows)
+    is_last = len(rows) < CHECKED_AT_ONCE
+    state = "previewed" if is_last else "mapped"
+    values = {"checked_rows": preview.checked, "counts": dict(counts), "state": state}
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
+    return is_last
+
+
+def _noted(resolver: Resolver, row: int, checked: Checked) -> dict[str, Any]:
+    """A checked row as it is stored for the preview. Nothing is created, so who is new is only guessed for later rows."""
+    problems = checked.problems
+    if checked.plan is None:
+        verdict, party_id = Verdict.REFUSED, None
+    else:
+        decision = resolver.decide(row, checked.plan)
+        verdict, problems = decision.verdict, [*problems, *decision.problems]
+        party_id = decision.main.party_id if decision.main else None
+    return {
+        "row": row,
+        "state": "refused" if checked.plan is None else "ready",
+        "plan": checked.plan,
+        "verdict": verdict,
+        "problems": problems,
+        "party_id": party_id,
+    }
+
+
+async def run_batch(
+    session: AsyncSession, access: Access, job: ImportJob, most: int = WRITTEN_AT_ONCE
+) -> bool:
+    """Write the next rows of a held job, with all locks and checks; True if none were left.
+
+    Raises:
+        Stale, IntegrityError: somebody else was faster; roll back and try again, with fewer rows.
+    """
+    rows = await _next_rows(session, job.id, most)
+    policy = msgspec.convert(job.policy, Policy)
+    if not rows:
+        await _finish(session, job)
+        return True
+    await session.execute(_LOCKS, {"keys": sorted({key for _, plan in rows for key in plan.lock_keys()})})
+    resolver = Resolver(policy, may_share=access.may("number.share"))
+    resolver.learn(await look(session, access, [plan for _, plan in rows], job.id))
+    decisions = [resolver.decide(row, plan) for row, plan in rows]
+    at_work = [each for each in decisions if each.verdict not in _STATES]
+    changed = await write(session, access, job.id, policy, at_work)
+    done = [_done(each, changed) for each in decisions]
+    await _note(session, _DONE, job.id, done)
+    await _count(session, job, [each["state"] for each in done])
+    return False
+
+
+async def renew_statistics(session: AsyncSession) -> None:
+    """Tell the planner that tables have grown: an import into an empty database is faster than the server's own rounds."""
+    for table in _GROWING:
+        await session.execute(text(f"analyze {table}"))
+
+
+async def _next_rows(session: AsyncSession, job_id: int, most: int) -> list[tuple[int, Plan]]:
+    """As many as one transaction may lock the keys of."""
+    of_job = (ImportRow.job_id == job_id, ImportRow.state == "ready")
+    query = select(ImportRow.row, ImportRow.plan).where(*of_job).order_by(ImportRow.row).limit(most)
+    taken: list[tuple[int, Plan]] = []
+    keys = 0
+    for row, stored in await session.execute(query):
+        plan = msgspec.convert(stored, Plan)
+        keys += len(plan.lock_keys())
+        if taken and keys > MOST_KEYS:
+            break
+        taken.append((row, plan))
+    return taken
+
+
+def _done(decision: Decision, changed: set[int]) -> dict[str, Any]:
+    """What became of a row. What the preview said of its cells stays true; of other clients it was decided anew."""
+    state = _STATES.get(decision.verdict)
+    if state is None:
+        state = (
+            "created"
+            if decision.makes(decision.main)
+            else "updated"
+            if decision.row in changed
+            else "skipped"
+        )
+    party_id = decision.main.party_id if decision.main else None
+    notes = decision.plan.notes if decision.plan else []
+    return {
+        "row": decision.row,
+        "state": state,
+        "problems": [*notes, *decision.problems],
+        "party_id": party_id,
+    }
+
+
+async def refuse_next(session: AsyncSession, access: Access, job: ImportJob) -> bool:
+    """The next row cannot be stored whatever we do: say so and go on."""
+    for row, plan in await _next_rows(session, job.id, 1):
+        told = [*plan.notes, RowProblem(why=COULD_NOT)]
+        await _note(session, _DONE, job.id, [{"row": row, "state": "refused", "problems": told}])
+        await _count(session, job, ["refused"])
+    return False
+
+
+async def stop_for(session: AsyncSession, job_id: int, trouble: str) -> None:
+    """The program cannot go on by itself; `trouble` is a message id. A preview begins anew with the next mapping."""
+    for before, after in (("running", "stopped"), ("mapped", "uploaded"), ("undoing", "stopped")):
+        here = update(ImportJob).where(ImportJob.id == job_id, ImportJob.state == before)
+        await session.execute(here.values(state=after, trouble=trouble))
+
+
+async def begin_anew(session: AsyncSession, job: ImportJob) -> None:
+    """Checking starts from the first row: what rows make for one another is kept in memory only."""
+    fresh: dict[str, Any] = {"state": "read", "plan": None, "verdict": None, "problems": [], "party_id": None}
+    await session.execute(
+        update(ImportRow).where(ImportRow.job_id == job.id, ImportRow.state != "read").values(fresh)
+    )
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(checked_rows=0, counts={}))
+
+
+async def _note(session: AsyncSession, statement: Any, job_id: int, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        await session.execute(statement, {"rows": msgspec.json.encode(rows).decode(), "job": job_id})
+
+
+async def _count(session: AsyncSession, job: ImportJob, states: Sequence[str]) -> None:
+    counts = Counter(job.counts)
+    counts.update(states)
+    values = {"counts": dict(counts), "done_rows": job.done_rows + len(states)}
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
+
+
+async def _finish(session: AsyncSession, job: ImportJob) -> None:
+    finished = {"state": "finished", "finished_at": func.now()}
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(finished))
+
+
+def new_preview(job: ImportJob, access: Access) -> Preview:
+    """The checking of a job, from its first row on."""
+    policy = msgspec.convert(job.policy, Policy)
+    resolver = Resolver(policy, may_share=access.may("number.share"))
+    return Preview(resolver=resolver, columns=list(job.columns), policy=dict(job.policy))

@@ -1,0 +1,84 @@
+"""Communications, comments, notifications and views over the API, within one's rights."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm.saved_views import ViewContent, save_view
+from tests.web.api.company import OWNERS, Company
+from tests.web.api.test_rights import PARTIES_OF
+
+PATH = "/api/v1/communications"
+LETTER = {"kind": "email", "direction": "out", "started_at": "2026-11-20T11:30:00Z", "subject": "Invoice"}
+ROLES = ("agent", "manager", "head", "admin")
+
+
+async def test_one_is_written_down_read_and_listed(company: Company) -> None:
+    party = company.parties["agent"]
+    made = await company.post(PATH, LETTER | {"party_id": party}, "agent")
+    assert made.status == 201
+    told = await company.told(made.headers["Location"], "agent")
+    assert told["communication"]["subject"] == "Invoice"
+    assert told["communication"]["party_id"] == party
+    assert (told["may_edit"], told["participants"]) == (True, [])
+    listed = await company.told(f"{PATH}?kind=email&party={party}", "agent")
+    assert [item["id"] for item in listed["items"]] == [told["communication"]["id"]]
+    calls = await company.told(f"{PATH}?kind=call&limit=1")
+    assert len(calls["items"]) == 1
+    assert calls["next"] is not None
+    more = await company.told(f"{PATH}?kind=call&limit=1&cursor={calls['next']}")
+    assert more["items"][0]["id"] != calls["items"][0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"kind": "meeting"}, "state"),
+        ({"started_at": "2026-11-20T11:30:00"}, "started_at"),
+        ({"ended_at": "2026-11-20T10:30:00Z"}, "ended_at"),
+        ({"place": "Office"}, "kind"),
+    ],
+)
+async def test_what_does_not_fit_names_its_field(company: Company, wrong: dict[str, str], field: str) -> None:
+    answer = await company.post(PATH, LETTER | wrong, "agent")
+    assert answer.status == 422
+    assert (await answer.json(content_type=None))["field"] == field
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("of", OWNERS)
+async def test_t11_comments_and_communications_of_a_party_keep_to_its_rights(
+    company: Company, role: str, of: str
+) -> None:
+    is_readable = of in PARTIES_OF[role]
+    path = f"/api/v1/parties/{company.parties[of]}/comments"
+    commented = await company.post(path, {"text": f"By {role}"}, role)
+    assert commented.status == (201 if is_readable else 404)
+    assert (await company.get(path, role)).status == (200 if is_readable else 404)
+    logged = await company.post(PATH, LETTER | {"party_id": company.parties[of]}, role)
+    assert logged.status == (201 if is_readable else 404)
+
+
+async def test_a_mention_is_told_to_the_user_and_marked_as_seen(company: Company) -> None:
+    path = f"/api/v1/parties/{company.parties['agent']}/comments"
+    made = await company.post(path, {"text": "@colleague.login look"}, "agent")
+    assert (await made.json())["author_id"] == company.people["agent"].user_id
+    mine = await company.told("/api/v1/notifications?unseen=1", "colleague")
+    told = [(item["kind"], item["record_id"]) for item in mine["items"]]
+    assert told[0] == ("mentioned", str(company.parties["agent"]))
+    foreign = await company.post("/api/v1/notifications/seen", {"ids": [mine["items"][0]["id"]]}, "stranger")
+    assert await foreign.json() == {"marked": 0}
+    seen = await company.post("/api/v1/notifications/seen", {"ids": None}, "colleague")
+    assert await seen.json() == {"marked": mine["unseen"]}
+    assert (await company.told("/api/v1/notifications", "colleague"))["unseen"] == 0
+
+
+async def test_views_are_ones_own_and_those_of_ones_roles(company: Company) -> None:
+    async with company.database.sessions.begin() as session:
+        content = ViewContent(filters={"phone": "no"}, sort="last")
+        await save_view(session, company.people["manager"], "clients", "Mine", content)
+        await save_view(session, company.people["admin"], "clients", "Ours", content, role_codes=["manager"])
+    told = await company.told("/api/v1/views?area=clients", "manager")
+    assert [(view["name"], view["is_own"]) for view in told["items"]] == [("Mine", True), ("Ours", False)]
+    assert told["items"][0]["filters"] == {"phone": "no"}
+    assert (await company.told("/api/v1/views?area=clients", "agent"))["items"] == []

@@ -1,0 +1,153 @@
+"""The pages of directories and required fields, and what they change on cards; words of one's own are never markup."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import text
+
+from tests.web.pages.office import Office
+from web.i18n import FOLDER
+
+HOSTILE = "<b>50 % off</b> %(x)s"
+SHOWN = "&lt;b&gt;50 % off&lt;/b&gt; %(x)s"
+
+
+async def test_a_directory_is_kept(office: Office) -> None:
+    assert (await office.get("/admin/directories")).headers["Location"] == "/admin/directories/kind"
+    assert (await office.get("/admin/directories/app_user")).status == 404
+    path = "/admin/directories/source"
+    assert (await office.post(path, {"name": "Fair", "colour": "#00aa00"})).status == 303
+    assert (await office.post(path, {"name": "Web"})).status == 303
+    taken = await office.post(path, {"name": "FAIR"})
+    assert (taken.status, "already taken" in await taken.text()) == (422, True)
+    page = await (await office.get(path)).text()
+    entries = re.findall(rf'href="({path}/\d+)"', page)
+    assert (await office.post(f"{entries[1]}/up")).status == 303
+    assert (await office.post(entries[0], {"name": "Trade fair"})).status == 303
+    page = await (await office.get(path)).text()
+    assert page.index("Web") < page.index("Trade fair")
+    assert '<option value="Trade fair">' in await (await office.get("/parties/new?mode=person")).text()
+    assert (await office.post(f"{entries[0]}/archive")).status == 303
+    assert '<option value="Trade fair">' not in await (await office.get("/parties/new?mode=person")).text()
+    assert (await office.post(f"{entries[0]}/restore")).status == 303
+    system = await office.post("/admin/directories/kind/1/archive")
+    assert (system.status, "program itself needs" in await system.text()) == (422, True)
+    assert (await office.get(f"{path}/999999")).status == 404
+
+
+async def test_t13_a_kind_and_a_tag_of_ones_own_are_text_everywhere(office: Office) -> None:
+    for directory in ("kind", "tag", "end_reason", "source"):
+        assert (await office.post(f"/admin/directories/{directory}", {"name": HOSTILE})).status == 303
+    card = f"/parties/{office.foreign_id}"
+    async with office.database.sessions() as session:
+        tag = (
+            await session.execute(text("select id from directory_entry where directory = 'tag'"))
+        ).scalar_one()
+    assert (await office.post(f"{card}/tags", {"tags": str(tag)})).status == 303
+    values = {"short_name": "АО «Чужое»", "kinds": "own1", "version": "1"}
+    saved = await office.post(f"{card}/edit", values)
+    assert saved.status == 303, await saved.text()
+    for path in (
+        card,
+        f"{card}/edit",
+        f"{card}/turn",
+        "/parties",
+        "/parties?kind=own1",
+        "/parties/new",
+        "/parties/new?mode=organisation",
+        "/admin/directories/kind",
+        "/admin/required",
+    ):
+        page = await (await office.get(path)).text()
+        assert SHOWN in page, path
+        assert HOSTILE not in page, path
+
+
+def test_t13_no_template_takes_a_kinds_name_for_a_message() -> None:
+    """A message id counts as markup, and its % signs as places for values: only the system's own kinds are messages."""
+    wrong = [
+        f"{path.name}: {found}"
+        for path in FOLDER.parent.rglob("*.html")
+        for found in re.findall(r"_\(kinds?\b[^)]*\.name\)", path.read_text(encoding="utf-8"))
+    ]
+    assert wrong == [], "write {{ kind|kind_word }}"
+
+
+async def test_what_is_required_is_asked_in_the_form(office: Office) -> None:
+    boxes = [
+        ("kind-supplier", "inn"),
+        ("kind-supplier", "city"),
+        ("kind-nobody", "inn"),
+        ("kind-supplier", "x"),
+    ]
+    assert (await office.post("/admin/required", boxes)).status == 303
+    page = await (await office.get("/admin/required")).text()
+    assert page.count(" checked") == 2
+    typed = {"mode": "organisation", "short_name": "Invented Ltd", "kinds": "supplier", "inn": ""}
+    refused = await office.post("/parties/new", typed, "agent")
+    assert (refused.status, "need an INN" in await refused.text()) == (422, True)
+    quick = {"mode": "quick", "organisation": "Invented Ltd", "kind": "supplier"}
+    refused = await office.post("/parties/new", quick, "agent")
+    assert (refused.status, "need an INN" in await refused.text()) == (422, True)
+    good = typed | {"inn": "7707083893", "city": "Moscow"}
+    assert (await office.post("/parties/new", good, "agent")).status == 303
+    assert (await office.post("/admin/required", {})).status == 303
+
+
+async def test_requisites_are_added_on_the_card(office: Office) -> None:
+    card = f"/parties/{office.firm_id}"
+    account = {"bic": "044525225", "account": "40702810200000000001", "bank": "Invented Bank"}
+    assert (await office.post(f"{card}/accounts", account, "agent")).status == 303
+    wrong = await office.post(f"{card}/accounts", account | {"account": "40702810200000000002"}, "agent")
+    page = await wrong.text()
+    assert (wrong.status, "Check both for a misprint" in page) == (422, True)
+    assert 'value="40702810200000000002"' in page  # what was typed is not lost
+    other = account | {"account": "40702810500000000002"}
+    assert (await office.post(f"{card}/accounts", other, "agent")).status == 303
+    page = await (await office.get(card, "agent")).text()
+    default = re.search(rf"{card}/accounts/\d+/default", page)
+    assert default is not None
+    assert (await office.post(default[0], {}, "agent")).status == 303
+    assert (
+        await office.post(f"{card}/addresses", {"kind": "legal", "address": "Тверь, 1"}, "agent")
+    ).status == 303
+    assert (await office.post(f"{card}/addresses", {"kind": "legal", "address": ""}, "agent")).status == 422
+    page = await (await office.get(card, "agent")).text()
+    assert "Тверь, 1" in page
+    for ending in re.findall(rf"{card}/(?:accounts|addresses)/\d+/end", page):
+        assert (await office.post(ending, {}, "agent")).status == 303
+    assert "No account and no address" in await (await office.get(card, "agent")).text()
+
+
+async def test_a_kind_is_paused_and_ended_on_the_card(office: Office) -> None:
+    card = f"/parties/{office.firm_id}"
+    page = await (await office.get(card, "agent")).text()
+    pause = re.search(rf"{card}/kinds/\d+/pause", page)
+    assert pause is not None
+    assert (await office.post(pause[0], {}, "agent")).status == 303
+    assert "paused since" in await (await office.get(card, "agent")).text()
+    assert (await office.post(pause[0].replace("pause", "resume"), {}, "agent")).status == 303
+    assert (
+        await office.post(pause[0].replace("pause", "end"), {"reason": "Moved away"}, "agent")
+    ).status == 303
+    page = await (await office.get(card, "agent")).text()
+    assert "Moved away" in page
+    assert "Former client" in page
+    assert (await office.post(pause[0], {}, "agent")).status == 404
+
+
+async def test_a_person_is_turned_into_an_organisation_by_a_form(office: Office) -> None:
+    made = await office.post("/parties/new", {"mode": "person", "first_name": "ООО Ромашка"}, "agent")
+    card = made.headers["Location"]
+    form = await (await office.get(f"{card}/turn", "agent")).text()
+    assert 'value="ООО Ромашка"' in form
+    bad = await office.post(
+        f"{card}/turn", {"short_name": "X", "version": "1", "inn": "12", "kinds": "client"}, "agent"
+    )
+    assert (bad.status, "10 digits" in await bad.text()) == (422, True)
+    typed = {"short_name": "ООО «Ромашка»", "form": "legal", "version": "1", "kinds": "client"}
+    assert (await office.post(f"{card}/turn", typed, "agent")).status == 303
+    assert "Legal entity" in await (await office.get(card, "agent")).text()
+    assert (await office.post(f"{card}/turn", typed, "agent")).status == 422  # a person has another form
+    assert (await office.get(f"/parties/{office.foreign_id}/turn", "agent")).status == 404

@@ -1,0 +1,146 @@
+"""The way of a file through the pages: uploaded, its columns named, checked, imported, the refused rows fetched, undone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from aiohttp import FormData
+from sqlalchemy import func, select
+
+from crm.schema.journals import AccessLog
+from crm.schema.parties import Party
+from cti.daemon.imports import Imports
+from tests.crm.importing.office import csv_of
+from tests.web.pages.office import Office
+
+HEADER = ("Название", "ИНН", "Телефон", "Непонятное")
+GOOD = ("ООО «Импортный пример»", "7707083893", "8 916 200-00-01", "x")
+BAD = ("=2+2", "123", "8 916 200-00-02", "")
+
+
+async def upload(
+    office: Office, content: bytes, name: str = "клиенты.csv", who: str = "admin"
+) -> tuple[int, str]:
+    form = FormData()
+    form.add_field("file", content, filename=name)
+    answer = await office.post("/parties/imports", form, who)
+    return answer.status, answer.headers.get("Location", "") or await answer.text()
+
+
+async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
+    status, job = await upload(office, csv_of(HEADER, GOOD, BAD))
+    assert status == 303
+    page = await (await office.get(job)).text()
+    assert 'value="organisation" selected' in page
+    assert "cp1251" in page
+    columns = {f"column-{index}": field for index, field in enumerate(("organisation", "inn", "phone", ""))}
+    assert (await office.post(f"{job}/columns", columns | {"known": "fill"})).status == 303
+    watched = await (await office.get(f"{job}/state")).text()
+    assert 'hx-trigger="every 1s"' in watched
+    await Imports(office.database).work()
+    page = await (await office.get(f"{job}?show=refused")).text()
+    assert "INN: This INN needs 10 digits" in page
+    assert (await office.post(f"{job}/start")).status == 303
+    await Imports(office.database).work()
+    finished = await (await office.get(job)).text()
+    assert "hx-trigger" not in finished.partition('id="import-state"')[2][:200]
+    refused = await (await office.get(f"{job}/refused.csv")).read()
+    rows = list(csv.reader(io.StringIO(refused.decode("utf-8-sig")), delimiter=";"))
+    assert rows[0] == [*HEADER, "Row", "Reason"]
+    assert rows[1][:3] == ["'=2+2", "123", "8 916 200-00-02"]
+    assert rows[1][4] == "3"
+    assert (await office.get(f"{job}/refused.xlsx")).status == 200
+    assert await found(office, GOOD[0]) == 1
+    await office.post(f"{job}/undo")
+    await Imports(office.database).work()
+    assert await found(office, GOOD[0]) == 0
+    assert "Undone" in await (await office.get(job)).text()
+    assert (await office.post(f"{job}/remove")).status == 303
+    assert (await office.get(job)).status == 404
+
+
+async def found(office: Office, name: str) -> int:
+    async with office.database.sessions() as session:
+        return await session.scalar(select(func.count()).where(Party.display_name == name)) or 0
+
+
+async def test_columns_that_make_no_sense_are_told_and_kept(office: Office) -> None:
+    _, job = await upload(office, csv_of(HEADER, GOOD))
+    answer = await office.post(f"{job}/columns", {"column-0": "inn", "column-1": "inn"})
+    text = await answer.text()
+    assert answer.status == 422
+    assert "Two columns cannot both be “INN”." in text
+    assert len(re.findall(r'value="inn" selected', text)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "There is nothing in this file."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 100, "old .xls file"),
+        (b"PK\x03\x04 broken", "damaged"),
+    ],
+)
+async def test_a_file_that_is_no_table_is_refused_at_once(
+    office: Office, content: bytes, reason: str
+) -> None:
+    status, text = await upload(office, content, "file.xlsx")
+    assert status == 422
+    assert reason in text
+
+
+async def test_a_form_without_a_file_says_so(office: Office) -> None:
+    answer = await office.post("/parties/imports", {"file": ""})
+    assert answer.status == 422
+    assert "Choose a file." in await answer.text()
+
+
+@pytest.mark.parametrize("who", ["agent", "manager", "head", "telephony"])
+async def test_only_who_may_import_does(office: Office, who: str) -> None:
+    assert (await upload(office, csv_of(HEADER, GOOD), who=who))[0] == 404
+
+
+@pytest.mark.parametrize(("who", "sees_others"), [("admin", True), ("head", False)])
+async def test_t11_an_export_holds_what_one_may_see(office: Office, who: str, sees_others: bool) -> None:
+    answer = await office.get("/parties/export.csv", who)
+    text = (await answer.read()).decode("utf-8-sig")
+    assert answer.status == 200
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert "ООО «Пример»" in text
+    assert "+7 495 120-33-44" in text
+    assert ("АО «Чужое»" in text) is sees_others
+    async with office.database.sessions() as session:
+        last = await session.scalar(
+            select(AccessLog).where(AccessLog.event == "exported").order_by(AccessLog.id.desc())
+        )
+    assert last is not None
+    assert (last.actor_id, last.record_kind) == (office.people[who].user_id, "parties")
+
+
+async def test_an_export_keeps_to_the_list_and_its_filters(office: Office) -> None:
+    async def names(query: str) -> str:
+        return (await (await office.get(f"/parties/export.csv?{query}")).read()).decode("utf-8-sig")
+
+    assert "ООО «Пример»" in await names("list=counterparties&q=пример")
+    assert "АО «Чужое»" not in await names("list=counterparties&q=пример")
+    assert "ООО «Пример»" not in await names("list=suppliers")
+    assert "АО «Чужое»" in await names(f"owner={office.people['stranger'].user_id}")
+
+
+async def test_the_journal_is_exported_as_it_is_filtered(office: Office) -> None:
+    whole = (await (await office.get("/calls/export.csv")).read()).decode("utf-8-sig").splitlines()
+    missed = (
+        (await (await office.get("/calls/export.csv?outcome=missed")).read()).decode("utf-8-sig").splitlines()
+    )
+    assert (len(whole), len(missed)) == (3, 2)
+    assert "Caller left" in missed[1]
+    assert (await office.get("/calls/export.xlsx")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/parties/export.csv", "/calls/export.xlsx"])
+@pytest.mark.parametrize("who", ["agent", "manager", "telephony"])
+async def test_who_may_not_export_finds_nothing(office: Office, path: str, who: str) -> None:
+    assert (await office.get(path, who)).status == 404

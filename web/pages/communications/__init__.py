@@ -1,0 +1,1 @@
+"""Communications of every kind: their list, one of them, and writing one down by hand."""

@@ -1,0 +1,51 @@
+"""Lists as files to download: XLSX or CSV, within the right to export."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from crm.errors import Invalid
+from web.keys import SESSIONS
+from web.pages.answers import PageRoutes
+from web.pages.calls.pages import chosen_in, filter_of
+from web.pages.lists.frame import values_in
+from web.pages.parties.lists import all_found, wanted_of
+from web.pages.parties.sections import SECTIONS
+from web.pages.problems import tell
+from web.sheets import SheetFormat
+from web.tables import send_calls, send_parties
+
+routes = PageRoutes()
+
+
+@routes.get("/parties/export.xlsx", right="export")
+@routes.get("/parties/export.csv", right="export")
+async def export_parties(request: web.Request) -> web.StreamResponse:
+    """The list that `list` names, with the filters of its address."""
+    section = next((one for one in SECTIONS if one.frame.area == request.query.get("list")), SECTIONS[0])
+    values = values_in(section.frame, request.query)
+    try:
+        wanted, only = wanted_of(request, section, values), None
+        if "q" in values:
+            async with request.app[SESSIONS]() as session:
+                only = await all_found(session, request, section, values)
+                wanted = section.searched(wanted)
+        return await send_parties(
+            request, wanted, _format(request), {"list": section.frame.area, **values}, only
+        )
+    except Invalid as error:
+        raise web.HTTPBadRequest(text=tell(error)) from error
+
+
+@routes.get("/calls/export.xlsx", right="export")
+@routes.get("/calls/export.csv", right="export")
+async def export_calls(request: web.Request) -> web.StreamResponse:
+    chosen = chosen_in(request)
+    try:
+        return await send_calls(request, filter_of(request, chosen), _format(request), chosen.address)
+    except Invalid as error:
+        raise web.HTTPBadRequest(text=tell(error)) from error
+
+
+def _format(request: web.Request) -> SheetFormat:
+    return SheetFormat(request.path.rpartition(".")[2])

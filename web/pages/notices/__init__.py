@@ -1,0 +1,1 @@
+"""The bell: what one is notified of."""

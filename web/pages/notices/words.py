@@ -1,0 +1,47 @@
+"""Notifications in the reader's words, and where each leads."""
+
+from __future__ import annotations
+
+from crm.notifications import NoticeInfo
+from web.i18n import gettext as _
+from web.i18n import ngettext
+
+
+def sentence(notice: NoticeInfo) -> str:
+    """One sentence; of a kind that this version does not know, its name."""
+    who, detail = notice.actor_name or _("the program"), notice.detail
+    match notice.kind:
+        case "assigned" if isinstance(detail.get("count"), int):
+            count: int = detail["count"]
+            text = ngettext(
+                "%(who)s made you responsible for %(num)d counterparty",
+                "%(who)s made you responsible for %(num)d counterparties",
+                count,
+            )
+            return text % {"who": who, "num": count}
+        case "assigned":
+            return _("%(who)s made you responsible for “%(name)s”") % {"who": who, "name": _name(notice)}
+        case "mentioned":
+            text = _("%(who)s mentions you at “%(name)s”: %(text)s")
+            return text % {"who": who, "name": _name(notice), "text": detail.get("text", "")}
+        case "meeting":
+            return _("%(who)s invites you to a meeting: %(name)s") % {
+                "who": who,
+                "name": detail.get("subject") or _("without a subject"),
+            }
+        case _:
+            return notice.kind
+
+
+def _name(notice: NoticeInfo) -> str:
+    return str(notice.detail.get("name") or "—")
+
+
+def address_of(notice: NoticeInfo) -> str:
+    """The page of what it is about; the notifications where there is none."""
+    record = notice.record_id or ""
+    if notice.record_kind == "party":
+        return f"/parties/{record}" if record else "/parties"
+    if notice.record_kind == "communication":
+        return f"/communications/{record}"
+    return "/notifications"

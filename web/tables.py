@@ -1,0 +1,181 @@
+"""Lists as tables for a spreadsheet, in the reader's language: headings that our own import understands, values as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from crm.calls_read import CallFilter, CallInfo
+from crm.exporting import PartyLine, call_lines, exporting, log_export, party_lines
+from crm.party_lists import PartyFilter, condition_of
+from web.formats import duration, phone
+from web.i18n import gettext as _
+from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
+from web.keys import ACCESS, SESSIONS
+from web.render import zone_of
+from web.sheets import Row, SheetFormat, send_sheet
+
+_DISPOSITIONS: Final[Mapping[str, str]] = {
+    "answered": N_("Answered"),
+    "voicemail": N_("Voicemail"),
+    "abandoned": N_("Caller left"),
+    "not_served": N_("Not served"),
+    "after_hours": N_("After hours"),
+    "menu_only": N_("Left in the menu"),
+    "blocked": N_("Blocked"),
+    "busy": N_("Busy"),
+    "no_answer": N_("No answer"),
+    "declined": N_("Declined"),
+    "failed": N_("Failed"),
+    "cancelled": N_("Cancelled"),
+}
+_DIRECTIONS: Final[Mapping[str, str]] = {
+    "inbound": N_("Incoming"),
+    "outbound": N_("Outgoing"),
+    "internal": N_("Internal"),
+}
+_PARTY_HEADINGS: Final = (
+    N_("No."),
+    N_("Organisation"),
+    N_("Full name"),
+    N_("INN"),
+    N_("KPP"),
+    N_("Kind"),
+    N_("Contact person"),
+    N_("Position"),
+    N_("Phone"),
+    N_("E-mail"),
+    N_("Responsible"),
+    N_("Source"),
+    N_("City"),
+    N_("Website"),
+    N_("Note"),
+    N_("Created"),
+    N_("Last communication"),
+)
+_CALL_HEADINGS: Final = (
+    N_("Beginning"),
+    N_("Direction"),
+    N_("Outcome"),
+    N_("Number"),
+    N_("Counterparty"),
+    N_("Contact person"),
+    N_("Line"),
+    N_("Queue"),
+    N_("Agent"),
+    N_("Answered by"),
+    N_("Wait"),
+    N_("Talk"),
+)
+
+
+async def send_parties(
+    request: web.Request,
+    wanted: PartyFilter,
+    written_as: SheetFormat,
+    chosen: Mapping[str, object],
+    only: Sequence[int] | None = None,
+) -> web.StreamResponse:
+    """The list as a file; refused before the first byte if the right is missing or the list does not exist.
+
+    `chosen`: the filter as it is written to the access log; `only`: of these parties alone, a search found them.
+
+    Raises:
+        NotAllowed, Invalid.
+    """
+    access, sessions = request[ACCESS], request.app[SESSIONS]
+    exporting(access, "party.read")
+    async with sessions.begin() as session:
+        await condition_of(session, wanted)
+        await log_export(session, access, "parties", dict(chosen), request.remote)
+    zone = zone_of(request)
+
+    async def pages() -> AsyncIterator[Sequence[Row]]:
+        async for lines in party_lines(sessions, access, wanted, only):
+            yield [_party_row(line, zone) for line in lines]
+
+    return await send_sheet(request, written_as, _("Counterparties"), _headings(_PARTY_HEADINGS), pages())
+
+
+def _headings(words: Sequence[str]) -> Row:
+    return [_(word) for word in words]
+
+
+def _party_row(line: PartyLine, zone: ZoneInfo) -> Row:
+    return (
+        str(line.number),
+        line.organisation,
+        line.full_name,
+        line.inn,
+        line.kpp,
+        ", ".join(_(name) for _code, name in line.kinds),
+        line.person,
+        line.position,
+        "; ".join(_number(e164, extension) for e164, extension in line.phones),
+        "; ".join(line.emails),
+        line.owner,
+        line.source,
+        line.city,
+        line.website,
+        line.note,
+        _moment(line.created_at, zone),
+        _moment(line.last_communication_at, zone),
+    )
+
+
+def _number(e164: str, extension: str) -> str:
+    shown = phone(e164)
+    return f"{shown} " + _("ext. %(digits)s") % {"digits": extension} if extension else shown
+
+
+def _moment(at: datetime | None, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%d.%m.%Y %H:%M") if at else ""
+
+
+async def send_calls(
+    request: web.Request,
+    wanted: CallFilter,
+    written_as: SheetFormat,
+    chosen: Mapping[str, object],
+) -> web.StreamResponse:
+    """The journal as a file. `chosen`: the filter as it is written to the access log.
+
+    Raises:
+        NotAllowed, Invalid (a value of the filter).
+    """
+    access, sessions = request[ACCESS], request.app[SESSIONS]
+    exporting(access, "call.read")
+    lines = call_lines(sessions, access, wanted)
+    first = await anext(lines, ())  # a filter that cannot be understood is told before the file begins
+    async with sessions.begin() as session:
+        await log_export(session, access, "calls", dict(chosen), request.remote)
+    zone, knows_clients = zone_of(request), access.may("party.read")
+
+    async def pages() -> AsyncIterator[Sequence[Row]]:
+        yield [_call_row(call, zone, knows_clients) for call in first]
+        async for more in lines:
+            yield [_call_row(call, zone, knows_clients) for call in more]
+
+    return await send_sheet(request, written_as, _("Calls"), _headings(_CALL_HEADINGS), pages())
+
+
+def _call_row(call: CallInfo, zone: ZoneInfo, knows_clients: bool) -> Row:
+    outcome = _DISPOSITIONS.get(call.disposition or "", call.disposition or "")
+    return (
+        call.started_at.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S"),
+        _(_DIRECTIONS.get(call.direction, call.direction)),
+        _(outcome) if outcome else _("Going on now") if call.is_open else "",
+        phone(call.customer_e164) or call.customer_number or "",
+        (call.party_name or "") if knows_clients else "",
+        (call.contact_name or "") if knows_clients else "",
+        call.line_name or "",
+        call.queue or "",
+        call.user_name or "",
+        call.answered_by or "",
+        duration(call.wait_seconds),
+        duration(call.talk_seconds),
+    )
