@@ -88,6 +88,10 @@ class Lead(HasId, Tracked, Binned, Base):
         Index("ix_lead_stage_id_created_at", "stage_id", *NEWEST, postgresql_where=KEPT),
         Index("ix_lead_owner_id_created_at", "owner_id", *NEWEST, postgresql_where=KEPT),
         Index("ix_lead_team_id_created_at", "team_id", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_owner_id_state_created_at", "owner_id", "state", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_team_id_state_created_at", "team_id", "state", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_owner_id_open", "owner_id", *NEWEST, postgresql_where=IS_OPEN),
+        Index("ix_lead_team_id_open", "team_id", *NEWEST, postgresql_where=IS_OPEN),
         Index(
             "ix_lead_unassigned",
             "created_by",

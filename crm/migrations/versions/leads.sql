@@ -176,6 +176,10 @@ create index ix_lead_organisation_id on lead (organisation_id, created_at desc, 
 
 create index ix_lead_owner_id_created_at on lead (owner_id, created_at desc, id desc) where deleted_at is null;
 
+create index ix_lead_owner_id_open on lead (owner_id, created_at desc, id desc) where state in ('open', 'on_hold') and deleted_at is null;
+
+create index ix_lead_owner_id_state_created_at on lead (owner_id, state, created_at desc, id desc) where deleted_at is null;
+
 create index ix_lead_person_id on lead (person_id, created_at desc, id desc);
 
 create index ix_lead_source_created_at on lead (source, created_at desc, id desc) where deleted_at is null;
@@ -187,6 +191,10 @@ create index ix_lead_state_created_at on lead (state, created_at desc, id desc) 
 create index ix_lead_subject_open on lead (subject_party_id) where state in ('open', 'on_hold') and deleted_at is null;
 
 create index ix_lead_team_id_created_at on lead (team_id, created_at desc, id desc) where deleted_at is null;
+
+create index ix_lead_team_id_open on lead (team_id, created_at desc, id desc) where state in ('open', 'on_hold') and deleted_at is null;
+
+create index ix_lead_team_id_state_created_at on lead (team_id, state, created_at desc, id desc) where deleted_at is null;
 
 create index ix_lead_team_id_unassigned on lead (team_id, created_at desc, id desc) where owner_id is null and deleted_at is null;
 

@@ -117,7 +117,7 @@ async def test_sequential_scheme_stage_2_asked_for_stage_4_is_a_409_with_what_is
     refused = await problem(await company.post(f"{PATH}/{lead_id}/move", {"stage_id": stage["4"]}, "agent"))
     assert (refused["status"], refused["code"]) == (409, "MoveNotAllowed")
     assert [each["name"] for each in refused["allowed"]] == ["3"]
-    assert "refuse, pause" in refused["detail"]
+    assert "отказ, пауза" in refused["detail"]
     async with company.database.sessions.begin() as session:
         await session.execute(update(Scheme).where(Scheme.id == scheme).values(archived_at=NOON))
 
