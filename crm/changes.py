@@ -8,10 +8,11 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.rights import Access
+from crm.schema.access import User
 from crm.schema.journals import AccessLog, ChangeLog, OutboxEvent
 
 SECRET_FIELDS: Final = frozenset({"password", "password_hash", "secret", "token", "token_hash"})
@@ -105,6 +106,18 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     return {
         name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
     }
+
+
+async def last_author(session: AsyncSession, record_kind: str, record_id: object) -> str:
+    """The name of whoever changed a record last, "—" if nobody did: whom a conflict names."""
+    name = await session.scalar(
+        select(User.name)
+        .join(ChangeLog, ChangeLog.actor_id == User.id)
+        .where(ChangeLog.record_kind == record_kind, ChangeLog.record_id == str(record_id))
+        .order_by(ChangeLog.id.desc())
+        .limit(1)
+    )
+    return name or "—"
 
 
 async def publish(

@@ -8,12 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import as_json
+from crm.changes import as_json, last_author
 from crm.errors import AlreadyExists, Conflict
 from crm.party_access import constraint_of
 from crm.party_values import PartyColumns
 from crm.schema.access import User
-from crm.schema.journals import ChangeLog
 from crm.schema.parties import Organisation, Party, Person
 
 
@@ -27,14 +26,7 @@ async def conflict_of(
         for name in stored
         if stored[name] != sent[name] and name not in hidden
     }
-    by = await session.scalar(
-        select(User.name)
-        .join(ChangeLog, ChangeLog.actor_id == User.id)
-        .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
-        .order_by(ChangeLog.id.desc())
-        .limit(1)
-    )
-    return Conflict(fields, party.version, by or "—")
+    return Conflict(fields, party.version, await last_author(session, "party", party.id))
 
 
 async def meaning_of(session: AsyncSession, error: IntegrityError, columns: PartyColumns) -> Exception:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change
+from crm.changes import last_author, record_change
 from crm.errors import Conflict, Invalid
 from crm.party_access import editable_party, lock_keys
 from crm.party_kinds import active_kinds, put_kinds
@@ -52,7 +52,8 @@ async def turn_party(
     if party.type == values.type:
         raise Invalid("type", values.type, "It is that already.")
     if party.version != version:
-        raise Conflict({"version": (party.version, version)}, party.version, "—")
+        by = await last_author(session, "party", party.id)
+        raise Conflict({"version": (party.version, version)}, party.version, by)
     await _refuse_tied(session, party)
     columns = columns_of(_with_common(values, party))
     codes = kinds or await active_kinds(session, party.id)

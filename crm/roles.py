@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import ACCESS_CHANNEL, log_access, notify, record_change
+from crm.changes import ACCESS_CHANNEL, last_author, log_access, notify, record_change
 from crm.delegation import refuse_wider
 from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.names import checked_name
@@ -191,7 +191,7 @@ async def _change(
     if found.version != version and before != after:
         differing = {key: (before.get(key), after.get(key)) for key in before | after}
         fields = {key: pair for key, pair in differing.items() if pair[0] != pair[1]}
-        raise Conflict(fields, found.version, "—")
+        raise Conflict(fields, found.version, await last_author(session, "role", found.id))
     if not await record_change(session, access, "role", found.id, before=before, after=after, via=via):
         return
     await _store(session, found.id, sent)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, notify, record_change
+from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, last_author, notify, record_change
 from crm.errors import Conflict, Invalid, NotFound
 from crm.names import checked_name
 from crm.rights import Access
@@ -84,7 +84,8 @@ async def edit_team(
     sent = {"name": checked_name(name), "parent_id": parent_id}
     before = {"name": found.name, "parent_id": found.parent_id}
     if found.version != version:
-        raise Conflict({key: (before[key], sent[key]) for key in sent}, found.version, "—")
+        by = await last_author(session, "team", team_id)
+        raise Conflict({key: (before[key], sent[key]) for key in sent}, found.version, by)
     if parent_id is not None:
         above = await _locked(session, parent_id)
         if above.id in await team_and_below(session, team_id):
