@@ -26,6 +26,7 @@ _KIND_OF: Final[Mapping[str, str]] = {
     "merged_into_id": "party",
     "primary_number": "phone",
 }
+_DERIVED: Final = ("sort_name", "display_name")  # they follow from the names that stand beside them
 _NAMED: Final[Mapping[str, Any]] = {
     "user": select(User.id, User.name),
     "team": select(Team.id, Team.name),
@@ -115,7 +116,7 @@ def _of(access: Access, party: Party) -> Select[*tuple[Any, ...]]:
         )
         .outerjoin(User, User.id == ChangeLog.actor_id)
         .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
-        .where(ChangeLog.field.not_in(["sort_name"]))
+        .where(ChangeLog.field.not_in(_DERIVED))
     )
     if access.covers("journal.read", users=[party.owner_id], teams=[party.team_id]):
         return query

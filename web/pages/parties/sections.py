@@ -125,7 +125,7 @@ SECTIONS: Final = (
     _section("counterparties", "/parties", N_("Counterparties"), offers_kinds=True),
     _section("clients", "/parties/clients", N_("Clients"), kind="client"),
     _section("suppliers", "/parties/suppliers", N_("Suppliers"), kind="supplier"),
-    _section("agents", "/parties/agents", N_("Agents"), kind="agent"),
+    _section("agents", "/parties/agents", N_("Sales agents"), kind="agent"),
     _section("prospects", "/parties/prospects", N_("Potential clients"), kind="prospect"),
     _section("former_clients", "/parties/former-clients", N_("Former clients"), Which.FORMER_CLIENTS),
     _section("contacts", "/parties/contacts", N_("Contacts"), Which.CONTACTS, offers_kinds=True),

@@ -1,0 +1,95 @@
+"""Lists one works in, in Chromium: the keyboard, ticked rows, columns; the bell in two tabs; drafts that keep themselves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from crm.comments import add_comment
+from crm.notifications import list_notices
+from tests.browser.conftest import PHONE
+from tests.browser.test_pages import planted as planted
+from tests.browser.test_pages import visit
+from tests.web.pages.office import Office
+from web.keys import LIVE
+
+pytestmark = pytest.mark.browser
+
+
+async def test_rows_are_walked_and_ticked_by_keyboard_and_handed_over(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "head")
+    page = visitor.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    await visitor.go("/parties/clients")
+    await expect(page.locator("[data-mass]")).to_be_hidden()
+    await page.keyboard.press("j")
+    await expect(page.get_by_role("link", name="ООО «Пример»")).to_be_focused()
+    await page.keyboard.press("Space")
+    await expect(page.locator("[data-mass-count]")).to_have_text("Отмечена 1 строка")
+    await page.locator("#mass-owner").select_option(label="Head Example")
+    await page.get_by_role("button", name="Передать", exact=True).click()
+    await expect(page.locator("main")).to_contain_text("Изменено: 1.")
+    await expect(page.locator("#party-rows")).to_contain_text("Head Example")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_columns_are_ordered_with_buttons_also_on_a_telephone(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, **PHONE)
+    page = visitor.page
+    await visitor.go("/parties/contacts")
+    await page.locator("summary", has_text="Столбцы").click()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.get_by_label("Город", exact=True).check()
+    for _ in range(9):
+        await page.get_by_role("button", name="Выше: Город").click()
+    await page.locator(".view-form").get_by_role("button", name="Показать").click()
+    await expect(page.locator("thead th").nth(2)).to_have_text("Город")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_one_of_two_tabs_shows_a_notification_and_both_count_it(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "manager")
+    other = await visitor.context.new_page()
+    await visitor.go("/parties")
+    await other.goto(visitor.url + "/notifications")
+    await expect(visitor.page.locator(".bell-count")).to_have_text(re.compile(r"\d"))
+    before = int(await visitor.page.locator(".bell-count").inner_text())
+    async with planted.database.sessions.begin() as session:
+        await add_comment(session, planted.people["head"], planted.firm_id, "@manager.login срочно")
+    assert planted.server is not None
+    manager = planted.people["manager"]
+    async with planted.database.sessions() as session:
+        newest = (await list_notices(session, manager)).items[0]
+    planted.server.app[LIVE].notice(manager.user_id, newest.id)
+    for page in (visitor.page, other):
+        await expect(page.locator(".bell-count")).to_have_text(str(before + 1))
+    await visitor.page.wait_for_timeout(2500)  # a hidden tab waits a second and a half
+    seen = [await page.locator(".notice-line").count() for page in (visitor.page, other)]
+    assert sum(seen) == 1
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_what_is_typed_comes_back_after_the_page_was_left(planted: Office, chromium: Browser) -> None:
+    visitor = await visit(planted, chromium, "agent")
+    page = visitor.page
+    await visitor.go("/parties/new")
+    await page.get_by_label("Организация", exact=True).fill("ООО «Недописанное»")
+    await expect(page.locator("[data-draft-state]")).to_have_text("Черновик сохранён")
+    await visitor.go("/parties")
+    await visitor.go("/parties/new")
+    await expect(page.get_by_label("Организация", exact=True)).to_have_value("ООО «Недописанное»")
+    await page.get_by_role("button", name="Выбросить черновик").click()
+    await expect(page.get_by_label("Организация", exact=True)).to_have_value("")
+    assert visitor.complaints == []
+    await visitor.context.close()
