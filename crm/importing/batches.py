@@ -6,24 +6,25 @@ What was committed is done: after `kill -9` the next batch begins where the last
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Text, cast, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.importing.looking import look
+from crm.importing.looking import Findings, look
 from crm.importing.plans import Checked, Plan, Policy, RowProblem
 from crm.importing.resolving import Decision, Resolver, Verdict
 from crm.importing.writing import write
 from crm.rights import Access, access_of, command_access
 from crm.schema.imports import ImportJob, ImportRow
 
-CHECKED_AT_ONCE: Final = 500
-WRITTEN_AT_ONCE: Final = 300
+CHECKED_AT_ONCE: Final = 250
+WRITTEN_AT_ONCE: Final = 200
 MOST_KEYS: Final = 1500  # locks of one transaction; the server has room for some thousands in all
 COULD_NOT: Final = (
     "This row could not be stored together with what others entered at the same moment. Import it again."
@@ -112,8 +113,9 @@ async def check_batch(
     rows = list(await session.execute(query.order_by(ImportRow.row).limit(CHECKED_AT_ONCE)))
     checked = await check([cells for _, cells in rows])
     plans = [each.plan for each in checked if each.plan is not None]
-    preview.resolver.learn(await look(session, access, plans, job.id))
-    noted = [_noted(preview.resolver, row.row, each) for row, each in zip(rows, checked, strict=True)]
+    findings = await look(session, access, plans, job.id)
+    numbers = [row for row, _ in rows]
+    noted = await asyncio.to_thread(_expect, preview.resolver, findings, numbers, checked)
     await _note(session, _NOTE, job.id, noted)
     counts = Counter(job.counts)
     counts.update(each["verdict"] for each in noted)
@@ -123,6 +125,20 @@ async def check_batch(
     values = {"checked_rows": preview.checked, "counts": dict(counts), "state": state}
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
     return is_last
+
+
+def _expect(
+    resolver: Resolver, findings: Findings, rows: Sequence[int], checked: Sequence[Checked]
+) -> list[dict[str, Any]]:
+    """In a thread: some hundred rows are more than the loop of the calls should wait for."""
+    resolver.learn(findings)
+    return [_noted(resolver, row, each) for row, each in zip(rows, checked, strict=True)]
+
+
+def _decide(resolver: Resolver, findings: Findings, rows: Sequence[tuple[int, Plan]]) -> list[Decision]:
+    """In a thread, like `_expect`."""
+    resolver.learn(findings)
+    return [resolver.decide(row, plan) for row, plan in rows]
 
 
 def _noted(resolver: Resolver, row: int, checked: Checked) -> dict[str, Any]:
@@ -159,8 +175,8 @@ async def run_batch(
         return True
     await session.execute(_LOCKS, {"keys": sorted({key for _, plan in rows for key in plan.lock_keys()})})
     resolver = Resolver(policy, may_share=access.may("number.share"))
-    resolver.learn(await look(session, access, [plan for _, plan in rows], job.id))
-    decisions = [resolver.decide(row, plan) for row, plan in rows]
+    findings = await look(session, access, [plan for _, plan in rows], job.id)
+    decisions = await asyncio.to_thread(_decide, resolver, findings, rows)
     at_work = [each for each in decisions if each.verdict not in _STATES]
     changed = await write(session, access, job.id, policy, at_work)
     done = [_done(each, changed) for each in decisions]
@@ -178,11 +194,13 @@ async def renew_statistics(session: AsyncSession) -> None:
 async def _next_rows(session: AsyncSession, job_id: int, most: int) -> list[tuple[int, Plan]]:
     """As many as one transaction may lock the keys of."""
     of_job = (ImportRow.job_id == job_id, ImportRow.state == "ready")
-    query = select(ImportRow.row, ImportRow.plan).where(*of_job).order_by(ImportRow.row).limit(most)
+    query = (
+        select(ImportRow.row, cast(ImportRow.plan, Text)).where(*of_job).order_by(ImportRow.row).limit(most)
+    )
     taken: list[tuple[int, Plan]] = []
     keys = 0
     for row, stored in await session.execute(query):
-        plan = msgspec.convert(stored, Plan)
+        plan = msgspec.json.decode(stored, type=Plan)
         keys += len(plan.lock_keys())
         if taken and keys > MOST_KEYS:
             break

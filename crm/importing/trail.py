@@ -9,8 +9,6 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import as_json, differing
-
 _CHANGES: Final = text(
     """
     insert into change_log (record_kind, record_id, field, old, new, actor_id, via, request_id)
@@ -39,17 +37,13 @@ class Trail:
 
     def created(self, party_id: int, after: Mapping[str, Any]) -> None:
         """A new party, with what is known of it."""
-        known = {name: value for name, value in after.items() if value not in _UNTOLD and name != "sort_name"}
-        self._note("party", party_id, "party.created", None, known)
+        self._note("party", party_id, "party.created", None, _told(after))
 
     def changed(
         self, party_id: int, event: str, after: Mapping[str, Any], before: Mapping[str, Any] | None = None
     ) -> None:
-        """A party that was there, or its numbers, addresses and contacts."""
-        known = {
-            name: value for name, value in after.items() if value not in _UNTOLD or name in (before or {})
-        }
-        self._note("party", party_id, event, before or {}, known)
+        """A party that was there, or its numbers, addresses and contacts; with `before`, only what differs is given."""
+        self._note("party", party_id, event, before or {}, dict(after) if before else _told(after))
 
     def number_shared(self, number_id: int) -> None:
         self._note("number", number_id, "number.changed", {"usage": "direct"}, {"usage": "shared"})
@@ -62,16 +56,13 @@ class Trail:
         before: Mapping[str, Any] | None,
         after: Mapping[str, Any],
     ) -> None:
+        """All values came as JSON, from the child or from the database, and go as such."""
         common = {"kind": kind, "id": str(record_id)}
-        told = {name: as_json(value) for name, value in after.items()}
-        was = {name: as_json(value) for name, value in (before or {}).items()}
+        was = before or {}
         self._changes += [
-            {**common, "field": name, "old": old, "new": new}
-            for name, (old, new) in differing(was, told).items()
+            {**common, "field": name, "old": was.get(name), "new": new} for name, new in after.items()
         ]
-        self._events.append(
-            {**common, "type": event, "before": None if before is None else was, "after": told}
-        )
+        self._events.append({**common, "type": event, "before": before, "after": after})
 
     async def write(self, session: AsyncSession) -> None:
         """All that was gathered."""
@@ -81,3 +72,7 @@ class Trail:
             await session.execute(_CHANGES, {"rows": rows, "request": self._request, **common})
         if self._events:
             await session.execute(_EVENTS, {"rows": msgspec.json.encode(self._events).decode(), **common})
+
+
+def _told(after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in after.items() if value not in _UNTOLD and name != "sort_name"}
