@@ -26,7 +26,7 @@ async def empty_piece(
 ) -> int | None:
     """Remove some of what was put there before a moment. Returns where to go on; None: nothing was left.
 
-    A party that another record still holds stays in the bin, and the log says so.
+    A party that another record still holds (a lead) stays in the bin, and the log says so.
     """
     due = select(BinEntry.party_id).where(BinEntry.at < before, BinEntry.party_id > after_id)
     due = due.order_by(BinEntry.party_id).limit(AT_ONCE).with_for_update(skip_locked=True)
@@ -53,7 +53,7 @@ async def _remove_one(session: AsyncSession, party_id: int) -> None:
     addresses = await session.scalars(select(PartyEmail.email_id).where(PartyEmail.party_id == party_id))
     email_ids = addresses.all()
     for reference in REFERENCES:
-        if reference.column is not Party.merged_into_id:
+        if reference.column is not Party.merged_into_id and reference.purge is not Purge.HOLD:
             await session.execute(_purge(reference), {"party": party_id})
     for table in (DuplicatePair, DuplicateDismissal):
         either: Any = or_(table.low_id == party_id, table.high_id == party_id)

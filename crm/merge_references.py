@@ -51,6 +51,7 @@ class Purge(StrEnum):
 
     DELETE = "delete"
     CLEAR = "clear"  # the row is a fact of its own and loses the link
+    HOLD = "hold"  # a record of its own that is nothing without the party: the party stays in the bin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,9 +149,9 @@ REFERENCES: Final = (
     Reference(column=Communication.party_id, purge=Purge.CLEAR),
     Reference(column=Communication.contact_id, purge=Purge.CLEAR),
     Reference(column=Comment.party_id),
-    Reference(column=Lead.person_id),
-    Reference(column=Lead.organisation_id),
-    Reference(column=Lead.converted_party_id),
+    Reference(column=Lead.person_id, purge=Purge.HOLD),
+    Reference(column=Lead.organisation_id, purge=Purge.HOLD),
+    Reference(column=Lead.converted_party_id, purge=Purge.HOLD),
     Reference(column=Lead.converted_person_id, purge=Purge.CLEAR),
     Reference(
         column=AccessGrant.party_id,

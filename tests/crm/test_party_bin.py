@@ -29,6 +29,7 @@ from crm.schema.merging import DuplicateDismissal
 from crm.schema.parties import EmailAddress, ExternalRef, Party, PartyPhone
 from cti.numbers import to_e164
 from tests.crm import planting
+from tests.crm.enquiries import lead_row, make_lead
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
 
@@ -195,3 +196,18 @@ async def test_after_thirty_days_it_is_gone_and_the_log_stays(session: AsyncSess
     assert (await session.execute(linked)).one() == (None,)
     logged = select(func.count()).select_from(ChangeLog).where(ChangeLog.record_id == str(party_id))
     assert (await session.execute(logged)).scalar_one() > 3
+
+
+async def test_whoever_has_leads_stays_in_the_bin_and_comes_back_whole(session: AsyncSession) -> None:
+    """A lead is a record of its own: reports count it, and emptying the bin must not lose it."""
+    client, other = await firm(session, "С лидом", NUMBER), await firm(session, "Без лида")
+    lead = await make_lead(session, COMMAND, party_id=client)
+    for party_id in (client, other):
+        await bin_party(session, COMMAND, party_id)
+    now = datetime.now(UTC)
+    await session.execute(update(BinEntry).values(at=now - timedelta(days=31)))
+    assert await empty_piece(session, COMMAND, now - timedelta(days=30)) == other
+    assert [each.id for each in (await list_bin(session, COMMAND)).items] == [client]
+    assert (await lead_row(session, lead.id)).subject_party_id == client
+    await restore_party(session, COMMAND, client)
+    assert len((await party_card(session, COMMAND, client)).phones) == 1
