@@ -31,6 +31,7 @@ from web.pages.leads import card as lead_card
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
+from web.pages.leads import of_party as leads_of_party
 from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
@@ -68,6 +69,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lead_form.routes,
     lead_card.routes,
     lead_conversion.routes,
+    leads_of_party.routes,
     merging.routes,
     duplicates.routes,
     binned.routes,

@@ -56,6 +56,7 @@ PAGES = (
     "/leads/{lead}",
     "/leads/{ended_lead}",
     "/leads/{lead}/convert",
+    "/parties/{contact}/leads",
     "/live-calls",
     "/desk",
     "/admin/connections",

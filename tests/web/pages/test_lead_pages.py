@@ -89,8 +89,8 @@ async def test_the_form_shows_who_has_the_number_and_warns_of_open_leads(office:
     assert f'href="/leads/{first}"' in text
     assert 'name="is_further"' in text
     await new_lead(office, party_id=str(office.contact_id), is_further="1")
-    card = await (await office.get(f"/parties/{office.contact_id}", "agent")).text()
-    assert f"/leads/{first}" in card
+    for page in (f"/parties/{office.contact_id}", f"/parties/{office.contact_id}/leads"):
+        assert f"/leads/{first}" in await (await office.get(page, "agent")).text()
     assert (await office.post("/leads/new", {}, "agent")).status == 422
 
 
