@@ -16,7 +16,7 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
 from web.pages.problems import FORM_ERRORS, tell
-from web.render import render, render_fragment
+from web.render import render_apart, render_fragment
 from web.routes import RouteKind
 
 routes = PageRoutes()
@@ -57,7 +57,7 @@ async def answer_card(
         "comment_form": Form(),
         **more,
     }
-    return render(
+    return await render_apart(
         request,
         "parties/card.html",
         status=status,
