@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -55,6 +56,7 @@ def open_templates(assets: Assets) -> Environment:
 def _icon_of(assets: Assets) -> Any:
     sprite = assets.url("vendor/tabler-icons/icons.svg")
 
+    @lru_cache(maxsize=512)  # a list says the same few in every row
     def icon(name: str, css_class: str = "") -> Markup:
         """An icon of the sprite; decoration, so hidden from screen readers: name its button instead."""
         return Markup('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
@@ -80,6 +82,14 @@ def render(request: web.Request, template: str, *, status: int = 200, **context:
     access = request.get(ACCESS)
     layout = _PARTIAL if is_partial(request) else _FULL if access is not None else _PLAIN
     return _answer(request, template, status, {**_with_frame(request, context), "layout": layout})
+
+
+async def render_apart(
+    request: web.Request, template: str, *, is_fragment: bool = False, status: int = 200, **context: Any
+) -> web.Response:
+    """A page or fragment of many rows, in a thread: while it is put together, calls go on being told."""
+    make = partial(render_fragment if is_fragment else render, request, template, status=status, **context)
+    return await asyncio.to_thread(make)
 
 
 def render_fragment(

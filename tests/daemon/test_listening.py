@@ -8,7 +8,9 @@ from sqlalchemy import text
 
 from crm.changes import ACCESS_CHANNEL, notify
 from crm.database import Database
+from crm.notifications import NOTICE_CHANNEL, list_notices, mark_seen, tell_users
 from cti.daemon.listening import Listener
+from tests.crm.people import COMMAND, make_user
 
 
 async def until(condition: asyncio.Event) -> None:
@@ -54,6 +56,26 @@ async def test_g07_after_a_lost_connection_one_catches_up(database: Database) ->
             )
         async with asyncio.timeout(8):  # a heartbeat, a pause, a connection
             await caught_up.wait()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_notification_is_heard_when_it_is_stored_and_when_it_was_seen(database: Database) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listens = asyncio.Event()
+    listening = asyncio.create_task(Listener(database, {NOTICE_CHANNEL: heard.put_nowait}, listens.set).run())
+    try:
+        await until(listens)
+        async with database.sessions.begin() as session:
+            user = await make_user(session)
+            await tell_users(session, COMMAND, [user.user_id], "assigned")
+            (notice,) = (await list_notices(session, user)).items
+        async with database.sessions.begin() as session:
+            await mark_seen(session, user)
+        async with asyncio.timeout(5):
+            assert await heard.get() == f"{user.user_id} {notice.id}"
+            assert await heard.get() == f"{user.user_id} 0"
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

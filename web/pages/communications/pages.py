@@ -32,7 +32,7 @@ from web.pages.forms import Form, filled, form_of
 from web.pages.lists.frame import Arrangement, Column, ListFrame, arranged, named
 from web.pages.periods import PeriodName, period_of
 from web.pages.problems import FORM_ERRORS, note_on, tell
-from web.render import render, render_fragment, wants_rows, zone_of
+from web.render import render, render_apart, wants_rows, zone_of
 
 routes = PageRoutes()
 _ID: Final = r"{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
@@ -71,13 +71,13 @@ async def show_list(request: web.Request) -> web.Response:
             raise web.HTTPBadRequest(text=tell(error)) from error
         shown: dict[str, Any] = {"list": list_, "page": page}
         if wants_rows(request, "communication-rows") or wants_rows(request, "communication-more"):
-            return render_fragment(request, "communications/rows.html", **shown)
+            return await render_apart(request, "communications/rows.html", is_fragment=True, **shown)
         has_others = access.scope("party.read") is not Scope.OWN
         shown |= {
             "own_kinds": await own_kinds(session, with_archived=True),
             "people": await colleagues(session, access) if has_others else [],
         }
-    return render(
+    return await render_apart(
         request,
         "communications/list.html",
         kinds=KINDS,

@@ -19,7 +19,7 @@ from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
 from web.pages.parties.card_parts import parts_of
 from web.pages.problems import FORM_ERRORS, tell
-from web.render import render, render_fragment
+from web.render import render_apart, render_fragment
 from web.routes import RouteKind
 
 routes = PageRoutes()
@@ -66,7 +66,7 @@ async def answer_card(
         "comment_form": Form(),
         **more,
     }
-    return render(
+    return await render_apart(
         request,
         "parties/card.html",
         status=status,

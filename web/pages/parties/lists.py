@@ -23,7 +23,7 @@ from web.pages.lists.frame import Arrangement, arranged
 from web.pages.parties.sections import NOBODY, SECTIONS, SILENT_DAYS, SORTS, ListSection
 from web.pages.periods import PeriodName
 from web.pages.problems import tell
-from web.render import render, render_fragment, wants_rows, zone_of
+from web.render import render_apart, wants_rows, zone_of
 from web.routes import Handler
 
 routes = PageRoutes()
@@ -122,11 +122,13 @@ def _handler(section: ListSection) -> Handler:
                 raise web.HTTPBadRequest(text=tell(error)) from error
             shown: dict[str, Any] = {"section": section, "list": list_, "rows": rows}
             if wants_rows(request, "party-rows") or wants_rows(request, "party-more"):
-                return render_fragment(request, "parties/rows.html", is_alone=True, **shown)
+                return await render_apart(
+                    request, "parties/rows.html", is_fragment=True, is_alone=True, **shown
+                )
             choices = await _choices(session, request[ACCESS])
         done = done_in(request.query.get("done", ""))
         shown |= choices
-        return render(
+        return await render_apart(
             request, "parties/list.html", list_sections=SECTIONS, done=done, is_alone=False, **shown
         )
 
