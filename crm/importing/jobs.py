@@ -23,7 +23,7 @@ from crm.importing.plans import Policy, RowProblem
 from crm.party_kinds import list_kinds
 from crm.rights import Access
 from crm.schema.access import User
-from crm.schema.imports import ImportJob, ImportMapping, ImportRow
+from crm.schema.imports import ImportedParty, ImportJob, ImportMapping, ImportRow
 
 IMPORT_CHANNEL: Final = "ringcard_import"  # payload: the id of a job that has work to do
 MOST_NAME: Final = 200
@@ -243,6 +243,7 @@ async def remove(session: AsyncSession, access: Access, job_id: int) -> None:
     gone = delete(ImportJob).where(ImportJob.id == job_id, ImportJob.state.in_(idle)).returning(ImportJob.id)
     if await session.scalar(gone) is None:
         raise WrongState(job.state)
+    await session.execute(delete(ImportedParty).where(ImportedParty.job_id == job_id))
 
 
 async def _move(

@@ -237,7 +237,7 @@ class Resolver:
         fitting = [
             slot
             for slot in owners
-            if not _differ(slot.inn, side.inn) and _names_fit(slot.sort_name, side.sort_name)
+            if not _differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
         ]
         return self._one_of(fitting)
 
@@ -250,7 +250,7 @@ class Resolver:
         fitting = [
             slot
             for slot in owners
-            if not _differ(slot.inn, side.inn) and _names_fit(slot.sort_name, side.sort_name)
+            if not _differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
         ]
         if (known := self._one_of(fitting)) is not None:
             return known
@@ -390,7 +390,7 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def _names_fit(one: str, other: str) -> bool:
+def names_fit(one: str, other: str) -> bool:
     """Whether two names can be of one client: the words of the shorter begin words of the longer, in any order.
 
     «иванов и и» fits «иванов иван иванович»; «иванова» and «петров» do not fit.

@@ -82,9 +82,10 @@ _SHARE_NUMBERS: Final = text(
 _PHONES: Final = text(
     """
     insert into party_phone (party_id, number_id, usage, extension, presented, is_primary, created_by)
-    select r.party_id, number.id, number.usage, r.extension, r.presented, r.is_first and not exists (
-        select from party_phone other where other.party_id = r.party_id and other.is_primary and other.ended_at is null
-    ), :actor
+    select r.party_id, number.id, number.usage, r.extension, r.presented, r.is_first and (
+        select count(*) from party_phone other
+        where other.party_id = r.party_id and other.is_primary and other.ended_at is null
+    ) = 0, :actor
     from jsonb_to_recordset(cast(:rows as jsonb)) as r (party_id bigint, e164 text, extension text, presented text,
         is_first boolean)
     join phone_number number on number.e164 = r.e164
@@ -106,9 +107,10 @@ _SHARE_ADDRESSES: Final = text(
 _EMAILS: Final = text(
     """
     insert into party_email (party_id, email_id, usage, is_primary, created_by)
-    select r.party_id, email.id, email.usage, r.is_first and not exists (
-        select from party_email other where other.party_id = r.party_id and other.is_primary and other.ended_at is null
-    ), :actor
+    select r.party_id, email.id, email.usage, r.is_first and (
+        select count(*) from party_email other
+        where other.party_id = r.party_id and other.is_primary and other.ended_at is null
+    ) = 0, :actor
     from jsonb_to_recordset(cast(:rows as jsonb)) as r (party_id bigint, address text, is_first boolean)
     join email_address email on email.address = r.address
     """
@@ -116,10 +118,10 @@ _EMAILS: Final = text(
 _CONTACTS: Final = text(
     """
     insert into affiliation (person_id, organisation_id, position, is_primary, created_by)
-    select r.person_id, r.organisation_id, r.position, r.is_first and not exists (
-        select from affiliation other
+    select r.person_id, r.organisation_id, r.position, r.is_first and (
+        select count(*) from affiliation other
         where other.organisation_id = r.organisation_id and other.is_primary and other.ended_at is null
-    ), :actor
+    ) = 0, :actor
     from jsonb_to_recordset(cast(:rows as jsonb)) as r (person_id bigint, organisation_id bigint, position text,
         is_first boolean)
     returning person_id, organisation_id, position, is_primary
@@ -141,6 +143,9 @@ _OWNERS: Final = text(
     returning party.id, before.owner_id, party.owner_id
     """
 )
+
+
+# Whether there is a primary one is counted and not asked by `exists`: the server would read the whole table for that.
 
 
 class Stale(Exception):

@@ -82,7 +82,7 @@ class ImportedParty(Base):
     party_id: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=False
     )  # no foreign key: it may be undone
-    job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id", ondelete="cascade"))
+    job_id: Mapped[int]  # none here either: the job is held while its rows are written
     row: Mapped[int] = mapped_column(Integer)
     __table_args__ = (Index("ix_imported_party_job_id_row", "job_id", "row"),)
 

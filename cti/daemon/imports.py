@@ -39,7 +39,7 @@ from crm.schema.imports import ImportJob
 log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 5.0  # when hearing of a job fails
-PAUSE_SECONDS: Final = 0.01  # between batches: others get the database and the loop
+PAUSE_SECONDS: Final = 0.002  # between batches: others get the database and the loop
 STATISTICS_AFTER: Final = frozenset({5, 20, 80, 300})  # batches, while tables may multiply
 FEWEST: Final = 10  # rows of a batch while the server hardly answers
 FEWER: Final = 8  # times fewer rows after a collision, down to one

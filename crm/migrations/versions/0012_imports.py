@@ -38,9 +38,7 @@ def upgrade() -> None:
     op.create_table(
         "imported_party",
         sa.Column("party_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column(
-            "job_id", sa.BigInteger, sa.ForeignKey("import_job.id", ondelete="cascade"), nullable=False
-        ),
+        sa.Column("job_id", sa.BigInteger, nullable=False),
         sa.Column("row", sa.Integer, nullable=False),
     )
     op.create_index("ix_imported_party_job_id_row", "imported_party", ["job_id", "row"])

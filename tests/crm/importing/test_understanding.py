@@ -1,0 +1,147 @@
+"""Headings guessed, dirty cells understood: what a price list holds is what is stored, or a word why not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.importing.cells import RowReader, clean, clean_name
+from crm.importing.fields import FIELDS, guess_columns, guess_field, header_key, heading_row
+from crm.importing.plans import Checked, Rules
+from crm.importing.resolving import names_fit
+from crm.requisites import is_inn
+
+
+def read(columns: list[str], *cells: str, **rules: object) -> Checked:
+    return RowReader(Rules(columns=columns, **rules)).read(cells)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("heading", "field"),
+    [
+        ("Наименование", "organisation"), ("КОНТРАГЕНТ ", "organisation"), ("Ф.И.О.", "person"), ("Контактное лицо", "person"),
+        ("Тел. 2", "phone"), ("Телефон (с кодом)", "phone"), ("Моб. телефон", "phone"), ("E-Mail", "email"), ("Эл. почта", "email"),
+        ("ИНН", "inn"), ("Должность", "position"), ("Ответственный менеджер", "owner"), ("Примечания", "note"),
+        ("Company", "organisation"), ("Phone number", "phone"), ("Цена за кг", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_headings_are_guessed_in_both_languages(heading: str, field: str) -> None:
+    assert guess_field(heading) == field
+
+
+def test_a_title_above_the_heading_is_no_data() -> None:
+    rows = [
+        ["Прайс-лист компании"],
+        ["на 20.11.2026"],
+        ["Название", "Телефон", "Город"],
+        ["Пример", "89161000001", "Тверь"],
+    ]
+    assert heading_row(rows) == 2
+
+
+def test_without_a_heading_the_contents_tell() -> None:
+    rows = [["Пример", "8 916 100-00-01", "a@example.org"], ["Ромашка", "8 916 100-00-02", "b@example.org"]]
+    assert heading_row(rows) is None
+    assert guess_columns(["", "", ""], rows) == ["", "phone", "email"]
+
+
+def test_a_first_name_alone_is_the_person() -> None:
+    assert guess_columns(["Имя", "Телефон"], []) == ["person", "phone"]
+    assert guess_columns(["Фамилия", "Имя", "Телефон"], [])[:2] == ["last_name", "first_name"]
+
+
+def test_the_same_heading_is_remembered_whatever_its_spelling() -> None:
+    assert header_key(["Название", "E-mail"]) == header_key(["НАЗВАНИЕ ", "e mail"])
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "-", "—", "нет", "Н/Д", "0", "\u00a0", "#N/A"])
+def test_a_cell_may_say_nothing_in_many_ways(nothing: str) -> None:
+    assert clean(nothing) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ('"ООО ""Ромашка"""', 'ООО "Ромашка"'), ('"Ромашка"', "Ромашка"), ("  ООО   «Ромашка» ", "ООО «Ромашка»"),
+        ('"Ромашка" и "Лютик"', '"Ромашка" и "Лютик"'), ('"Ромашка', "Ромашка"),
+    ],
+)  # fmt: skip
+def test_quotation_marks_around_names_go(typed: str, name: str) -> None:
+    assert clean_name(typed) == name
+
+
+def test_a_cell_with_two_numbers_yields_each_with_its_extension() -> None:
+    plan = read(["person", "phone"], "Анна", "8 916 111-11-11, 8(495)123-45-67 доб. 12").plan
+    assert plan is not None
+    assert plan.person is not None
+    assert [phone.key for phone in plan.person.phones] == [("+79161111111", ""), ("+74951234567", "12")]
+
+
+def test_what_no_number_was_made_of_is_told() -> None:
+    checked = read(["person", "phone"], "Анна", "8 916 111-11-11; спросить 654321")
+    assert (checked.plan is not None, [each.is_note for each in checked.problems]) == (True, [True])
+
+
+@pytest.mark.parametrize(
+    ("inn", "stored"),
+    [("7707083893", "7707083893"), ("7707083893.0", None), ("500100732259", "500100732259"), ("77", None)],
+)
+def test_an_inn_is_checked_by_its_digits(inn: str, stored: str | None) -> None:
+    plan = read(["organisation", "inn"], "Пример", inn).plan
+    assert (plan.organisation.inn if plan and plan.organisation else None) == stored
+
+
+def test_a_zero_that_excel_dropped_comes_back() -> None:
+    with_zero = next(f"0{n}" for n in range(100000001, 100001000) if is_inn(f"0{n}"))
+    plan = read(["organisation", "inn"], "Пример", with_zero[1:]).plan
+    assert plan is not None
+    assert plan.organisation is not None
+    assert plan.organisation.inn == with_zero
+
+
+def test_a_number_that_excel_cut_is_told_as_such() -> None:
+    assert "Excel has cut" in read(["person", "phone"], "Анна", "7,91612E+10").problems[0].why
+
+
+def test_a_line_of_ours_is_no_clients_number() -> None:
+    checked = read(["person", "phone"], "Анна", "84950000001", own_lines={"+74950000001": "Продажи"})
+    assert checked.plan is None
+    assert checked.problems[0].values["line"] == "Продажи"
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"), [("20.11.1990", "1990-11-20"), ("1990-11-20 00:00:00", "1990-11-20")]
+)
+def test_dates_are_read_as_people_write_them(typed: str, stored: str) -> None:
+    plan = read(["person", "birth_date"], "Анна", typed).plan
+    assert plan is not None
+    assert plan.person is not None
+    assert plan.person.detail["birth_date"] == stored
+    assert read(["person", "birth_date"], "Анна", "31.02.1990").plan is None
+
+
+def test_owners_are_named_by_login_or_name() -> None:
+    rules = {"owners": {"anna": 3, "белова анна": 3}, "namesakes": ["иванов иван"]}
+    for name in ("anna", "Белова Анна", "ANNA"):
+        plan = read(["person", "owner"], "Пример", name, **rules).plan
+        assert plan is not None
+        assert plan.owner_id == 3
+    assert "Several users" in read(["person", "owner"], "Пример", "Иванов Иван", **rules).problems[0].why
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fit"),
+    [
+        ("иванов и и", "иванов иван иванович", True), ("анна", "белова анна", True), ("анна белова", "белова анна", True),
+        ("иванова", "петров", False), ("иванов иван", "иванов петр", False), ("", "иванов", False),
+    ],
+)  # fmt: skip
+def test_names_of_one_client_fit(one: str, other: str, fit: bool) -> None:
+    assert names_fit(one, other) is fit
+
+
+@given(st.lists(st.text(max_size=40), min_size=len(FIELDS), max_size=len(FIELDS)))
+def test_no_row_breaks_the_reader(cells: list[str]) -> None:
+    checked = read(list(FIELDS), *cells)
+    assert checked.plan is not None or checked.problems
