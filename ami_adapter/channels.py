@@ -129,6 +129,11 @@ def dialled_number(endpoint: str, dial_string: str) -> str:
         # An extension's telephones may register under any user, digits too: PJSIP/101/sip:45871236@10.0.0.5.
         return user if is_number and not (resource.isdigit() and len(resource) <= 4) else ""
     if first == resource or kind == "DAHDI":
-        return "" if "=" in rest else rest  # SCCP/201/aa=2w: options of a telephone
+        return "" if "=" in rest else after_pauses(rest)  # SCCP/201/aa=2w: options of a telephone
     # Other drivers name a group of lines, a slot, a SIM card: Dongle/g1/8916…, Khomp/b0c1/8916…
     return rest if kind not in SIP_KINDS and DIALLED.fullmatch(rest) else ""
+
+
+def after_pauses(dialled: str) -> str:
+    """The number of "9w89161234567ww2": an analogue line waits at each "w", for the town's dial tone or a menu."""
+    return max(re.split("[wW]", dialled), key=len)

@@ -29,6 +29,7 @@ PHONE_WORDS = re.compile(
     r"internal|\blocal|phone|office|users?\b|agents?\b|extensions?\b|employee|staff", re.I
 )
 NOT_OUTSIDE = re.compile(r"[*#]")
+SEPARATORS = re.compile(r"[ ()-]")
 NON_NUMBER = re.compile(r"[^0-9]")
 
 
@@ -45,6 +46,8 @@ def is_outside_number(number: str) -> bool:
     if not number or NOT_OUTSIDE.search(number):
         return False
     plain = number.removeprefix("+")
+    if not plain.isdigit():
+        plain = SEPARATORS.sub("", plain)  # +7(916)123-45-67
     return plain.isdigit() and len(plain) >= MIN_OUTSIDE_DIGITS
 
 

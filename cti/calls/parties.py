@@ -101,7 +101,8 @@ class Parties:
         that leads to a telephone, and to no line, is one of ours."""
         call.placed_by = self.extension_of(origin)
         lines = self._called_lines(call)
-        is_ours = any(leg.was_called and leg is not origin for leg in call.real_legs())
+        called = (leg.endpoint for leg in call.real_legs() if leg.was_called)
+        is_ours = any(self._endpoints.role_of(endpoint) is Role.PHONE for endpoint in called)
         if lines or (self._endpoints.is_outside(origin.first_dialled) and not is_ours):
             call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
         else:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from cti.calls.call_events import CallEvent, SnapshotApplied
 from cti.calls.channel_events import Channel, ChannelState, SeenChannel, SnapshotTaken, SourceStopped
+from cti.calls.endpoints import is_same_number
 from cti.calls.legs import LiveLeg
 from cti.calls.live import LiveCall
 from cti.calls.progress import News
@@ -40,7 +41,8 @@ class Resync:
                 calls[id(call)] = call
         for queued, queue in event.queued:
             self._restore_queue(queued, queue)
-        for call in {id(call): call for call in calls.values() if not call.has_ended}.values():
+        for call in [call for call in calls.values() if not call.has_ended]:
+            self._note_lines(call)
             events += self._registry.settled(call, News(event.at, is_catching_up=True))
         return [*events, SnapshotApplied(present=tuple(self.present(event.at)), at=event.at)]
 
@@ -69,6 +71,15 @@ class Resync:
         if seen.bridge_id and seen.bridge_id not in self._waiting_rooms:
             self._registry.bridges.enter(leg, seen.bridge_id)
         return leg
+
+    def _note_lines(self, call: LiveCall) -> None:
+        """A called channel that shows what the first one dialled is a line, though nobody saw it dialled."""
+        first = call.first
+        if first is None or first.was_called:
+            return
+        for leg in call.live_legs():
+            if leg.was_called and is_same_number(first.first_dialled, leg.caller_number):
+                self._registry.endpoints.note_dialled(leg.endpoint, leg.caller_number)
 
     def _restore_queue(self, channel_id: str, queue: str) -> None:
         leg = self._registry.legs.get(channel_id)

@@ -99,6 +99,7 @@ def test_only_what_follows_the_last_dash_is_the_unique_part(name: str, endpoint:
         ("PJSIP/trunk-b", "+79261234516@trunk-b", "+79261234516"),
         ("SIP/trunk-b", "trunk-b/79261234516", "79261234516"),
         ("DAHDI/i1", "g1/89261234516", "89261234516"),
+        ("DAHDI/1", "1/9W89261234516ww2", "89261234516"),
         ("IAX2/branch", "user:secret@branch/89261234516", "89261234516"),
         ("PJSIP/trunk-b", "trunk-b/sip:+79261234516@10.0.0.1:5060", "+79261234516"),
         ("PJSIP/101", "101", ""),

@@ -24,6 +24,8 @@ from cti.calls.channel_events import (
     MenuReached,
     OriginateAnswered,
     PersonSought,
+    SeenChannel,
+    SnapshotTaken,
 )
 from cti.calls.records import CallState, Direction, Disposition
 from cti.calls.tracker import CallTracker
@@ -381,3 +383,18 @@ def test_who_dials_is_a_caller_whatever_its_state_was() -> None:
         "201",
         "89261234567",
     )
+
+
+def test_a_snapshot_shows_which_called_channel_is_a_line() -> None:
+    """Nobody saw it dialled; it bears the number that the agent's telephone dialled."""
+    pbx = Pbx()
+    phone = Channel("1", "PJSIP/21-1", "1", "PJSIP/21", "", ChannelState.UP, "21", dialled="89031234567")
+    line = Channel("2", "PJSIP/mango-2", "1", "PJSIP/mango", "", ChannelState.UP, "79031234567")
+    seen = [
+        SeenChannel(channel=one, bridge_id="b", age_seconds=9.0, was_called=one is line)
+        for one in (phone, line)
+    ]
+    pbx.say(SnapshotTaken, channels=tuple(seen))
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by, call.talking) == (Direction.OUTBOUND, "21", ("21",))
+    assert (call.customer_number, call.is_answered) == ("89031234567", True)
