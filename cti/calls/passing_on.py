@@ -132,11 +132,11 @@ class PassingOn:
             return None
         call = self._registry.join(self._registry.call_of(leg), self._registry.call_of(retriever), event.at)
         call.is_parked = False
-        pending = call.pending_transfer()
-        if pending is not None and call.transfers[pending].kind == PARK:
-            parking = replace(call.transfers[pending], to=self._who(retriever))
+        # They may talk already when it is told, so the parking need not be open any more.
+        if call.transfers and call.transfers[-1].kind == PARK:
+            parking = replace(call.transfers[-1], to=self._who(retriever))
             is_own = parking.to == parking.from_extension  # set aside for a moment, and passed on to nobody
-            call.transfers[pending : pending + 1] = [] if is_own else [parking]
+            call.transfers[-1:] = [] if is_own else [parking]
         return call
 
     def _transferred(self, call: LiveCall, transfer: Transfer, once: tuple[str, str]) -> list[CallEvent]:

@@ -252,7 +252,8 @@ class CallTracker:
         self._note_sent_away(leg, event)
         if leg.bridge_id == event.bridge_id:
             leg.holds = False  # whoever goes takes their hold along: no event tells its end
-        self._bridges.leave(leg, event.bridge_id)
+        # Bridges are merged before their members have moved: who hangs up meanwhile leaves the one by the other's name.
+        self._bridges.leave(leg, "" if leg.is_leaving else event.bridge_id)
         return self._all_settled({leg} | heard, event.at)
 
     def _note_sent_away(self, leg: LiveLeg, event: BridgeLeft) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from tests.pbx.phones.messages import AUTHORISATION, Message, digest, tag_in, unique, uri_in
+from tests.pbx.phones.messages import AUTHORISATION, Message, NotAnswered, digest, tag_in, unique, uri_in
 from tests.pbx.phones.sound import EVENTS, PCMA, Sound
 
 if TYPE_CHECKING:
@@ -126,24 +126,32 @@ class Line:
     # ---- dialling -----------------------------------------------------------------------------------------------
 
     async def dial(self, uri: str, ours: str, extra: Headers = ()) -> None:
-        """Place the call; whatever comes of it is noted."""
+        """Place the call; whatever comes of it is noted, 408 where the PBX was gone before it answered."""
         await self.sound.open()
         self.target, self.ours, self.theirs = uri, ours, f"<{uri}>"
-        proof: Headers = ()
-        for _ in range(2):
-            self.invite = self._request("INVITE", (*extra, *proof), self._sdp())
-            answer = await self.phone.ask(
-                self.invite, seconds=INVITE_SECONDS, on_progress=self._note_ringback
-            )
-            self._acknowledge(self.invite, answer)
-            if answer.code not in AUTHORISATION:
-                break
-            proof = (self._proof(answer, self.invite),)
+        try:
+            answer = await self._invited(extra)
+        except NotAnswered:
+            self.end(by="them", code=408)
+            return
         self.notes.code = answer.code
         if answer.code < 300:
             self._begin(answer.body)
         else:
             self.end(by=self.notes.ended_by or "them", code=answer.code)
+
+    async def _invited(self, extra: Headers) -> Message:
+        """The final answer, with a proof of who we are if one is asked for."""
+        proof: Headers = ()
+        while True:
+            self.invite = self._request("INVITE", (*extra, *proof), self._sdp())
+            answer = await self.phone.ask(
+                self.invite, seconds=INVITE_SECONDS, on_progress=self._note_ringback
+            )
+            self._acknowledge(self.invite, answer)
+            if proof or answer.code not in AUTHORISATION:
+                return answer
+            proof = (self._proof(answer, self.invite),)
 
     def _note_ringback(self, answer: Message) -> None:
         self.peer_tag = tag_in(answer.get("To")) or self.peer_tag

@@ -26,6 +26,10 @@ AUTHORISATION = {
 }
 
 
+class NotAnswered(Exception):
+    """The PBX did not answer a SIP request in time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """A request (`INVITE sip:… SIP/2.0`) or a response (`SIP/2.0 200 OK`)."""

@@ -14,6 +14,7 @@ from tests.pbx.phones.messages import (
     AUTHORISATION,
     REASONS,
     Message,
+    NotAnswered,
     digest,
     tag_in,
     unique,
@@ -24,10 +25,6 @@ from tests.pbx.phones.messages import (
 
 Habit = Callable[[Line], Awaitable[None]]
 ALLOW = "INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, UPDATE, OPTIONS"
-
-
-class NotAnswered(Exception):
-    """The PBX did not answer a SIP request in time."""
 
 
 class Phone(asyncio.DatagramProtocol):
