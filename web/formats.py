@@ -133,6 +133,11 @@ def kind_word(kind: KindInfo) -> str:
     return _(kind.name) if kind.is_system else kind.name
 
 
+def installed_word(name: str) -> str:
+    """A name that came with the program, translated; one that somebody typed stands as typed, whatever is in it."""
+    return _(name)
+
+
 def iso(value: datetime | None) -> str:
     """For `<time datetime>` and data attributes: UTC to the millisecond."""
     return (

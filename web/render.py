@@ -48,6 +48,7 @@ def open_templates(assets: Assets) -> Environment:
         "iso": formats.iso,
         "initials": initials,
         "kind_word": formats.kind_word,
+        "installed_word": formats.installed_word,
     }
     environment.globals |= {"asset": assets.url, "language": current_language, "icon": _icon_of(assets)}
     return environment
