@@ -121,7 +121,8 @@ async def test_typing_narrows_the_list_and_the_address_follows(planted: Office, 
     assert "q=" in page.url
     await page.get_by_role("link", name="Сбросить фильтры").click()
     await expect(page.locator("#party-rows")).to_contain_text("ООО «Пример»")
-    await page.get_by_label("Вид", exact=True).select_option("supplier")
+    filters = page.get_by_role("search", name="Отбор в списке")
+    await filters.get_by_label("Вид", exact=True).select_option("supplier")
     await expect(page.locator("#party-rows")).not_to_contain_text("ООО «Пример»")
     assert visitor.complaints == []
     await visitor.context.close()
@@ -194,8 +195,7 @@ async def test_a_row_is_reached_and_opened_with_the_keyboard(planted: Office, ch
     visitor = await visit(planted, chromium, "agent")
     await visitor.go("/parties/contacts")
     page = visitor.page
-    await page.locator("#party-sort").focus()
-    await page.keyboard.press("Tab")
+    await page.keyboard.press("j")
     await expect(page.locator("#party-rows a").first).to_be_focused()
     name = await page.locator("#party-rows a").first.inner_text()
     await page.keyboard.press("Enter")
