@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from crm.importing.likeness import differ, names_fit
 from crm.importing.looking import Findings, Found, Key
 from crm.importing.plans import Clash, Known, New, Phone, Plan, Policy, RowProblem, SameName, Side
-from crm.names import normal_name
 
 
 class Verdict(StrEnum):
@@ -200,7 +200,7 @@ class Resolver:
         known = self._by_inn(decision, side) or self._firm_by_contact(side)
         if known is not None:
             return known
-        namesakes = [slot for slot in self._namesakes(side) if not _differ(slot.inn, side.inn)]
+        namesakes = [slot for slot in self._namesakes(side) if not differ(slot.inn, side.inn)]
         if (of_contact := self._firm_of_contact(decision, namesakes)) is not None:
             return of_contact
         return self._by_name(decision, side, namesakes)
@@ -237,7 +237,7 @@ class Resolver:
         fitting = [
             slot
             for slot in owners
-            if not _differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
+            if not differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
         ]
         return self._one_of(fitting)
 
@@ -250,7 +250,7 @@ class Resolver:
         fitting = [
             slot
             for slot in owners
-            if not _differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
+            if not differ(slot.inn, side.inn) and names_fit(slot.sort_name, side.sort_name)
         ]
         if (known := self._one_of(fitting)) is not None:
             return known
@@ -260,7 +260,7 @@ class Resolver:
             return colleagues[0] if colleagues else None
         if decision.plan is not None and decision.plan.organisation is not None:
             return None  # of a new organisation: a namesake elsewhere is somebody else
-        return self._by_name(decision, side, [slot for slot in namesakes if not _differ(slot.inn, side.inn)])
+        return self._by_name(decision, side, [slot for slot in namesakes if not differ(slot.inn, side.inn)])
 
     # Both ---------------------------------------------------------------------------------------------------------
 
@@ -383,23 +383,3 @@ def _slot_of(found: Found, made_by_row: int | None) -> Slot:
         party_id=found.id,
         made_by_row=made_by_row,
     )
-
-
-def _differ(one: str, other: str) -> bool:
-    """Whether two INN speak of two clients; one that is not known speaks of nobody."""
-    return bool(one and other and one != other)
-
-
-def names_fit(one: str, other: str) -> bool:
-    """Whether two names can be of one client: the words of the shorter begin words of the longer, in any order.
-
-    «иванов и и» fits «иванов иван иванович»; «иванова» and «петров» do not fit.
-    """
-    fewer, more = sorted((normal_name(one).split(), normal_name(other).split()), key=len)
-    left = list(more)
-    for word in sorted(fewer, key=len, reverse=True):
-        fitting = next((each for each in left if each.startswith(word) or word.startswith(each)), None)
-        if fitting is None:
-            return False
-        left.remove(fitting)
-    return bool(fewer)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from crm.importing.cells import RowReader, clean, clean_name
 from crm.importing.fields import FIELDS, guess_columns, guess_field, header_key, heading_row
+from crm.importing.likeness import names_fit
 from crm.importing.plans import Checked, Rules
-from crm.importing.resolving import names_fit
 from crm.requisites import is_inn
 
 
