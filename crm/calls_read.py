@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -330,7 +330,10 @@ def _came_out(disposition: str) -> list[ColumnElement[bool]]:
         case "missed":
             is_inbound = Call.direction == Direction.INBOUND
             # Told afterwards, a call may be answered at no known moment, or come out nobody knows how: neither is missed.
-            is_unanswered = Call.disposition.is_distinct_from(Disposition.ANSWERED)
+            # Whom we turned away ourselves nobody missed.
+            is_unanswered = func.coalesce(Call.disposition, "").not_in(
+                (Disposition.ANSWERED, Disposition.BLOCKED)
+            )
             is_told = or_(Call.origin != Origin.BACK_FILLED, Call.disposition.is_not(None))
             return [
                 is_inbound,

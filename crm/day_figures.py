@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.rights import Access, narrow
 from crm.schema.communications import Call, Communication
-from cti.calls.records import Direction
+from cti.calls.records import Direction, Disposition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,11 @@ async def day_figures(session: AsyncSession, access: Access, since: datetime, un
 
     A call that went into another one, or is the same call seen by a second connection, is not counted again. Answered:
     somebody talked, also when the call still goes on. Missed: over, and nobody of ours talked, as in the journal's
-    filter. So calls that ring now are in neither. The wait is from the queue or the first ring to the answer.
+    filter; a caller whom we turned away was not. So calls that ring now are in neither. The wait is from the queue or the first ring to the answer.
     """
     is_answered = Call.answered_at.is_not(None)
-    is_missed = Call.ended_at.is_not(None) & Call.answered_at.is_(None)
+    is_turned_away = Call.disposition.is_not_distinct_from(Disposition.BLOCKED)
+    is_missed = Call.ended_at.is_not(None) & Call.answered_at.is_(None) & ~is_turned_away
     query = (
         select(
             func.count(),
