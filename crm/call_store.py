@@ -56,9 +56,16 @@ class Telling:
 
 
 async def store(
-    connection: AsyncConnection, entries: Sequence[CallEntry], *, access: timedelta = ACCESS_AFTER_CALL
+    connection: AsyncConnection,
+    entries: Sequence[CallEntry],
+    *,
+    access: timedelta = ACCESS_AFTER_CALL,
+    has_mirrors: bool | None = None,
 ) -> list[StoredCall]:
     """Store calls; the caller owns the transaction.
+
+    Args:
+        has_mirrors: what `lock_numbers` said, if it was called for these entries already.
 
     Returns:
         for each entry that said something new, where its call is.
@@ -66,11 +73,14 @@ async def store(
     Raises:
         sqlalchemy.exc.IntegrityError: another program stored one of them at this very moment: roll back, try again.
     """
-    await lock_numbers(connection, entries)
+    if not entries:
+        return []
+    if has_mirrors is None:
+        has_mirrors = await lock_numbers(connection, entries)
     stored: list[StoredCall] = []
     for batch in without_overlaps(entries):
         stored += await _store_batch(connection, batch, access)
-    if stored:
+    if stored and has_mirrors:
         await link_mirrors(connection, [call.id for call in stored])
     return stored
 

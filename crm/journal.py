@@ -121,7 +121,7 @@ class Journal:
             self._spool.close()
 
     async def _work(self) -> None:
-        """Store until nothing is left, or wait a moment if the database is away."""
+        """Store what gathered, or wait a moment if the database is away. What came meanwhile gathers anew."""
         try:
             while self._waiting or not self._spool.is_empty:
                 is_crowded = len(self._waiting) > self._most_waiting
@@ -132,6 +132,9 @@ class Journal:
                 else:
                     await self._store_spooled()
                 self._back()
+                if self._spool.is_empty and 0 < len(self._waiting) < BATCH:
+                    self._wake.set()
+                    return
             self._idle.set()
         except DatabaseAway as error:
             await self._keep_waiting()
@@ -257,17 +260,18 @@ async def store_entries(
     connection: AsyncConnection, entries: Sequence[Entry], *, access: timedelta = ACCESS_AFTER_CALL
 ) -> list[StoredCall]:
     """Store entries in order in the caller's transaction: calls in batches, snapshots between them."""
-    await lock_numbers(connection, [entry for entry in entries if isinstance(entry, CallEntry)])
+    told = [entry for entry in entries if isinstance(entry, CallEntry)]
+    has_mirrors = await lock_numbers(connection, told) if told else False
     stored: list[StoredCall] = []
     calls: list[CallEntry] = []
     for entry in entries:
         if isinstance(entry, CallEntry):
             calls.append(entry)
             continue
-        stored += await store(connection, calls, access=access)
+        stored += await store(connection, calls, access=access, has_mirrors=has_mirrors)
         calls = []
         await close_unseen(connection, entry.connection_id, entry.present, entry.at)
-    return stored + await store(connection, calls, access=access)
+    return stored + await store(connection, calls, access=access, has_mirrors=has_mirrors)
 
 
 async def with_callers(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:

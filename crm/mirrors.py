@@ -23,9 +23,17 @@ from cti.calls.records import Direction
 MOST_AROUND: Final = timedelta(seconds=30)
 LOCKS: Final = 5_009  # the first half of our advisory locks' keys
 
+# A company with one PBX, nearly every one, pays nothing: there is nobody else who could have seen its calls.
 _LOCK = text(
-    "select pg_advisory_xact_lock(:locks, key) from "
-    "(select distinct hashtext(number) as key from unnest(cast(:numbers as text[])) as number order by 1) keys"
+    """
+    with many as materialized (select count(*) > 1 as are from (select from pbx_connection limit 2) as two),
+    locked as materialized (
+        select pg_advisory_xact_lock(:locks, key) from (
+            select distinct hashtext(number) as key from unnest(cast(:numbers as text[])) as number order by 1
+        ) as keys where (select are from many)
+    )
+    select are, (select count(*) from locked) from many
+    """
 )
 # Whoever placed a call from one of our numbers to another told no number of ours: then each of its lines may be it.
 _LINES = "array(select e164 from line where line.connection_id = call.connection_id and deleted_at is null)"
@@ -76,14 +84,17 @@ _SHORTEN = text(
 )
 
 
-async def lock_numbers(connection: AsyncConnection, entries: Iterable[CallEntry]) -> None:
+async def lock_numbers(connection: AsyncConnection, entries: Iterable[CallEntry]) -> bool:
     """Let other writers of calls of the same numbers wait until this transaction ends.
 
     To be called before any row is locked. Two connections store one call at the same moment: the second must see it.
+
+    Returns:
+        whether there is another connection that could have seen these calls; else nothing was locked.
     """
     numbers = {number for entry in entries for number in _numbers(entry)}
-    if numbers:
-        await connection.execute(_LOCK, {"locks": LOCKS, "numbers": sorted(numbers)})
+    found = await connection.execute(_LOCK, {"locks": LOCKS, "numbers": sorted(numbers)})
+    return bool(found.scalar_one())
 
 
 async def link_mirrors(connection: AsyncConnection, calls: Sequence[UUID]) -> None:
