@@ -84,10 +84,11 @@ def parse_headers(text: str) -> tuple[dict[str, str], int]:
     or, from some modules, as "Name:".
     """
     lines = text.split("\r\n")
-    try:
-        plain = dict([line.split(": ", 1) for line in lines])
-    except ValueError:  # a line without ": "
-        return parse_odd_headers(lines)
+    plain: dict[str, str] = {}
+    for line in lines:
+        name, separator, plain[name] = line.partition(": ")
+        if not separator:
+            return parse_odd_headers(lines)
     return (plain, 0) if len(plain) == len(lines) else parse_odd_headers(lines)
 
 
@@ -133,10 +134,10 @@ class AmiFrames:
         if len(buffer) > self._max_bytes:
             self._check_lengths(blocks)
         is_noise = self._is_noise
+        if is_noise is not None:
+            blocks = [block for block in blocks if not is_noise(block)]
         messages = []
         for block in blocks:
-            if is_noise is not None and is_noise(block):
-                continue
             if block[:1] in STRAY:  # some builds send one empty line too many between messages
                 messages += self._without_stray_lines(block)
             else:

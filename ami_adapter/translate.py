@@ -123,10 +123,11 @@ class Translator:
 
 def is_noise(raw: bytes) -> bool:
     """Whether no translation can come of these bytes and no action waits for them: nine tenths of a busy stream."""
-    if raw.startswith(b"Event: VarSet\r"):
+    head = raw[:14]
+    if head == b"Event: VarSet\r":
         start = raw.rfind(b"\r\nVariable: ")
         return not raw.startswith(WANTED_VARIABLES, start + 12)
-    if raw.startswith(b"Event: Newexten\r"):
+    if head == b"Event: Newexte":
         start = raw.rfind(b"\r\nApplication: ")
         return not (raw.startswith(WANTED_APPLICATIONS, start + 15) or raw.endswith(TAKEN_FOR_BLOCKED))
     return raw.startswith(NEVER_WANTED)
