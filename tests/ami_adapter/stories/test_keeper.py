@@ -120,10 +120,10 @@ async def test_memory_and_time_stay_small_when_the_disk_does_not_keep_up(
         for number in range(200):
             for _ in range(10):
                 heard = message("Newchannel", f"{number}.1", f"{number}.1", Value=long)
-                began = time.perf_counter()
+                began = time.thread_time()
                 ear.heard(heard, NOW)
                 office.keeper.later.catch_up()
-                longest = max(longest, time.perf_counter() - began)
+                longest = max(longest, time.thread_time() - began)
         stories = office.keeper.of_ear(ear)
         assert len(stories) == 50
         assert max(story.waiting_bytes for story in stories) <= keeping.BUFFER_BYTES + 5000
