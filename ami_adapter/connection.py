@@ -207,6 +207,7 @@ class AmiConnection:
             while not session.lost.done():
                 self._booted.clear()
                 refused = await take_snapshot(session)
+                self._aside.tell()  # whoever hears that the picture is whole finds telephones and queues in it
                 self._session = session
                 self._tell(tell_up(self.settings, excessive, refused))
                 await self._wait_for_boot(session, None)
