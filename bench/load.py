@@ -31,7 +31,7 @@ from ami_adapter.framing import AmiFrames, AmiMessage
 from ami_adapter.link import AmiSettings
 from bench.agents import percentile
 from bench.rows import Row
-from cti.calls.call_events import CallEvent
+from cti.calls.call_events import CallArrived, CallEnded, CallEvent
 from cti.calls.tracker import CallTracker
 from cti.daemon.program import GARBAGE_ROUND
 
@@ -187,19 +187,22 @@ class Ear:
 
 async def core(port: int) -> str:
     """The live connection with the call core behind it, as the program runs it."""
-    watch, tracker = Watch(), CallTracker()
+    watch = Watch()
     ear = Ear(watch)
+    present, most = 0, 0
 
     def emit(events: Sequence[CallEvent]) -> None:
+        nonlocal present, most
         watch.note(ear.raw)
+        present += sum(isinstance(event, CallArrived) for event in events)
+        present -= sum(isinstance(event, CallEnded) for event in events)
+        most = max(most, present)
 
     settings = AmiSettings(host="127.0.0.1", port=port, user=DEMO_USER, secret=DEMO_SECRET)
-    link = AmiConnection(settings, emit=emit, tracker=tracker, ear=ear)
+    link = AmiConnection(settings, emit=emit, tracker=CallTracker(), ear=ear)
     running = asyncio.create_task(link.run())
-    most = 0
     while not watch.is_over:
         await asyncio.sleep(1)
-        most = max(most, len(tracker.present()))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     return watch.told(most)
