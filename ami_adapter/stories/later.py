@@ -7,6 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 PAUSE_SECONDS = 0.05
 SLICE_SECONDS = 0.001  # of the event loop at a time
 
@@ -27,14 +31,13 @@ class Later:
         return len(self._waiting) >= self._most
 
     def add(self, work: Callable[..., None], *arguments: object) -> None:
-        """Takes no time; `work` must not raise."""
+        """Takes no time. Work that raises costs itself and a log line, never what comes after it."""
         self._waiting.append((work, arguments))
 
     def catch_up(self) -> None:
         """Everything that waits, now."""
         while self._waiting:
-            work, arguments = self._waiting.popleft()
-            work(*arguments)
+            self._do_next()
 
     async def run(self) -> None:
         """For ever; cancel to stop, then `catch_up`."""
@@ -48,8 +51,15 @@ class Later:
         """Whether more waits than the slice had time for."""
         end = time.monotonic() + SLICE_SECONDS
         while self._waiting:
-            work, arguments = self._waiting.popleft()
-            work(*arguments)
+            self._do_next()
             if time.monotonic() >= end:
                 return bool(self._waiting)
         return False
+
+    def _do_next(self) -> None:
+        work, arguments = self._waiting.popleft()
+        try:
+            work(*arguments)
+        except Exception as error:
+            # Only what kind: an exception's text may quote what it choked on.
+            log.error("story_not_sorted", error=type(error).__name__)
