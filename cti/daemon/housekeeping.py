@@ -63,7 +63,7 @@ class Housekeeping:
                 try:
                     await work()
                 except Exception as error:
-                    log.warning("housekeeping_failed", work=work.__name__, error=repr(error)[:300])
+                    log.warning("housekeeping_failed", work=work.__name__, error=type(error).__name__)
 
     async def _gather(self) -> None:
         async with self._sessions() as session:
