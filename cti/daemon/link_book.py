@@ -48,6 +48,7 @@ class LinkBook:
             self._put_gap(lambda session: begin_gap(session, connection_id, heard_at, state.code))
         elif is_up and not was_up:
             self._put_gap(lambda session: end_gap(session, connection_id, at))
+            self.note_heard(connection_id, at)  # killed in the next moment, it leaves a gap all the same
         self._put(
             ("state", connection_id),
             lambda session: set_connection_state(

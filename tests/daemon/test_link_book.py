@@ -81,4 +81,20 @@ async def test_i10_what_waits_is_bounded(database: Database, monkeypatch: pytest
     for second in range(0, 1000, 2):
         book.note_state(1, state(LinkStatus.UP, after(second)), after(second))
         book.note_state(1, state(LinkStatus.DOWN, after(second + 1)), after(second + 1))
-    assert len(book._waiting) <= 21
+    assert len(book._waiting) <= 22
+
+
+async def test_i16_killed_just_after_the_link_came_up_it_leaves_a_gap(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        id_ = await planting.connection(session, "PBX")
+    book = LinkBook(database.sessions)
+    book.note_state(id_, state(LinkStatus.UP, NOON), NOON)
+    await book.flush()
+    await LinkBook(database.sessions).begin(after(4))  # the next run, after kill -9
+    async with database.sessions() as session:
+        gaps = await session.execute(
+            select(ConnectionGap.from_at, ConnectionGap.to_at, ConnectionGap.why).where(
+                ConnectionGap.connection_id == id_
+            )
+        )
+        assert gaps.all() == [(NOON, None, "ringcard_stopped")]
