@@ -1,4 +1,4 @@
-"""Comments on a party: colleagues are mentioned as @login, the important ones pinned, one's own edited."""
+"""Comments on a party: colleagues are mentioned as @login, the important ones pinned, one's own edited and removed."""
 
 from __future__ import annotations
 
@@ -95,6 +95,29 @@ async def edit_comment(
     return version + 1
 
 
+async def remove_comment(
+    session: AsyncSession, access: Access, comment_id: UUID, *, version: int | None = None, via: str = "form"
+) -> None:
+    """Take one's own comment away; what it said stays in the journal of changes alone.
+
+    Args:
+        version: the one that was shown; None: whatever it says now.
+
+    Raises:
+        NotFound (unknown, removed already, or somebody else's), Conflict (changed in another tab meanwhile).
+    """
+    comment = await _locked(session, comment_id)
+    if comment.author_id != access.user_id:
+        raise NotFound("comment", comment_id)
+    await readable_party(session, access, comment.party_id)
+    if version not in (None, comment.version):
+        raise Conflict({"text": (comment.text, None)}, comment.version, access.name)
+    before = {"party_id": comment.party_id, "author_id": comment.author_id, "text": comment.text}
+    await record_change(session, access, "comment", comment_id, before=before, after=None, via=via)
+    removed = {"removed_at": func.now(), "pinned_at": None, "version": comment.version + 1}
+    await session.execute(update(Comment).where(Comment.id == comment_id).values(removed))
+
+
 async def pin_comment(
     session: AsyncSession, access: Access, comment_id: UUID, *, is_pinned: bool, via: str = "form"
 ) -> None:
@@ -160,7 +183,8 @@ async def pinned_comments(session: AsyncSession, access: Access, party_id: int) 
 
 async def comment(session: AsyncSession, access: Access, comment_id: UUID) -> CommentInfo:
     """One comment. Raises NotFound: unknown, or on a party one may not read."""
-    party_id = await session.scalar(select(Comment.party_id).where(Comment.id == comment_id))
+    shown = select(Comment.party_id).where(Comment.id == comment_id, Comment.removed_at.is_(None))
+    party_id = await session.scalar(shown)
     if party_id is None:
         raise NotFound("comment", comment_id)
     party = await readable_party(session, access, party_id)
@@ -178,7 +202,7 @@ def _shown(party_id: int) -> Any:
     return (
         select(Comment, User.name)
         .join(User, User.id == Comment.author_id)
-        .where(Comment.party_id == party_id)
+        .where(Comment.party_id == party_id, Comment.removed_at.is_(None))
         .execution_options(populate_existing=True)
     )
 
@@ -198,7 +222,7 @@ def _info(row: Comment, author_name: str) -> CommentInfo:
 
 
 async def _locked(session: AsyncSession, comment_id: UUID) -> Comment:
-    query = select(Comment).where(Comment.id == comment_id).with_for_update()
+    query = select(Comment).where(Comment.id == comment_id, Comment.removed_at.is_(None)).with_for_update()
     row = await session.scalar(query.execution_options(populate_existing=True))
     if row is None:
         raise NotFound("comment", comment_id)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal, or_, select
+from sqlalchemy import Select, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.names import normal_name, person_name
@@ -19,6 +19,7 @@ from crm.party_access import readable
 from crm.party_search import similar_parties
 from crm.rights import Access
 from crm.schema.access import User
+from crm.schema.merging import DuplicateDismissal
 from crm.schema.parties import (
     EmailAddress,
     Organisation,
@@ -68,23 +69,34 @@ class Hint:
 
 
 async def hints(
-    session: AsyncSession, access: Access, typed: Typed, *, exclude_id: int | None = None
+    session: AsyncSession, access: Access, typed: Typed, *, edited_id: int | None = None
 ) -> list[Hint]:
     """At most five, the strongest reason first.
+
+    Args:
+        edited_id: the party whose form this is; it is none of them, nor is whoever was found to be another one.
 
     Raises:
         NotAllowed.
     """
-    access.require("party.create")
+    access.require("party.edit" if edited_id else "party.create")
     reasons: dict[int, tuple[str, float]] = {}
     for reason, query in _equal(session, typed):
         for party_id in await session.scalars(query.limit(MOST)):
             reasons.setdefault(party_id, (reason, 1.0))
     for each in await similar_parties(session, typed.name, typed.type):
         reasons.setdefault(each.party_id, ("name", each.similarity))
-    reasons.pop(exclude_id or 0, None)
+    for known in await _no_duplicates(session, edited_id) if edited_id else ():
+        reasons.pop(known, None)
     best = sorted(reasons, key=lambda each: (_REASONS.index(reasons[each][0]), -reasons[each][1], each))
     return await _told(session, access, best[:MOST], reasons)
+
+
+async def _no_duplicates(session: AsyncSession, party_id: int) -> set[int]:
+    """The party itself, and those of whom somebody said «Не дубль»."""
+    low, high = DuplicateDismissal.low_id, DuplicateDismissal.high_id
+    said = union_all(select(high).where(low == party_id), select(low).where(high == party_id))
+    return {party_id, *await session.scalars(said)}
 
 
 def _equal(session: AsyncSession, typed: Typed) -> Iterable[tuple[str, Select[int]]]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy import BigInteger, TextClause, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -75,6 +75,32 @@ def _same(reason: str) -> TextClause:
 
 
 _SAME: Final = {reason: _same(reason) for reason in _OWNERS}
+# What two parties have in common now, the strongest reason first.
+_AGAIN: Final = text(
+    """
+    insert into duplicate_pair (low_id, high_id, reason, shown, likeness, run_id)
+    select :low, :high, reason, shown, likeness, (select max(id) from duplicate_run) from (
+        select 1 as rank, 'number' as reason, coalesce(n.e164, n.local_digits) as shown, 1000 as likeness
+        from party_phone a join party_phone b using (number_id, extension) join phone_number n on n.id = number_id
+        where a.party_id = :low and b.party_id = :high and a.ended_at is null and b.ended_at is null
+        union all
+        select 2, 'email', e.address, 1000
+        from party_email a join party_email b using (email_id) join email_address e on e.id = email_id
+        where a.party_id = :low and b.party_id = :high and a.ended_at is null and b.ended_at is null
+        union all
+        select 3, 'inn', a.inn, 1000 from organisation a join organisation b using (inn)
+        where a.party_id = :low and b.party_id = :high
+        union all
+        select 4, 'name', '', least(999, round(similarity(a.sort_name, b.sort_name) * 1000))::int
+        from party a join party b on b.id = :high
+        where a.id = :low and similarity(a.sort_name, b.sort_name) >= :similar
+    ) found
+    where exists (select from duplicate_run)
+    and (select count(*) from party where id in (:low, :high) and merged_into_id is null and deleted_at is null) = 2
+    order by rank limit 1
+    on conflict (low_id, high_id) do nothing
+    """
+).bindparams(bindparam("low", type_=BigInteger), bindparam("high", type_=BigInteger))
 _ALIKE: Final = text(
     f"""
     with found as (
@@ -106,6 +132,11 @@ async def begin_if_due(
         return False
     await session.execute(upsert(DuplicateRun).values(asked_by_id=None).on_conflict_do_nothing())
     return True
+
+
+async def look_again(session: AsyncSession, low_id: int, high_id: int) -> None:
+    """Whether these two may be one after all: then the pair is back before the next search."""
+    await session.execute(_AGAIN, {"low": low_id, "high": high_id, "similar": SIMILAR})
 
 
 async def search_piece(session: AsyncSession) -> bool:

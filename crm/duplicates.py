@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.changes import notify, record_change
 from crm.duplicate_pairs import drop_pair
+from crm.duplicate_search import look_again
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, page_size
 from crm.party_lists import PartyRow, rows_of
 from crm.rights import Access, condition
+from crm.schema.access import User
 from crm.schema.merging import DuplicateDismissal, DuplicatePair, DuplicateRun
 from crm.schema.parties import Party
 
 SEARCH_CHANNEL: Final = "ringcard_duplicates"  # payload: nothing; somebody asks for a search
 MOST_REASON: Final = 300
+Columns = TypeVarTuple("Columns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,18 @@ class PossibleDuplicate:
     likeness: int  # thousandths
     one: PartyRow
     other: PartyRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoDuplicate:
+    """Two parties of whom somebody said «Не дубль»."""
+
+    id: int
+    one: PartyRow
+    other: PartyRow
+    reason: str | None
+    by_name: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +87,20 @@ async def list_pairs(
 
 
 def _pairs(access: Access) -> Select[DuplicatePair]:
-    query = select(DuplicatePair)
-    for side in (DuplicatePair.low_id, DuplicatePair.high_id):
+    query = _both_mine(select(DuplicatePair), DuplicatePair, access)
+    return query.order_by(DuplicatePair.likeness.desc(), DuplicatePair.id.desc())
+
+
+def _both_mine(query: Select[*Columns], table: Any, access: Access) -> Select[*Columns]:
+    """Of the pairs in a table, those of two present parties both of which this user may merge."""
+    for side in (table.low_id, table.high_id):
         party = aliased(Party)
         query = query.join(party, party.id == side).where(
             party.deleted_at.is_(None),
             party.merged_into_id.is_(None),
             condition(access, "party.merge", party),
         )
-    return query.order_by(DuplicatePair.likeness.desc(), DuplicatePair.id.desc())
+    return query
 
 
 def _told(pair: DuplicatePair, parties: dict[int, PartyRow]) -> PossibleDuplicate:
@@ -126,6 +146,60 @@ async def dismiss_pair(
         for party_id, other in ((low, high), (high, low)):
             after = {"not_duplicate_of": other}
             await record_change(session, access, "party", party_id, before={}, after=after, via=via)
+
+
+async def list_dismissed(
+    session: AsyncSession, access: Access, *, cursor: str | None = None, limit: int | None = None
+) -> Page[NoDuplicate]:
+    """What was said to be two, the latest first; only pairs of which this user may merge both.
+
+    Raises:
+        NotAllowed, Invalid (the cursor).
+    """
+    access.require("party.merge")
+    size = page_size(limit)
+    query = _both_mine(select(DuplicateDismissal, User.name), DuplicateDismissal, access)
+    query = query.outerjoin(User, User.id == DuplicateDismissal.by_id).order_by(DuplicateDismissal.id.desc())
+    if cursor:
+        (before,) = decode_cursor(cursor, int)
+        query = query.where(DuplicateDismissal.id < (before or 0))
+    found = (await session.execute(query.limit(size + 1))).all()
+    ids = {each for said, _name in found[:size] for each in (said.low_id, said.high_id)}
+    parties = {party.id: party for party in await rows_of(session, list(ids))}
+    items = tuple(
+        NoDuplicate(
+            id=said.id,
+            one=parties[said.low_id],
+            other=parties[said.high_id],
+            reason=said.reason,
+            by_name=name,
+            at=said.at,
+        )
+        for said, name in found[:size]
+    )
+    return Page(items=items, next=encode_cursor(items[-1].id) if len(found) > size else None)
+
+
+async def withdraw_dismissal(
+    session: AsyncSession, access: Access, dismissal_id: int, *, via: str = "form"
+) -> None:
+    """Take «Не дубль» back: if they still have something in common, the pair is there again at once.
+
+    Raises:
+        NotAllowed, NotFound (unknown, taken back already, or outside this user's right to merge).
+    """
+    access.require("party.merge")
+    query = _both_mine(select(DuplicateDismissal), DuplicateDismissal, access)
+    said = await session.scalar(query.where(DuplicateDismissal.id == dismissal_id))
+    gone = delete(DuplicateDismissal).where(DuplicateDismissal.id == dismissal_id)
+    if said is None or await session.scalar(gone.returning(DuplicateDismissal.id)) is None:
+        raise NotFound("pair", dismissal_id)
+    for party_id, other in ((said.low_id, said.high_id), (said.high_id, said.low_id)):
+        before = {"not_duplicate_of": other}
+        await record_change(
+            session, access, "party", party_id, before=before, after={"not_duplicate_of": None}, via=via
+        )
+    await look_again(session, said.low_id, said.high_id)
 
 
 async def _require(session: AsyncSession, access: Access, *party_ids: int) -> None:

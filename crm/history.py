@@ -20,6 +20,9 @@ from crm.schema.parties import Party, PartyPhone
 # Fields whose values are ids, and what their names are read from.
 _KIND_OF: Final[Mapping[str, str]] = {
     "owner_id": "user",
+    "access_asked": "user",
+    "access_granted": "user",
+    "access_refused": "user",
     "team_id": "team",
     "contact": "party",
     "primary_contact": "party",

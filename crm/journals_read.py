@@ -35,7 +35,14 @@ _NAMES: Final[Mapping[str, tuple[Any, Any]]] = {
 }
 
 # Fields that hold the id of another record: its name is told instead.
-_REFERENCES: Final[Mapping[str, str]] = {"owner_id": "user", "team_id": "team", "parent_id": "team"}
+_REFERENCES: Final[Mapping[str, str]] = {
+    "owner_id": "user",
+    "access_asked": "user",
+    "access_granted": "user",
+    "access_refused": "user",
+    "team_id": "team",
+    "parent_id": "team",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from crm.schema.parties import (
     PartyPhone,
     Person,
 )
+from crm.schema.requests import AccessRequest
 
 Column = InstrumentedAttribute[Any]
 # (session, who merges, survivor, merged, via): called once for each merged party, with both rows locked.
@@ -158,6 +159,7 @@ REFERENCES: Final = (
         same=("user_id", "reason", "call_id"),
         combine={"until": "greatest({kept}.until, {gone}.until)"},
     ),
+    Reference(column=AccessRequest.party_id, same=("user_id",), is_active="{row}.answered_at is null"),
     Reference(column=ExternalRef.record_id, among="{row}.record_kind = 'party'"),
     Reference(column=Party.merged_into_id),
 )

@@ -137,6 +137,17 @@ async def mark_seen(session: AsyncSession, access: Access, notice_id: int | None
     return len(seen)
 
 
+async def settle_notices(
+    session: AsyncSession, user_ids: Iterable[int], record_kind: str, record_id: object
+) -> None:
+    """What one of them did for all: the others need not look at it any more."""
+    about = (Notification.record_kind == record_kind, Notification.record_id == str(record_id))
+    unseen = (Notification.user_id.in_(sorted(set(user_ids))), Notification.seen_at.is_(None))
+    settled = update(Notification).where(*unseen, *about).values(seen_at=func.now())
+    for user_id in sorted(set(await session.scalars(settled.returning(Notification.user_id)))):
+        await notify(session, NOTICE_CHANNEL, f"{user_id} 0")
+
+
 def _mine(access: Access) -> Any:
     return (
         select(Notification, User.name)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import PARTIES_CHANNEL, notify, record_change
 from crm.duplicate_pairs import drop_pairs
 from crm.errors import NotFound
+from crm.merge_references import REFERENCES, Purge
 from crm.merge_undo import detail_of
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_access import editable_party
@@ -39,7 +40,7 @@ _POINTS: Final[Mapping[str, Any]] = {"phones": PartyPhone, "emails": PartyEmail,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinnedParty:
-    """A party in the bin; it goes for good at `until`."""
+    """A party in the bin; it goes for good at `until`. None: another record (a lead) is nothing without it, so it stays."""
 
     id: int
     number: int
@@ -48,7 +49,7 @@ class BinnedParty:
     owner_name: str | None
     deleted_at: datetime
     deleted_by: str | None
-    until: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +290,7 @@ async def list_bin(
     size = page_size(limit)
     owner, by = User.__table__.alias("owner"), User.__table__.alias("by")
     query = (
-        select(Party, BinEntry.at, owner.c.name, by.c.name)
+        select(Party, BinEntry.at, owner.c.name, by.c.name, _is_held())
         .select_from(BinEntry)
         .join(Party, Party.id == BinEntry.party_id)
         .outerjoin(owner, owner.c.id == Party.owner_id)
@@ -307,7 +308,13 @@ async def list_bin(
     return Page(items=items, next=encode_cursor(last.deleted_at.isoformat(), last.id) if last else None)
 
 
-def _told(party: Party, at: datetime, owner: str | None, by: str | None) -> BinnedParty:
+def _is_held() -> ColumnElement[bool]:
+    """Whether emptying the bin would leave it there."""
+    holding = [reference for reference in REFERENCES if reference.purge is Purge.HOLD]
+    return or_(*[exists().where(reference.column == Party.id) for reference in holding])
+
+
+def _told(party: Party, at: datetime, owner: str | None, by: str | None, is_held: bool) -> BinnedParty:
     return BinnedParty(
         id=party.id,
         number=party.number,
@@ -316,5 +323,5 @@ def _told(party: Party, at: datetime, owner: str | None, by: str | None) -> Binn
         owner_name=owner,
         deleted_at=at,
         deleted_by=by,
-        until=at + timedelta(days=KEPT_DAYS),
+        until=None if is_held else at + timedelta(days=KEPT_DAYS),
     )

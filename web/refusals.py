@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,12 +15,13 @@ from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, N
 from crm.passwords import TooManySignIns
 from web.i18n import gettext as _
 from web.i18n import speaking
-from web.keys import ROUTE
+from web.keys import ACCESS, ROUTE
 from web.render import catalogue_for, render
 from web.routes import RouteKind
 
 log = structlog.get_logger(__name__)
 RETRY_SECONDS: Final = 5
+_CARD: Final = re.compile(r"/parties/(\d{1,18})(?:/edit)?")
 _PROGRAM_KINDS = {RouteKind.API, RouteKind.SOCKET}
 
 
@@ -53,9 +55,16 @@ def refuse(
         if is_for_program(request):
             more: dict[str, Any] = {"incident": incident} if incident else {}
             return problem(status, HTTPStatus(status).phrase, text, **more)
-        return render(
-            request, "error.html", status=status, title=title, text=text or advice, incident=incident
-        )
+        told = {"title": title, "text": text or advice, "incident": incident}
+        return render(request, "error.html", status=status, asks_for=_hidden_card(request, status), **told)
+
+
+def _hidden_card(request: web.Request, status: int) -> str:
+    """The party whose card was asked for in vain by somebody who reads cards: they may ask for it, whether it is there or not."""
+    access = request.get(ACCESS)
+    card = _CARD.fullmatch(request.path)
+    is_hidden = status == HTTPStatus.NOT_FOUND and access is not None and access.may("party.read")
+    return card[1] if card and is_hidden else ""
 
 
 _STATUSES: Final[dict[type[CrmError], HTTPStatus]] = {

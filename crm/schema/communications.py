@@ -239,5 +239,6 @@ class Comment(HasOurId, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     edited_at: Mapped[datetime | None]
     pinned_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]  # by its author: told nowhere but in the journal of changes
     version: Mapped[int] = mapped_column(Integer, server_default="1")
     __table_args__ = (Index("ix_comment_party_id_created_at", "party_id", desc("created_at")),)

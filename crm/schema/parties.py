@@ -76,6 +76,13 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_where=text("source is not null and lifecycle = 'active' and deleted_at is null"),
         ),
         Index(
+            "ix_party_city_sort_name",
+            "city",
+            "sort_name",
+            "id",
+            postgresql_where=text("city is not null and lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index(
             "ix_party_sort_name_trgm",
             "sort_name",
             postgresql_using="gin",

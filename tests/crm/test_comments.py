@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import comments, drafts, notifications
 from crm.by_hand import CommunicationValues, log_communication
-from crm.comments import add_comment, comments_of, edit_comment, logins_in, pin_comment, pinned_comments
+from crm.comments import (
+    add_comment,
+    comments_of,
+    edit_comment,
+    logins_in,
+    pin_comment,
+    pinned_comments,
+    remove_comment,
+)
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound
 from crm.history import party_history
 from crm.parties import change_owner, create_party, edit_party, organisation_values
@@ -19,6 +27,7 @@ from crm.party_story import Source, party_story
 from crm.rights import Access
 from crm.schema.access import AccessGrant
 from crm.schema.communications import Comment
+from crm.schema.journals import ChangeLog
 from crm.schema.views import Notification
 from tests.crm.people import COMMAND, make_team, make_user
 
@@ -207,3 +216,33 @@ async def test_a_draft_is_its_writers_and_goes_when_it_is_saved(session: AsyncSe
     assert await drafts.draft_of(session, vera, "party", "5") is not None
     await drafts.drop_draft(session, vera, "party", "5")
     assert await drafts.draft_of(session, vera, "party", "5") is None
+
+
+async def test_a_comment_is_removed_by_its_author_and_stays_in_the_journal(session: AsyncSession) -> None:
+    team = await make_team(session, "Removing")
+    vera, oleg = await make_user(session, team_id=team), await make_user(session, ("head",), team_id=team)
+    party = await firm(session, vera)
+    first = await add_comment(session, vera, party, "Первый")
+    second = await add_comment(session, vera, party, "Второй")
+    await pin_comment(session, vera, second, is_pinned=True)
+    with pytest.raises(NotFound):
+        await remove_comment(session, oleg, second)
+    with pytest.raises(Conflict):
+        await remove_comment(session, vera, second, version=7)
+    await remove_comment(session, vera, second, version=1)
+    assert [each.id for each in (await comments_of(session, vera, party)).items] == [first]
+    assert await pinned_comments(session, vera, party) == []
+    story = await party_story(session, vera, party, sources=frozenset({Source.COMMENT}))
+    assert [entry.id for entry in story.items] == [first]
+    for act in (
+        remove_comment(session, vera, second),
+        edit_comment(session, vera, second, "Иначе", version=2),
+        comments.comment(session, vera, second),
+    ):
+        with pytest.raises(NotFound):
+            await act
+    of_comment = (ChangeLog.record_kind == "comment", ChangeLog.record_id == str(second))
+    kept = await session.scalars(
+        select(ChangeLog.old).where(*of_comment, ChangeLog.field == "text", ChangeLog.new.is_(None))
+    )
+    assert kept.all() == ["Второй"]

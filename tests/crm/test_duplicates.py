@@ -10,7 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import duplicate_search
 from crm.duplicate_search import begin_if_due, search_piece, skip_piece
-from crm.duplicates import ask_search, dismiss_pair, list_pairs, search_state
+from crm.duplicates import (
+    ask_search,
+    dismiss_pair,
+    list_dismissed,
+    list_pairs,
+    search_state,
+    withdraw_dismissal,
+)
 from crm.emails import attach_email
 from crm.errors import Invalid, NotAllowed, NotFound
 from crm.merging import merge_parties
@@ -202,3 +209,46 @@ async def test_the_nightly_search_begins_once_a_night(session: AsyncSession) -> 
     await ask_search(session, COMMAND)  # the one that goes on serves
     unfinished = select(func.count()).select_from(DuplicateRun).where(DuplicateRun.finished_at.is_(None))
     assert await session.scalar(unfinished) == 1
+
+
+async def test_no_duplicate_is_taken_back_and_the_pair_is_there_again(session: AsyncSession) -> None:
+    manager, other = await make_user(session, ("manager",)), await make_user(session, ("manager",))
+    one, two = await firm(session, "Восход Плюс", manager), await firm(session, "Восход-Плюс", manager)
+    await search(session)
+    assert (one, two) in await pairs(session, manager)
+    await dismiss_pair(session, manager, two, one, reason="разные города")
+    (said,) = (await list_dismissed(session, manager)).items
+    assert (said.one.id, said.other.id, said.reason, said.by_name) == (
+        one,
+        two,
+        "разные города",
+        manager.name,
+    )
+    assert (await list_dismissed(session, other)).items == ()
+    with pytest.raises(NotFound):
+        await withdraw_dismissal(session, other, said.id)
+    await withdraw_dismissal(session, manager, said.id)
+    assert (await pairs(session, manager))[(one, two)] == ("name", "")
+    assert (await list_dismissed(session, manager)).items == ()
+    with pytest.raises(NotFound):
+        await withdraw_dismissal(session, manager, said.id)
+    field = ChangeLog.field == "not_duplicate_of"
+    gone = select(func.count()).select_from(ChangeLog).where(field, ChangeLog.new.is_(None))
+    assert await session.scalar(gone) == 2
+
+
+@pytest.mark.parametrize("shared", ["number", "inn"])
+async def test_what_is_taken_back_comes_with_its_strongest_reason(session: AsyncSession, shared: str) -> None:
+    inns = ("7707083893", "7707083893") if shared == "inn" else ("", "")
+    one = await firm(session, f"Альфа {shared}", inn=inns[0], kpp=inns[0] and "770701001")
+    two = await firm(session, f"Омега {shared}", inn=inns[1], kpp=inns[1] and "780701001")
+    if shared == "number":
+        for party_id in (one, two):
+            values = NumberValues(presented="+79000000177", is_shared=True)
+            await attach_number(session, COMMAND, party_id, values)
+    await search(session)
+    await dismiss_pair(session, COMMAND, one, two)
+    said = next(each for each in (await list_dismissed(session, COMMAND)).items if each.one.id == one)
+    await withdraw_dismissal(session, COMMAND, said.id)
+    shown = "7707083893" if shared == "inn" else "+79000000177"
+    assert (await pairs(session))[(one, two)] == (shared, shown)

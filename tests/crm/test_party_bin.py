@@ -204,6 +204,8 @@ async def test_whoever_has_leads_stays_in_the_bin_and_comes_back_whole(session: 
     lead = await make_lead(session, COMMAND, party_id=client)
     for party_id in (client, other):
         await bin_party(session, COMMAND, party_id)
+    held = {each.id: each.until is None for each in (await list_bin(session, COMMAND)).items}
+    assert held == {client: True, other: False}  # no false date
     now = datetime.now(UTC)
     await session.execute(update(BinEntry).values(at=now - timedelta(days=31)))
     assert await empty_piece(session, COMMAND, now - timedelta(days=30)) == other

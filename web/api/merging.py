@@ -92,7 +92,7 @@ class Dismissal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class BinnedItem(msgspec.Struct, kw_only=True):
-    """A record in the bin; it goes for good at `until`."""
+    """A record in the bin; it goes for good at `until`, or stays (null) while a lead is about it."""
 
     id: int
     number: int
@@ -101,7 +101,7 @@ class BinnedItem(msgspec.Struct, kw_only=True):
     owner_name: str | None
     deleted_at: datetime
     deleted_by: str | None
-    until: datetime
+    until: datetime | None
 
 
 class BinList(msgspec.Struct):

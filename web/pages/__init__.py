@@ -37,6 +37,7 @@ from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
 from web.pages.notices import pages as notices
 from web.pages.parties import (
+    access,
     binned,
     card,
     comments,
@@ -73,6 +74,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     merging.routes,
     duplicates.routes,
     binned.routes,
+    access.routes,
     similar.routes,
     requisites.routes,
     imports.routes,

@@ -31,6 +31,8 @@ PAGES = (
     "/parties/merge?id={firm}&q=чужое",
     "/parties/merge?id={firm}&id={foreign}",
     "/parties/merges",
+    "/parties/duplicates/dismissed",
+    "/parties/access-requests",
     "/parties/bin",
     "/parties/{firm}/history",
     "/parties/{firm}?show=changes",

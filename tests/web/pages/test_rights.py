@@ -25,7 +25,7 @@ TABLES = (
     "party_kind_assignment", "change_log", "outbox_event", "lead", "stage_visit", "hold",
     "role", "permission", "team", "team_membership", "party_kind",
     "directory_entry", "party_tag", "required_field", "custom_field", "bank_account", "address",
-    "communication", "comment", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
+    "communication", "comment", "access_request", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
 )  # fmt: skip
 
 

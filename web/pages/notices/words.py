@@ -24,6 +24,12 @@ def sentence(notice: NoticeInfo) -> str:
         case "mentioned":
             text = _("%(who)s mentions you at “%(name)s”: %(text)s")
             return text % {"who": who, "name": _name(notice), "text": detail.get("text", "")}
+        case "access_wanted":
+            return _("%(who)s asks to read “%(name)s”") % {"who": who, "name": _name(notice)}
+        case "access_granted":
+            return _("%(who)s lets you read “%(name)s”") % {"who": who, "name": _name(notice)}
+        case "access_refused":
+            return _("%(who)s does not let you read “%(name)s”") % {"who": who, "name": _name(notice)}
         case "meeting":
             return _("%(who)s invites you to a meeting: %(name)s") % {
                 "who": who,
@@ -42,6 +48,8 @@ def address_of(notice: NoticeInfo) -> str:
     record = notice.record_id or ""
     if notice.record_kind == "party":
         return f"/parties/{record}" if record else "/parties"
+    if notice.record_kind == "access_request":
+        return "/parties/access-requests"
     if notice.record_kind == "communication":
         return f"/communications/{record}"
     return "/notifications"

@@ -46,6 +46,14 @@ async def edit(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
 
 
+@routes.post(_COMMENT + "/remove", right="party.read")
+async def remove(request: web.Request) -> web.Response:
+    comment_id = await _of_party(request)
+    async with request.app[SESSIONS].begin() as session:
+        await comments.remove_comment(session, request[ACCESS], comment_id)
+    raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
 @routes.post(_COMMENT + "/pin", right="party.read")
 async def pin(request: web.Request) -> web.Response:
     form, comment_id = form_of((await request.post()).items()), await _of_party(request)
