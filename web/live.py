@@ -19,11 +19,13 @@ import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
+from crm.record_feed import RecordEvent, RecordVersion
 from crm.rights import Access
 from cti.desk import AgentsSnapshot, BoardSnapshot, Desk, Message, QueuesSnapshot
 from web.auth import credential_of
 from web.gate import Gate
-from web.keys import ACCESS, LIVE
+from web.keys import ACCESS, LIVE, SESSIONS
+from web.live_records import RecordFollowers
 from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, LiveSocket
 from web.routes import SIGNED_IN, RouteKind, Routes
 from web.security import is_own_origin
@@ -36,6 +38,9 @@ routes.message("/live", "sub:calls", right="live.board")
 routes.message("/live", "sub:agents", right="live.board")
 routes.message("/live", "sub:queues", right="live.board")
 routes.message("/live", "unsub", right=SIGNED_IN)
+routes.message("/live", "follow", right=SIGNED_IN)
+routes.message("/live", "follow:parties", right="party.read")
+routes.message("/live", "follow:leads", right="lead.read")
 routes.message("/live", "dismiss", right=SIGNED_IN)
 routes.message("/live", "drawn", right=SIGNED_IN)
 routes.message("/live", "ping", right=SIGNED_IN)
@@ -59,6 +64,8 @@ class FromClient(msgspec.Struct):
     epoch: str = ""
     seq: int = -1
     topics: list[str] = msgspec.field(default_factory=list)
+    parties: list[int] = msgspec.field(default_factory=list)
+    leads: list[int] = msgspec.field(default_factory=list)
     id: str = ""
     ms: float = 0.0
 
@@ -116,6 +123,7 @@ class LiveHub:
         self._gate = gate
         self._now = now
         self._on_refused = on_refused
+        self.records = RecordFollowers(self._tell_record)
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
         self._to_recheck: set[int] = set()
@@ -179,6 +187,7 @@ class LiveHub:
             sockets.remove(socket)
         for topic in TOPICS:
             self._unwatch(socket, topic)
+        self.records.forget(socket)
         if not sockets:
             self._sockets.pop(user_id, None)
 
@@ -195,6 +204,8 @@ class LiveHub:
                 self._subscribe(socket, message.topics)
             case "unsub":
                 self._unsubscribe(socket, message.topics)
+            case "follow":
+                self._follow_records(socket, message)
             case "dismiss":
                 self._dismiss(socket, message.id)
             case "ping":
@@ -256,12 +267,33 @@ class LiveHub:
             case _:
                 return self._desk.watch(watcher, user_id, sight)
 
-    def _refuse(self, socket: LiveSocket, topic: str) -> None:
-        refusal = {"topics": [topic], "right": "live.board"}
+    def _refuse(
+        self, socket: LiveSocket, topic: str, right: str = "live.board", message: str = "sub"
+    ) -> None:
+        refusal = {"topics": [topic], "right": right}
         self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
         if self._on_refused is not None:
-            path = f"/live#sub:{topic}"
-            self._on_refused(socket.access, "", right="live.board", why="right", method="SEND", path=path)
+            path = f"/live#{message}:{topic}"
+            self._on_refused(socket.access, "", right=right, why="right", method="SEND", path=path)
+
+    def _follow_records(self, socket: LiveSocket, message: FromClient) -> None:
+        wanted = {"party": message.parties, "lead": message.leads}
+        for kind in self.records.follow(socket, wanted):
+            self._refuse(socket, {"party": "parties", "lead": "leads"}[kind], f"{kind}.read", "follow")
+
+    def _tell_record(
+        self, socket: LiveSocket, event: RecordEvent, record_id: int, now: RecordVersion
+    ) -> None:
+        data = {
+            "kind": event.record_kind,
+            "id": record_id,
+            "version": now.version,
+            "is_gone": now.is_gone,
+            "fields": event.fields,
+            "by_id": event.actor_id,
+            "by": event.actor_name,
+        }
+        self._put(socket, _encoder.encode(Envelope(1, "record.changed", at=event.at, data=data)))
 
     def _unsubscribe(self, socket: LiveSocket, topics: Iterable[str]) -> None:
         socket.topics.difference_update(topics)
@@ -362,11 +394,13 @@ class LiveHub:
 
 async def watched(app: web.Application) -> AsyncIterator[None]:
     """The hub's watching lives as long as the application."""
-    task = asyncio.create_task(app[LIVE].watch())
+    hub = app[LIVE]
+    tasks = [asyncio.create_task(hub.watch()), asyncio.create_task(hub.records.watch(app[SESSIONS]))]
     yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def close_sockets(app: web.Application) -> None:

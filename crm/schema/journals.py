@@ -68,7 +68,11 @@ class OutboxEvent(HasId, Base):
     caused_by_run: Mapped[int | None]
     depth: Mapped[int] = mapped_column(Integer, server_default="0")
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    __table_args__ = (Index("ix_outbox_event_tx_id", "tx", "id"),)
+    __table_args__ = (
+        Index("ix_outbox_event_tx_id", "tx", "id"),
+        Index("ix_outbox_event_record_kind_tx_id", "record_kind", "tx", "id"),
+        Index("ix_outbox_event_at", "at"),
+    )
 
 
 class IdempotencyKey(Base):

@@ -12,6 +12,7 @@ const HEAVY = new Map([
   ["data-list", "./elements/data-list.js"],
   ["form-draft", "./elements/form-draft.js"],
   ["order-list", "./elements/order-list.js"],
+  ["record-watch", "./elements/record-watch.js"],
   ["live-board", "./elements/live-board.js"],
   ["theme-choice", "./elements/theme-choice.js"],
 ]);

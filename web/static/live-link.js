@@ -8,6 +8,7 @@ globalThis.LiveLink = class LiveLink {
   static #SILENCE = 25_000; // then we ask whether anybody is there
   static #ANSWER = 5_000;
   static #SIGNED_OUT = 4401;
+  static #MOST_RECORDS = 300;
   static #SHOWN_AFTERWARDS = { elsewhere: 3_000, caller_left: 10_000, stopped: 0, ended: 60_000 };
 
   #url;
@@ -19,6 +20,7 @@ globalThis.LiveLink = class LiveLink {
   #hello = null;
   #calls = new Map();
   #topics = new Set();
+  #records = new Set(); // what open pages show, as "party:12"
   status = "connecting"; // connecting, open, signed_out
   offset = 0; // milliseconds this clock is ahead of the server's
 
@@ -62,6 +64,12 @@ globalThis.LiveLink = class LiveLink {
     if (isNew) this.#subscribe();
   }
 
+  followRecords(records) {
+    const isSame = records.size === this.#records.size && [...records].every((record) => this.#records.has(record));
+    this.#records = records;
+    if (!isSame) this.#sendRecords();
+  }
+
   // The picture as it is now, in the shape of a hello: for a tab that has just opened.
   picture() {
     if (!this.#hello) return null;
@@ -90,6 +98,7 @@ globalThis.LiveLink = class LiveLink {
     this.#calls = new Map(message.data.calls.map((call) => [call.id, call]));
     this.#setStatus("open");
     this.#subscribe();
+    if (this.#records.size) this.#sendRecords();
   }
 
   #keep({ type, topic, data }) {
@@ -118,6 +127,13 @@ globalThis.LiveLink = class LiveLink {
 
   #subscribe() {
     if (this.#topics.size) this.send({ type: "sub", topics: [...this.#topics] });
+  }
+
+  // The server takes 300 of them; the pages opened last are named first.
+  #sendRecords() {
+    const named = [...this.#records].reverse().slice(0, LiveLink.#MOST_RECORDS);
+    const ids = (kind) => named.filter((record) => record.startsWith(`${kind}:`)).map((record) => Number(record.slice(kind.length + 1)));
+    this.send({ type: "follow", parties: ids("party"), leads: ids("lead") });
   }
 
   #watch(after) {

@@ -4,6 +4,7 @@ importScripts("live-link.js");
 
 const address = new URL("/live", location.origin.replace(/^http/, "ws")).href;
 const topicsOf = new Map(); // port → the topics its tab follows
+const recordsOf = new Map(); // port → the records its tab shows
 let link = null;
 
 function tellAll(message) {
@@ -29,8 +30,15 @@ function follow(port, topics) {
   link?.follow(new Set([...topicsOf.values()].flatMap((set) => [...set])));
 }
 
+function followRecords(port, records) {
+  recordsOf.delete(port); // the latest stands last
+  recordsOf.set(port, records);
+  link?.followRecords(new Set([...recordsOf.values()].flat()));
+}
+
 function leave(port) {
   topicsOf.delete(port);
+  recordsOf.delete(port);
   if (topicsOf.size === 0) {
     link?.close();
     link = null;
@@ -43,6 +51,7 @@ addEventListener("connect", ({ ports: [port] }) => {
   port.onmessage = ({ data }) => {
     if (data.type === "attach") attach(port, data.user);
     else if (data.type === "follow") follow(port, data.topics);
+    else if (data.type === "records") followRecords(port, data.records);
     else if (data.type === "send") link?.send(data.message);
     else if (data.type === "leave") leave(port);
   };

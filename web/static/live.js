@@ -4,6 +4,7 @@ class Live extends EventTarget {
   #port = null;
   #link = null;
   #topics = new Map(); // topic → how many elements of this page follow it
+  #records = new Map(); // element → the records it shows, as "party:12"
   #user = Number(document.body.dataset.user);
   status = "connecting";
   presence = null;
@@ -46,6 +47,16 @@ class Live extends EventTarget {
     this.#sendTopics();
   }
 
+  followRecords(element, records) {
+    this.#records.set(element, records);
+    this.#sendRecords();
+  }
+
+  unfollowRecords(element) {
+    this.#records.delete(element);
+    this.#sendRecords();
+  }
+
   #open() {
     if (!globalThis.SharedWorker) {
       this.#openOwn();
@@ -68,11 +79,13 @@ class Live extends EventTarget {
       this.#hear({ message, status, offset });
     });
     this.#sendTopics();
+    this.#sendRecords();
   }
 
   #attach() {
     this.#post({ type: "attach", user: this.#user });
     this.#sendTopics();
+    this.#sendRecords();
   }
 
   #post(message) {
@@ -83,6 +96,12 @@ class Live extends EventTarget {
     const topics = [...this.#topics.keys()];
     if (this.#link) this.#link.follow(new Set(topics));
     else if (topics.length || this.#port) this.#post({ type: "follow", topics });
+  }
+
+  #sendRecords() {
+    const records = [...this.#records.values()].flat();
+    if (this.#link) this.#link.followRecords(new Set(records));
+    else this.#post({ type: "records", records });
   }
 
   #hear({ message, status, offset }) {

@@ -1,4 +1,4 @@
-"""Requests to read a card, comments that were removed, indexes for lists by city and by tag."""
+"""Requests to read a card, comments that were removed, the feed of changes by kind, an index for lists by city."""
 
 from __future__ import annotations
 
@@ -31,12 +31,16 @@ UP = (
     "create index ix_access_request_party_id on access_request (party_id)",
     "create index ix_access_request_user_id_asked_at on access_request (user_id, asked_at)",
     "alter table comment add column removed_at timestamp with time zone",
+    "create index ix_outbox_event_record_kind_tx_id on outbox_event (record_kind, tx, id)",
+    "create index ix_outbox_event_at on outbox_event (at)",
     """
     create index ix_party_city_sort_name on party (city, sort_name, id)
     where city is not null and lifecycle = 'active' and deleted_at is null
     """,
 )
 DOWN = (
+    "drop index ix_outbox_event_at",
+    "drop index ix_outbox_event_record_kind_tx_id",
     "drop index ix_party_city_sort_name",
     "delete from comment_mention where comment_id in (select id from comment where removed_at is not null)",
     "delete from comment where removed_at is not null",

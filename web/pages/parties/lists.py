@@ -12,9 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.errors import Invalid
 from crm.mass_changes import MOST_PARTIES
 from crm.owners import colleagues, possible_owners
+from crm.party_access import readable_party
 from crm.party_filters import known_sources
 from crm.party_kinds import list_kinds
-from crm.party_lists import Count, PartyFilter, PartyRow, condition_of, count_parties, list_parties, party_ids
+from crm.party_lists import (
+    Count,
+    PartyFilter,
+    PartyRow,
+    condition_of,
+    count_parties,
+    list_parties,
+    party_ids,
+    rows_of,
+)
 from crm.party_search import SearchHit, search_parties
 from crm.rights import Access, Scope
 from web.keys import ACCESS, NOW, SESSIONS
@@ -116,6 +126,8 @@ def _handler(section: ListSection) -> Handler:
     async def show_list(request: web.Request) -> web.Response:
         async with request.app[SESSIONS]() as session:
             list_ = await arranged(session, request, section.frame)
+            if "row" in request.query:
+                return await _answer_row(session, request, section, list_)
             try:
                 rows = await _rows(session, request, section, list_)
             except Invalid as error:  # an address that somebody made up or an old one
@@ -133,6 +145,18 @@ def _handler(section: ListSection) -> Handler:
         )
 
     return show_list
+
+
+async def _answer_row(
+    session: AsyncSession, request: web.Request, section: ListSection, list_: Arrangement
+) -> web.Response:
+    """One row as it is now, for a list that stands open: it stays where it is, even if the filters no longer fit."""
+    typed = request.query["row"]
+    wanted = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
+    party = await readable_party(session, request[ACCESS], wanted)
+    rows = Rows(parties=await rows_of(session, [party.id]), found={})
+    shown: dict[str, Any] = {"section": section, "list": list_, "rows": rows}
+    return await render_apart(request, "parties/rows.html", is_fragment=True, is_alone=False, **shown)
 
 
 def done_in(text: str) -> tuple[int, ...] | None:
