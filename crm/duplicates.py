@@ -17,6 +17,7 @@ from crm.duplicate_search import look_again
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, page_size
 from crm.party_lists import PartyRow, rows_of
+from crm.party_search import similar_parties
 from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.merging import DuplicateDismissal, DuplicatePair, DuplicateRun
@@ -146,6 +147,15 @@ async def dismiss_pair(
         for party_id, other in ((low, high), (high, low)):
             after = {"not_duplicate_of": other}
             await record_change(session, access, "party", party_id, before={}, after=after, via=via)
+
+
+async def likely_same(session: AsyncSession, access: Access, party: PartyRow) -> list[PartyRow]:
+    """Who is most like this party by name or INN, of those whom this user may merge: what a merge offers first."""
+    alike = await similar_parties(session, party.name, party.type, inn=party.inn or "", exclude_id=party.id)
+    allowed: Any = condition(access, "party.merge", Party)
+    query = select(Party.id).where(Party.id.in_([each.party_id for each in alike]), allowed)
+    mine = set(await session.scalars(query))
+    return await rows_of(session, [each.party_id for each in alike if each.party_id in mine])
 
 
 async def list_dismissed(

@@ -84,12 +84,12 @@ async def test_what_is_typed_comes_back_after_the_page_was_left(planted: Office,
     visitor = await visit(planted, chromium, "agent")
     page = visitor.page
     await visitor.go("/parties/new")
-    await page.get_by_label("Организация", exact=True).fill("ООО «Недописанное»")
+    await page.get_by_label("Название", exact=True).fill("ООО «Недописанное»")
     await expect(page.locator("[data-draft-state]")).to_have_text("Черновик сохранён")
     await visitor.go("/parties")
     await visitor.go("/parties/new")
-    await expect(page.get_by_label("Организация", exact=True)).to_have_value("ООО «Недописанное»")
+    await expect(page.get_by_label("Название", exact=True)).to_have_value("ООО «Недописанное»")
     await page.get_by_role("button", name="Выбросить черновик").click()
-    await expect(page.get_by_label("Организация", exact=True)).to_have_value("")
+    await expect(page.get_by_label("Название", exact=True)).to_have_value("")
     assert visitor.complaints == []
     await visitor.context.close()

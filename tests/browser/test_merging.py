@@ -120,11 +120,11 @@ async def test_who_may_be_here_already_appears_while_typing(planted: Office, chr
     visitor = await visit(planted, chromium, "manager")
     page = visitor.page
     await visitor.go("/parties/new")
-    await page.get_by_label("Организация").press_sequentially("каменный гость ооо")
+    await page.get_by_label("Название").press_sequentially("каменный гость ооо")
     await expect(page.locator("#similar")).to_contain_text("Каменный гость")
-    await expect(page.get_by_label("Организация")).to_be_focused()
+    await expect(page.get_by_label("Название")).to_be_focused()
     assert await axe(page) == []
-    await page.get_by_label("Организация").fill("")
+    await page.get_by_label("Название").fill("")
     await page.get_by_label("Телефон").press_sequentially("8 495 000-50-01")
     await expect(page.locator("#similar")).to_contain_text("Тот же номер")
     assert visitor.complaints == []

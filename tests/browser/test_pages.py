@@ -150,11 +150,11 @@ async def test_a_form_is_mended_in_place_and_leads_to_the_card(planted: Office, 
     visitor = await visit(planted, chromium, "agent")
     await visitor.go("/parties/new")
     page = visitor.page
-    await page.get_by_label("Имя контакта").fill("Пётр")
+    await page.get_by_label("Имя", exact=True).fill("Пётр")
     await page.get_by_label("Телефон").fill("123")
     await page.get_by_role("button", name="Создать").click()
     await expect(page.locator("#number-problem")).to_contain_text("не полный номер")
-    await expect(page.get_by_label("Имя контакта")).to_have_value("Пётр")
+    await expect(page.get_by_label("Имя", exact=True)).to_have_value("Пётр")
     await page.get_by_label("Телефон").fill("8 495 120-33-44")
     await page.get_by_role("button", name="Создать").click()
     await expect(page.get_by_role("link", name="Это они: открыть карточку")).to_be_visible()

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from crm.duplicates import likely_same
 from crm.errors import Invalid, NotFound
 from crm.merge_list import list_merges, read_merge
 from crm.merge_values import Choices, Record, completeness, differing_fields, fields_of
 from crm.merging import MOST_AT_ONCE, CannotMerge, CannotUndo, merge_parties, records_of, undo_merge
 from crm.party_cards import PartyCard, party_card
-from crm.party_search import SearchHit, search_parties
+from crm.party_lists import rows_of
+from crm.party_search import FoundBy, SearchHit, search_parties
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
@@ -94,6 +96,10 @@ async def _answer(
         if typed:
             result = await search_parties(session, access, typed, limit=_MOST_FOUND)
             found = [hit for hit in result.hits if _fits(hit, sides)]
+        elif len(ids) == 1:
+            (one,) = await rows_of(session, [sides[0].card.id])
+            alike = await likely_same(session, access, one)
+            found = [SearchHit(party=each, found_by=FoundBy.NAME, shown="") for each in alike]
     if wants_rows(request, "merge-found"):
         return render_fragment(request, "parties/merge_found.html", ids=ids, found=found, typed=typed)
     return render(
