@@ -76,9 +76,17 @@ _SINGLE_OPEN_LEAD = """
         and lead.state in ('open', 'on_hold') and lead.deleted_at is null and lead.created_at <= coalesce(r.ended_at, now())
     having count(*) = 1
     """
+# Everybody locks parties before leads, and both in the order of their ids (`crm.lead_locks`).
+_LOCKED_PARTIES = f"""
+    select id, merged_into_id from party
+    where id in (select r.party_id from {_rows_of("communication")} union select r.contact_id from {_rows_of("communication")})
+    order by id for no key update
+    """  # noqa: S608
+LOCK_PARTIES = text(_LOCKED_PARTIES)
 # A party merged meanwhile stands for its survivor; one that is gone leaves the call without a link.
 UPSERT_COMMUNICATIONS = text(
     f"""
+    with known as materialized ({_LOCKED_PARTIES})
     insert into communication
         (id, kind, direction, started_at, ended_at, user_id, team_id, party_id, contact_id, lead_id, link_source,
             is_internal)
@@ -86,8 +94,8 @@ UPSERT_COMMUNICATIONS = text(
         coalesce(party.merged_into_id, party.id),
         (select person.party_id from person where person.party_id = coalesce(contact.merged_into_id, contact.id)),
         open_lead.id, case when party.id is not null then 'auto' end, r.is_internal
-    from {_rows_of("communication")} left join party on party.id = r.party_id
-    left join party contact on contact.id = r.contact_id
+    from {_rows_of("communication")} left join known party on party.id = r.party_id
+    left join known contact on contact.id = r.contact_id
     left join lateral ({_SINGLE_OPEN_LEAD}) open_lead on not r.is_internal
     order by r.id
     on conflict (id) do update set

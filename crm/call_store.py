@@ -28,6 +28,7 @@ ACCESS_AFTER_CALL = timedelta(hours=24)
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.INTERNAL: "none"}
 Person = tuple[int | None, int | None]  # user, team
 Moment = tuple[int, str, datetime]  # connection, extension, when
+Talk = tuple[int, datetime, int | None]  # lead, when its call began, who talked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,15 @@ async def store(
         return []
     if has_mirrors is None:
         has_mirrors = await lock_numbers(connection, entries)
+    batches = list(without_overlaps(entries))
+    if len(batches) > 1:
+        await _lock_parties(connection, entries)
     stored: list[StoredCall] = []
-    for batch in without_overlaps(entries):
-        stored += await _store_batch(connection, batch, access)
+    talks: list[Talk] = []
+    for batch in batches:
+        stored += await _store_batch(connection, batch, access, talks)
+    if talks:
+        await note_responses(connection, talks)
     if stored and has_mirrors:
         await link_mirrors(connection, [call.id for call in stored])
     return stored
@@ -106,9 +113,21 @@ def keys_of(entry: CallEntry) -> list[str]:
     return [key] if others in ((key,), ()) else list(dict.fromkeys((key, *others)))
 
 
+async def _lock_parties(connection: AsyncConnection, entries: Sequence[CallEntry]) -> None:
+    """Of all batches at once; of a single one the statement that stores its communications does it."""
+    parties = [
+        {"party_id": entry.facts.party_id, "contact_id": entry.facts.contact_id}
+        for entry in entries
+        if entry.facts.party_id is not None or entry.facts.contact_id is not None
+    ]
+    if parties:
+        await connection.execute(statements.LOCK_PARTIES, as_json(parties))
+
+
 async def _store_batch(
-    connection: AsyncConnection, batch: list[CallEntry], access: timedelta
+    connection: AsyncConnection, batch: list[CallEntry], access: timedelta, talks: list[Talk]
 ) -> list[StoredCall]:
+    """`talks` grows by what was said about leads."""
     known = await _known_calls(connection, batch)
     tellings = [
         telling for entry in batch if (telling := await _telling(connection, entry, known)) is not None
@@ -136,8 +155,7 @@ async def _store_batch(
         await drop_untold(connection, whole, parts, legs, transfers)
     if legs:
         await connection.execute(statements.UPSERT_LEGS, as_json(legs))
-    if talks := _talks_about_leads(tellings, leads, people):
-        await note_responses(connection, talks)
+    talks += _talks_about_leads(tellings, leads, people)
     restarted = [
         t.row for t in tellings if t.row.ended_at and t.before is not None and is_other_run(t.before, t.row)
     ]
@@ -245,7 +263,7 @@ async def _store_communications(
 
 def _talks_about_leads(
     tellings: Sequence[Telling], leads: Mapping[str, int], people: Mapping[Moment, Person]
-) -> list[tuple[int, datetime, int | None]]:
+) -> list[Talk]:
     """Lead, begin of the call and who talked, for every answered call that belongs to one."""
     return [
         (

@@ -79,7 +79,7 @@ async def edit_comment(
     comment = await _locked(session, comment_id)
     if comment.author_id != access.user_id:
         raise NotFound("comment", comment_id)
-    party = await readable_party(session, access, comment.party_id)
+    party = await readable_party(session, access, _on_party(comment))
     if comment.text == text:
         return comment.version
     if comment.version != version:
@@ -127,7 +127,7 @@ async def pin_comment(
         NotFound, Invalid (five are pinned already).
     """
     comment = await _locked(session, comment_id)
-    party = await readable_party(session, access, comment.party_id)
+    party = await readable_party(session, access, _on_party(comment))
     may_edit = access.covers("party.edit", users=[party.owner_id], teams=[party.team_id])
     if comment.author_id != access.user_id and not may_edit:
         raise NotFound("comment", comment_id)
@@ -210,7 +210,7 @@ def _shown(party_id: int) -> Any:
 def _info(row: Comment, author_name: str) -> CommentInfo:
     return CommentInfo(
         id=row.id,
-        party_id=row.party_id,
+        party_id=_on_party(row),
         author_id=row.author_id,
         author_name=author_name,
         text=row.text,
@@ -219,6 +219,13 @@ def _info(row: Comment, author_name: str) -> CommentInfo:
         is_pinned=row.pinned_at is not None,
         version=row.version,
     )
+
+
+def _on_party(row: Comment) -> int:
+    """The party it stands on. Raises NotFound: one on a lead is `crm.lead_comments`'."""
+    if row.party_id is None:
+        raise NotFound("comment", row.id)
+    return row.party_id
 
 
 async def _locked(session: AsyncSession, comment_id: UUID) -> Comment:

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.affiliations import ContactValues, affiliate
 from crm.changes import publish, record_change
-from crm.errors import Conflict, Invalid
+from crm.errors import Invalid
 from crm.lead_errors import LeadIsOver
+from crm.lead_locks import parties_then_lead
 from crm.lead_subjects import UNQUALIFIED
 from crm.lead_values import LEAD, OPEN_STATES
 from crm.merging import unite
@@ -91,7 +92,8 @@ async def convert_lead(
         NotAllowed, NotFound (the lead, or what was picked), LeadIsOver (disqualified), Conflict, Invalid (a block),
         AlreadyExists (the INN), MoveNotAllowed, StageIncomplete.
     """
-    lead = await _locked_after_its_parties(session, access, lead_id, wish)
+    picked = (wish.counterparty.party_id, wish.contact.party_id)
+    lead = await parties_then_lead(session, access, lead_id, others=picked, is_merging=True)
     if lead.state == "converted":
         assert lead.converted_party_id is not None, "the database says so"
         return Converted(
@@ -109,20 +111,6 @@ async def convert_lead(
         party_id, person_id = await work.carry_out(wish)
         await _finish(session, access, lead_id, party_id, person_id, via)
     return Converted(lead_id=lead_id, party_id=party_id, person_id=person_id, is_new=True)
-
-
-async def _locked_after_its_parties(
-    session: AsyncSession, access: Access, lead_id: int, wish: Conversion
-) -> Lead:
-    """The lead, locked behind everybody it may touch, in the order of ids: a merge locks them so, too."""
-    subjects = select(Lead.person_id, Lead.organisation_id).where(Lead.id == lead_id)
-    row = (await session.execute(subjects)).first()
-    ids = {*(row or ()), wish.counterparty.party_id, wish.contact.party_id} - {None}
-    await session.execute(select(Party.id).where(Party.id.in_(ids)).order_by(Party.id).with_for_update())
-    lead: Lead = await locked(session, access, LEAD, lead_id)
-    if row is not None and (lead.person_id, lead.organisation_id) != tuple(row):
-        raise Conflict({}, lead.version, "—")  # merged at this very moment: look again
-    return lead
 
 
 async def _finish(

@@ -30,7 +30,7 @@ from crm.schema.parties import Party
 from crm.schema.telephony import Line
 from crm.schemes import scheme_for
 from crm.stage_rules import SchemeInfo
-from crm.stages import clock, enter
+from crm.stages import clock, enter, require_complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ async def create_lead(
 
     Raises:
         NotAllowed, Invalid, NotFound (the party, the call), AlreadyExists (number or address are somebody's),
-        OpenLeads (unless `is_further`), SchemeOfOthers.
+        OpenLeads (unless `is_further`), SchemeOfOthers, StageIncomplete (its first stage asks for more).
     """
     access.require("lead.create")
     scheme = await scheme_for(session, access, "lead", new.scheme_id)
@@ -76,6 +76,7 @@ async def create_lead(
     row = await _row(session, access, new, scheme, subject, keeper)
     lead_id = (await session.execute(insert(Lead).values(row).returning(Lead.id))).scalar_one()
     await _begin(session, access, lead_id, row, scheme, via)
+    await require_complete(session, LEAD, await session.get(Lead, lead_id), None, scheme.first)
     await link_of_subject(session, lead_id, subject)
     if new.call_id is not None:
         await link_communication(session, access, lead_id, new.call_id)
@@ -234,10 +235,15 @@ async def _begin(
 
 
 async def _add_request(session: AsyncSession, lead_id: int, subject: Subject, asked: str) -> None:
-    """What was asked, as a communication of the lead and its subject."""
+    """What was asked, as a communication of the lead and its subject; the party first, as everybody locks them (`crm.lead_locks`)."""
     if not asked.strip():
         return
     now = datetime.now(UTC)
+    await session.execute(
+        update(Party)
+        .where(Party.id == subject.party_id)
+        .values(last_communication_at=func.greatest(Party.last_communication_at, now))
+    )
     request = {
         "id": uuid7(),
         "kind": "web_request",
@@ -252,11 +258,6 @@ async def _add_request(session: AsyncSession, lead_id: int, subject: Subject, as
     await session.execute(insert(Communication).values(request))
     first = update(Lead).where(Lead.id == lead_id, Lead.first_communication_id.is_(None))
     await session.execute(first.values(first_communication_id=request["id"]))
-    await session.execute(
-        update(Party)
-        .where(Party.id == subject.party_id)
-        .values(last_communication_at=func.greatest(Party.last_communication_at, now))
-    )
 
 
 async def _next_number(session: AsyncSession) -> int:

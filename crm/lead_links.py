@@ -15,6 +15,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from crm.errors import NotFound
+from crm.lead_locks import lock_parties
 from crm.lead_subjects import UNQUALIFIED, Subject
 from crm.lead_values import LEAD
 from crm.rights import Access, access_of, command_access, narrow
@@ -24,9 +25,10 @@ from crm.schema.parties import Party
 from crm.schema.stages import StageVisit
 from crm.schema.telephony import Line
 from crm.schemes import scheme_of
-from crm.stages import clock, enter, locked, write
+from crm.stages import clock, enter, lacks, locked, write
 
 JOURNAL: Final = "journal"
+_UNANSWERED: Final = (Lead.first_response_at.is_(None), Lead.deleted_at.is_(None))
 
 
 async def link_communication(session: AsyncSession, access: Access, lead_id: int, call_id: UUID) -> None:
@@ -55,6 +57,7 @@ async def link_communication(session: AsyncSession, access: Access, lead_id: int
 
 async def link_of_subject(session: AsyncSession, lead_id: int, subject: Subject) -> None:
     """Whatever was said with somebody who is known from this lead alone belongs to it."""
+    await lock_parties(session, [subject.party_id])
     lifecycle = await session.scalar(select(Party.lifecycle).where(Party.id == subject.party_id))
     if lifecycle != UNQUALIFIED:
         return
@@ -106,28 +109,28 @@ async def note_response(
         at: when the talk's call began; a talk that was going on before the lead counts from the lead's own beginning.
         by_id: who talked, None if nobody knows.
     """
-    first = (
-        update(Lead)
-        .where(Lead.id == lead_id, Lead.first_response_at.is_(None), Lead.deleted_at.is_(None))
-        .values(first_response_at=func.greatest(at, Lead.created_at))
-        .returning(Lead.stage_id)
-    )
-    stage_id = await session.scalar(first)
-    if stage_id is None:
+    if await session.scalar(select(Lead.id).where(Lead.id == lead_id, *_UNANSWERED)) is None:
         return
-    access = await _who_talked(session, by_id)
     lead = await locked(session, command_access(), LEAD, lead_id)
+    if lead.first_response_at is not None:
+        return
+    first = {"first_response_at": func.greatest(at, Lead.created_at)}
+    await session.execute(update(Lead).where(Lead.id == lead_id).values(first))
+    await _move_on(session, lead, await _who_talked(session, by_id))
+
+
+async def _move_on(session: AsyncSession, lead: Lead, access: Access) -> None:
+    """Out of the first stage, unless somebody moved it before, or the next stage asks for what is not there yet."""
     scheme = await scheme_of(session, lead.scheme_id)
     later = [stage for stage in scheme.open_stages if stage.position > scheme.first.position]
-    is_untouched = (
-        lead.state == "open" and stage_id == scheme.first.id and await _never_moved(session, lead_id)
-    )
-    if not later or not is_untouched:
+    is_in_first = lead.state == "open" and lead.stage_id == scheme.first.id
+    if not later or not is_in_first or not await _never_moved(session, lead.id):
         return
-    await write(
-        session, access, LEAD, lead, {"stage_id": later[0].id}, event="lead.stage_entered", via=JOURNAL
-    )
-    await enter(session, access, LEAD, lead_id, later[0].id, at=await clock(session), via=JOURNAL)
+    if await lacks(session, LEAD, lead, scheme.first, later[0]):
+        return
+    moved = {"stage_id": later[0].id}
+    await write(session, access, LEAD, lead, moved, event="lead.stage_entered", via=JOURNAL)
+    await enter(session, access, LEAD, lead.id, later[0].id, at=await clock(session), via=JOURNAL)
 
 
 async def note_responses(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from crm.errors import Invalid
 from crm.schema.leads import Lead
+from crm.schema.parties import PartyEmail, PartyPhone
 from crm.schema.stages import Hold, StageVisit
 from crm.stage_rules import Outcome
 from crm.stages import RecordKind
@@ -22,6 +26,11 @@ MAX_MARKS: Final = 20  # of a campaign
 FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {"title": "Title", "need": "Need", "source": "Source"}
 )
+# What a stage may ask for; the others are filled in elsewhere: by taking or giving the lead, on the card of whom it is about.
+REQUIRABLE: Final[Mapping[str, str]] = MappingProxyType(
+    {**FIELD_NAMES, "owner_id": "Responsible", "phone": "Phone", "email": "E-mail"}
+)
+_CONTACTS: Final[Mapping[str, Any]] = MappingProxyType({"phone": PartyPhone, "email": PartyEmail})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +87,16 @@ def _reopened(lead: Lead) -> dict[str, Any]:
     return {"reopened_count": lead.reopened_count + 1, **dict.fromkeys(nothing)}
 
 
+async def _present(session: AsyncSession, lead: Lead, fields: Collection[str]) -> dict[str, Any]:
+    found = {name: getattr(lead, name, None) for name in fields}
+    subjects = [each for each in (lead.person_id, lead.organisation_id) if each is not None]
+    for name, contact in _CONTACTS.items():
+        if name in fields:
+            mine = select(contact.id).where(contact.party_id.in_(subjects), contact.ended_at.is_(None))
+            found[name] = await session.scalar(mine.limit(1))
+    return found
+
+
 LEAD: Final = RecordKind(
     name="lead",
     model=Lead,
@@ -86,7 +105,8 @@ LEAD: Final = RecordKind(
     edit_right="lead.edit",
     reopen_right="lead.reopen",
     ended_states={Outcome.SUCCESS: "converted", Outcome.FAILURE: "disqualified"},
-    field_names=FIELD_NAMES,
+    field_names=REQUIRABLE,
+    present=_present,
     read_fields=read_fields,
     failed=_failed,
     reopened=_reopened,

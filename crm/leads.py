@@ -17,14 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.errors import Invalid, NotFound
 from crm.lead_errors import AnotherLeadOpen, LeadIsOver, NeedsConversion
 from crm.lead_intake import open_automatic
-from crm.lead_values import LEAD, OPEN_STATES, read_fields
+from crm.lead_locks import parties_then_lead
+from crm.lead_values import LEAD, OPEN_STATES, REQUIRABLE, read_fields
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schemes import scheme_of
-from crm.stage_rules import Outcome, SchemeInfo
-from crm.stages import Move, Moved, hold, locked, move, resume, write
+from crm.stage_rules import Outcome, SchemeInfo, StageIncomplete
+from crm.stages import Move, Moved, hold, lacks, locked, move, resume, write
 
 _ONE_AUTOMATIC: Final = "uq_lead_open_automatic"
 
@@ -41,20 +42,33 @@ async def edit_lead(
     """What a person writes about a lead: title, need, source. Returns the version.
 
     Raises:
-        NotAllowed, NotFound, Conflict, Invalid, LeadIsOver.
+        NotAllowed, NotFound, Conflict, Invalid, LeadIsOver, StageIncomplete (its stage needs what is emptied).
     """
     lead = await _open_lead(session, access, lead_id, base_version=base_version)
-    return await write(session, access, LEAD, lead, read_fields(fields), via=via)
+    columns = read_fields(fields)
+    await _keep_required(session, lead, columns)
+    return await write(session, access, LEAD, lead, columns, via=via)
+
+
+async def _keep_required(session: AsyncSession, lead: Lead, columns: Mapping[str, Any]) -> None:
+    """What was empty before its stage asked for it may stay so; what is there is not taken away."""
+    emptied = [name for name, value in columns.items() if value is None and getattr(lead, name) is not None]
+    stage = (await scheme_of(session, lead.scheme_id)).stage(lead.stage_id)
+    if not emptied or stage is None:
+        return
+    lacking = await lacks(session, LEAD, lead, None, stage, columns)
+    if missing := {name: REQUIRABLE[name] for name in lacking if name in emptied}:
+        raise StageIncomplete(stage.name, missing)
 
 
 async def take_lead(session: AsyncSession, access: Access, lead_id: int, *, via: str = "form") -> None:
     """Whoever asks becomes responsible for a lead that is nobody's. Of several at once one gets it.
 
     Raises:
-        NotAllowed, NotFound, Invalid (somebody has it already).
+        NotAllowed, NotFound, Invalid (somebody has it already), LeadIsOver, Conflict (merged at this very moment).
     """
     access.require("lead.edit")
-    lead = await _open_lead(session, access, lead_id, right="lead.read")
+    lead = _going(await parties_then_lead(session, access, lead_id, right="lead.read"))
     if lead.owner_id == access.actor_id:
         return
     if lead.owner_id is not None:
@@ -69,9 +83,9 @@ async def assign_lead(
     """Another responsible user, and with them their team; None: nobody.
 
     Raises:
-        NotAllowed, NotFound (the lead, or no such active user), LeadIsOver.
+        NotAllowed, NotFound (the lead, or no such active user), LeadIsOver, Conflict (merged at this very moment).
     """
-    lead = await _open_lead(session, access, lead_id, right="lead.change_owner")
+    lead = _going(await parties_then_lead(session, access, lead_id, right="lead.change_owner"))
     await _give(session, access, lead, owner_id, via)
 
 
@@ -179,14 +193,12 @@ async def stand_of(session: AsyncSession, lead_id: int) -> Lead:
 
 
 async def _open_lead(
-    session: AsyncSession,
-    access: Access,
-    lead_id: int,
-    *,
-    right: str = "lead.edit",
-    base_version: int | None = None,
+    session: AsyncSession, access: Access, lead_id: int, *, base_version: int | None = None
 ) -> Lead:
-    lead: Lead = await locked(session, access, LEAD, lead_id, right=right, base_version=base_version)
+    return _going(await locked(session, access, LEAD, lead_id, base_version=base_version))
+
+
+def _going(lead: Lead) -> Lead:
     if lead.state not in OPEN_STATES:
         raise LeadIsOver
     return lead

@@ -73,9 +73,8 @@ async def scheme_for(
         Invalid (no such scheme of this kind in use), SchemeOfOthers.
     """
     query = select(Scheme.id).where(Scheme.object_kind == object_kind, Scheme.archived_at.is_(None))
-    found = await session.scalar(
-        query.where(Scheme.is_default if scheme_id is None else Scheme.id == scheme_id)
-    )
+    query = query.where(Scheme.is_default if scheme_id is None else Scheme.id == scheme_id)
+    found = await session.scalar(query.with_for_update(read=True, key_share=True))
     if found is None:
         raise Invalid("scheme_id", scheme_id, "There is no such scheme in use.")
     scheme = await scheme_of(session, found)

@@ -143,11 +143,14 @@ def _neighbours(scheme: SchemeInfo, current: StageInfo) -> set[int]:
 
 
 def missing_fields(
-    requirements: Iterable[Requirement], current: StageInfo, wanted: StageInfo, record: Mapping[str, Any]
+    requirements: Iterable[Requirement],
+    current: StageInfo | None,
+    wanted: StageInfo,
+    record: Mapping[str, Any],
 ) -> list[str]:
     """The fields that leaving the one stage and entering the other ask for and the record lacks, in order.
 
-    Giving up asks for nothing but its reason, and what is over has been left already.
+    `current` is None for a record that begins. Giving up asks for nothing but its reason, and what is over has been left already.
     """
     if wanted.outcome is Outcome.FAILURE:
         return []
@@ -155,7 +158,7 @@ def missing_fields(
         each.field
         for each in requirements
         if (each.stage_id, each.moment) == (wanted.id, "enter")
-        or (each.stage_id, each.moment) == (current.id, "leave")
+        or (current is not None and (each.stage_id, each.moment) == (current.id, "leave"))
     ]
     return [name for name in dict.fromkeys(asked) if _is_empty(record.get(name))]
 

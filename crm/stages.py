@@ -5,9 +5,10 @@ A kind of record tells its peculiarities in a `RecordKind`; form, board, API, im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
@@ -18,7 +19,7 @@ from crm.errors import Conflict, Invalid, NotFound
 from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.journals import ChangeLog
-from crm.schema.stages import Hold, StageVisit
+from crm.schema.stages import Hold, Scheme, StageVisit
 from crm.schemes import reason_of, require_open, requirements_of, scheme_of, stage_names
 from crm.stage_rules import (
     MoveNotAllowed,
@@ -45,6 +46,9 @@ class RecordKind:
     reopen_right: str
     ended_states: Mapping[Outcome, str]  # the state of a record that stands in a stage of this outcome
     field_names: Mapping[str, str]  # what a stage may ask for → its name, a message id
+    present: Callable[
+        [AsyncSession, Any, Collection[str]], Awaitable[Mapping[str, Any]]
+    ]  # of these, what it has
     read_fields: Callable[
         [Mapping[str, Any]], dict[str, Any]
     ]  # what a move fills in, checked. Raises Invalid
@@ -97,7 +101,9 @@ async def move(session: AsyncSession, access: Access, kind: RecordKind, record_i
         record = await locked(session, access, kind, record_id, right=kind.reopen_right)
     _require_permitted(scheme, was, wanted)
     fields = kind.read_fields(asked.fields)
-    await _require_complete(session, access, kind, record, was, wanted, fields, asked.via)
+    is_copied = asked.via == "import" and access.may("import")  # stages as they were elsewhere
+    if not is_copied:
+        await require_complete(session, kind, record, was, wanted, fields)
     changes = {
         **fields,
         **await _state_after(session, kind, record, was, wanted, asked),
@@ -181,17 +187,20 @@ async def locked(
     right: str | None = None,
     base_version: int | None = None,
 ) -> Any:
-    """The record for changing, locked until the transaction ends.
+    """The record for changing, locked until the transaction ends; its scheme stays as it is for so long.
+
+    Everybody locks in one order, or two would wait for one another: parties, the scheme, the record; of several, by id.
 
     Raises:
         NotAllowed, NotFound, Conflict (`base_version` is not the present one).
     """
     right = right or kind.edit_right
     access.require(right)
+    await _keep_scheme(session, kind, record_id)
     query = select(kind.model).where(kind.model.id == record_id, kind.model.deleted_at.is_(None))
     record = await session.scalar(
         query.where(condition(access, right, kind.model))
-        .with_for_update(of=kind.model)
+        .with_for_update(of=kind.model, key_share=True)
         .execution_options(populate_existing=True)
     )
     if record is None:
@@ -199,6 +208,13 @@ async def locked(
     if base_version is not None and base_version != record.version:
         raise Conflict({}, record.version, await _changed_by(session, kind, record_id))
     return record
+
+
+async def _keep_scheme(session: AsyncSession, kind: RecordKind, record_id: int) -> None:
+    """Nobody takes a stage away from under a record that is about to enter it (`crm.scheme_editing`)."""
+    of_record = select(kind.model.scheme_id).where(kind.model.id == record_id).scalar_subquery()
+    kept = select(Scheme.id).where(Scheme.id == of_record)
+    await session.execute(kept.with_for_update(read=True, key_share=True))
 
 
 async def write(
@@ -255,6 +271,34 @@ async def enter(
     await session.execute(insert(StageVisit).values(visit))
 
 
+async def require_complete(
+    session: AsyncSession,
+    kind: RecordKind,
+    record: Any,
+    was: StageInfo | None,
+    wanted: StageInfo,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Raises StageIncomplete with everything that `lacks` finds."""
+    if missing := await lacks(session, kind, record, was, wanted, fields):
+        raise StageIncomplete(wanted.name, {name: kind.field_names.get(name, name) for name in missing})
+
+
+async def lacks(
+    session: AsyncSession,
+    kind: RecordKind,
+    record: Any,
+    was: StageInfo | None,
+    wanted: StageInfo,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+) -> list[str]:
+    """What leaving the one stage (None: the record begins) and entering the other ask for that neither record nor `fields` have."""
+    requirements = await requirements_of(session, *{each.id for each in (was, wanted) if each is not None})
+    stored = {each.field for each in requirements} - set(fields)
+    present = {**(await kind.present(session, record, stored) if stored else {}), **fields}
+    return missing_fields(requirements, was, wanted, present)
+
+
 async def clock(session: AsyncSession) -> datetime:
     """The database's time at this very moment: of two moves in one transaction the later one has the later time."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
@@ -277,25 +321,6 @@ def _require_permitted(scheme: SchemeInfo, was: StageInfo, wanted: StageInfo) ->
     if wanted not in allowed:
         shown = [stage for stage in allowed if stage.outcome is not Outcome.FAILURE]
         raise MoveNotAllowed(was.name, wanted.name, shown)
-
-
-async def _require_complete(
-    session: AsyncSession,
-    access: Access,
-    kind: RecordKind,
-    record: Any,
-    was: StageInfo,
-    wanted: StageInfo,
-    fields: Mapping[str, Any],
-    via: str,
-) -> None:
-    """Whoever imports with the right to it sets stages as they were elsewhere."""
-    if via == "import" and access.may("import"):
-        return
-    requirements = await requirements_of(session, was.id, wanted.id)
-    present = {each.field: fields.get(each.field, getattr(record, each.field, None)) for each in requirements}
-    if missing := missing_fields(requirements, was, wanted, present):
-        raise StageIncomplete(wanted.name, {name: kind.field_names.get(name, name) for name in missing})
 
 
 async def _state_after(

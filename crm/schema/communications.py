@@ -231,9 +231,15 @@ class CallNote(HasOurId, Base):
     __table_args__ = (UniqueConstraint("call_id", "user_id"),)
 
 
+ON_LEAD = text("lead_id is not null")  # before the class, which has a column of this name
+
+
 class Comment(HasOurId, Base):
+    """What somebody wrote on a party, or on a lead."""
+
     __tablename__ = "comment"
-    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    party_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="cascade"))
     author_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
     text: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -241,4 +247,14 @@ class Comment(HasOurId, Base):
     pinned_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]  # by its author: told nowhere but in the journal of changes
     version: Mapped[int] = mapped_column(Integer, server_default="1")
-    __table_args__ = (Index("ix_comment_party_id_created_at", "party_id", desc("created_at")),)
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(party_id, lead_id) = 1", name="one_record"),
+        Index("ix_comment_party_id_created_at", "party_id", desc("created_at")),
+        Index(
+            "ix_comment_lead_id_created_at",
+            "lead_id",
+            desc("created_at"),
+            desc("id"),
+            postgresql_where=ON_LEAD,
+        ),
+    )

@@ -23,6 +23,7 @@ from crm.schema.base import Base, Binned, HasId, Tracked
 NEWEST = (text("created_at desc"), text("id desc"))
 KEPT = text("deleted_at is null")
 IS_OPEN = text("state in ('open', 'on_hold') and deleted_at is null")
+UNANSWERED = text("first_response_at is null and state in ('open', 'on_hold') and deleted_at is null")
 
 
 class Lead(HasId, Tracked, Binned, Base):
@@ -57,6 +58,7 @@ class Lead(HasId, Tracked, Binned, Base):
     disqualify_note: Mapped[str | None]
     is_repeat: Mapped[bool] = mapped_column(server_default=text("false"))
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="set null"))
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
     auto_created: Mapped[bool] = mapped_column(server_default=text("false"))
     reopened_count: Mapped[int] = mapped_column(Integer, server_default="0")
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -69,6 +71,8 @@ class Lead(HasId, Tracked, Binned, Base):
         CheckConstraint("(state = 'disqualified') = (disqualify_reason_id is not null)", name="reason"),
         CheckConstraint("first_response_at >= created_at", name="first_response"),
         CheckConstraint("duplicate_of_id <> id", name="duplicate"),
+        CheckConstraint("merged_into_id is null or state = 'disqualified'", name="merged"),
+        CheckConstraint("merged_into_id <> id", name="merged_into"),
         ForeignKeyConstraint(
             ["stage_id", "scheme_id"], ["stage.id", "stage.scheme_id"], name="fk_lead_stage_of_scheme"
         ),
@@ -105,6 +109,13 @@ class Lead(HasId, Tracked, Binned, Base):
             postgresql_where=text("owner_id is null and deleted_at is null"),
         ),
         Index("ix_lead_source_created_at", "source", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_line_id_created_at", "line_id", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_unanswered", *NEWEST, postgresql_where=UNANSWERED),
+        Index("ix_lead_utm_source", text("(campaign ->> 'utm_source')"), *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_utm_campaign", text("(campaign ->> 'utm_campaign')"), *NEWEST, postgresql_where=KEPT),
+        Index(
+            "ix_lead_merged_into_id", "merged_into_id", postgresql_where=text("merged_into_id is not null")
+        ),
         Index("ix_lead_person_id", "person_id", *NEWEST),
         Index("ix_lead_organisation_id", "organisation_id", *NEWEST),
         Index("ix_lead_subject_open", "subject_party_id", postgresql_where=IS_OPEN),

@@ -15,10 +15,11 @@ from crm.schema.base import Base, HasId
 class MergeLog(HasId, Base):
     """One merge: who went into whom, chosen values, how to undo it.
 
-    A journal: it names parties by their ids without a foreign key, and is kept longer than they are.
+    A journal: it names parties, or leads, by their ids without a foreign key, and is kept longer than they are.
     """
 
     __tablename__ = "merge_log"
+    record_kind: Mapped[str] = mapped_column(server_default="party")  # party, lead
     survivor_id: Mapped[int]
     merged_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     choices: Mapped[dict[str, Any]]  # field → the party whose value was taken, null for none
@@ -33,6 +34,7 @@ class MergeLog(HasId, Base):
     report: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))  # what undoing left
     __table_args__ = (
         CheckConstraint("cardinality(merged_ids) >= 1", name="merged"),
+        CheckConstraint("record_kind in ('party', 'lead')", name="record_kind"),
         Index("ix_merge_log_survivor_id_at", "survivor_id", text("at desc")),
         Index("ix_merge_log_at_id", text("at desc"), text("id desc")),
     )
