@@ -21,13 +21,15 @@ from crm.names import checked_name
 from crm.rights import Access
 from crm.schema.directories import DirectoryEntry
 from crm.schema.parties import PartyKind
+from crm.schema.stages import FailureReason
 
 KIND: Final = "kind"
 SOURCE: Final = "source"
 TAG: Final = "tag"
 END_REASON: Final = "end_reason"
 INDUSTRY: Final = "industry"
-DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY)
+LEAD_REASON: Final = "lead_reason"  # why a lead is disqualified; a table of its own, and without colours
+DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY, LEAD_REASON)
 MOST_ENTRIES: Final = 500  # of one directory: more is no directory any more
 
 
@@ -78,8 +80,12 @@ async def add_entry(
         why = "A directory has at most %(most)d entries."
         raise Invalid("name", name, why, most=MOST_ENTRIES)
     table, _ours = _table(directory)
-    row = {"name": name, "colour": checked_colour(colour), "position": len(present) + 1}
-    row |= {"code": _code(present)} if table is PartyKind else {"directory": directory}
+    row = {
+        "name": name,
+        "position": len(present) + 1,
+        **_looks(directory, colour),
+        **_place(table, directory, present),
+    }
     entry_id: int = (await session.execute(insert(table).values(row).returning(table.id))).scalar_one()
     await record_change(session, access, directory, entry_id, after=row, via=via)
     return entry_id
@@ -105,7 +111,7 @@ async def edit_entry(
     found = _of(present, directory, entry_id)
     others = [row for row in present if row.id != entry_id]
     new = found.name if _is_system(found) else _free(checked_name(name), others)
-    await _change(session, access, directory, found, via, name=new, colour=checked_colour(colour))
+    await _change(session, access, directory, found, via, name=new, **_looks(directory, colour))
 
 
 async def archive_entry(
@@ -114,13 +120,13 @@ async def archive_entry(
     """Offered no more; whatever has it keeps it.
 
     Raises:
-        NotAllowed, NotFound, Invalid (a kind that the program itself needs).
+        NotAllowed, NotFound, Invalid (an entry that the program itself needs).
     """
     access.require("directory.manage")
     found = _of(await _locked(session, directory), directory, entry_id)
     if _is_system(found):
         raise Invalid(
-            "name", found.name, "The program itself needs this kind: it can be neither removed nor archived."
+            "name", found.name, "The program itself needs this entry: it can be neither removed nor archived."
         )
     await _change(session, access, directory, found, via, archived_at=found.archived_at or datetime.now(UTC))
 
@@ -181,6 +187,8 @@ def _table(directory: str) -> tuple[Any, tuple[ColumnElement[bool], ...]]:
         raise NotFound("directory", directory)
     if directory == KIND:
         return PartyKind, ()
+    if directory == LEAD_REASON:
+        return FailureReason, (FailureReason.object_kind == "lead",)
     return DirectoryEntry, (DirectoryEntry.directory == directory,)
 
 
@@ -202,7 +210,20 @@ def _code(present: Sequence[Any]) -> str:
     return next(code for number in range(1, len(codes) + 2) if (code := f"own{number}") not in codes)
 
 
+def _looks(directory: str, colour: str | None) -> dict[str, Any]:
+    return {} if directory == LEAD_REASON else {"colour": checked_colour(colour)}
+
+
+def _place(table: Any, directory: str, present: Sequence[Any]) -> dict[str, Any]:
+    """What says that a new row is of this directory."""
+    if table is PartyKind:
+        return {"code": _code(present)}
+    return {"object_kind": "lead"} if table is FailureReason else {"directory": directory}
+
+
 def _is_system(row: Any) -> bool:
+    if isinstance(row, FailureReason):
+        return row.code is not None
     return isinstance(row, PartyKind) and row.is_system
 
 
@@ -211,7 +232,7 @@ def _entry(row: Any, directory: str) -> Entry:
         id=row.id,
         directory=directory,
         name=row.name,
-        colour=row.colour,
+        colour=getattr(row, "colour", None),
         is_system=_is_system(row),
         archived_at=row.archived_at,
     )

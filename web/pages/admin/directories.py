@@ -27,6 +27,7 @@ TITLES: Final[Mapping[str, str]] = {
     "tag": N_("Tags"),
     "end_reason": N_("Reasons for an end"),
     "industry": N_("Industries"),
+    "lead_reason": N_("Reasons of disqualifying"),
 }
 
 

@@ -36,6 +36,7 @@ SECTIONS: Final = (
     Section(path="/admin/roles", title=N_("Roles"), right="user.read"),
     Section(path="/admin/directories", title=N_("Directories"), right="directory.manage"),
     Section(path="/admin/required", title=N_("Required fields"), right="directory.manage"),
+    Section(path="/admin/schemes", title=N_("Lead schemes"), right="directory.manage"),
     Section(path="/admin/communication-kinds", title=N_("Communication kinds"), right="user.manage"),
     Section(path="/admin/tokens", title=N_("API tokens"), right="token.manage"),
     Section(path="/admin/numbers", title=N_("Numbers"), right="number.normalise"),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import leads
 from crm.errors import CrmError, Invalid, NotFound
 from crm.lead_cards import lead_card, likely_parties
+from crm.lead_values import FIELD_NAMES
 from crm.owners import possible_owners
 from crm.party_story import lead_story
 from crm.schemes import list_reasons
@@ -78,7 +79,7 @@ async def move(request: web.Request) -> web.Response:
     lead_id = id_in_path(request)
     asked = Move(
         to_stage_id=form.whole("stage_id") or 0,
-        fields={name: form.prose(name) for name in FIELDS if name in form.values},
+        fields=_written(form),
         comment=form.prose("comment"),
         base_version=form.whole("version"),
         reason=form.whole("reason_id"),
@@ -94,12 +95,17 @@ async def move(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(_way_back(form, lead_id))
 
 
+def _written(form: Form) -> dict[str, str]:
+    """What of a lead's own fields was sent."""
+    return {name: form.prose(name) for name in FIELD_NAMES if name in form.values}
+
+
 async def _ask_for_missing(request: web.Request, form: Form, error: StageIncomplete) -> web.Response:
     """«Переход»: what the stage asks for, to be filled in on the spot."""
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, request[ACCESS], id_in_path(request))
     stage = card.scheme.stage(form.whole("stage_id") or 0)
-    asked = [name for name in FIELDS if name in error.missing or name in form.values]
+    asked = [name for name in FIELD_NAMES if name in error.missing or name in form.values]
     form.problems = {name: _("Fill this in.") for name in error.missing if name in form.values}
     return render(
         request,
@@ -109,6 +115,7 @@ async def _ask_for_missing(request: web.Request, form: Form, error: StageIncompl
         stage=stage,
         form=form,
         asked=asked,
+        elsewhere=[name for name in error.missing if name not in FIELD_NAMES],
         words=FIELDS,
         problem_text=tell(error),
     )
@@ -117,8 +124,7 @@ async def _ask_for_missing(request: web.Request, form: Form, error: StageIncompl
 @routes.post(ONE + "/edit", right="lead.edit")
 async def edit(request: web.Request) -> web.Response:
     async def act(session: AsyncSession, form: Form) -> None:
-        fields = {name: form.prose(name) for name in FIELDS if name in form.values}
-        version = form.whole("version")
+        version, fields = form.whole("version"), _written(form)
         await leads.edit_lead(session, request[ACCESS], id_in_path(request), fields, base_version=version)
 
     return await _do(request, act)

@@ -26,7 +26,14 @@ OF_EVERY_INSTALLATION: Final = (
     N_("Too expensive"),
     N_("Chose another supplier"),
 )
-FIELDS: Final = {"title": N_("Title"), "need": N_("Need"), "source": N_("Source")}
+FIELDS: Final = {
+    "title": N_("Title"),
+    "need": N_("Need"),
+    "source": N_("Source"),
+    "owner_id": N_("Responsible"),
+    "phone": N_("Phone"),
+    "email": N_("E-mail"),
+}
 # What a person can mend where they stand.
 LEAD_ERRORS: Final = (
     *FORM_ERRORS,
