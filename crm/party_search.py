@@ -1,4 +1,4 @@
-"""Search: name, any part of a number, INN; from three characters, within one's rights, archived ones too.
+"""Search: name, any part of a number or an e-mail address, INN, record number; within one's rights, archived ones too.
 
 At most 500 hits of each way are looked at, before anything is sorted: a common syllable must not sort half the database, and the
 answer says that it was cut.
@@ -35,7 +35,7 @@ from crm.party_access import readable, readable_ids
 from crm.party_lists import PartyRow, rows_of
 from crm.rights import Access
 from crm.schema.access import User
-from crm.schema.parties import Organisation, Party, PartyPhone, Person, PhoneNumber
+from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, PartyPhone, Person, PhoneNumber
 from cti.numbers import NumberingProfile, NumberKind, to_e164
 
 FEWEST_CHARACTERS: Final = 3
@@ -50,7 +50,9 @@ MOST_SIMILAR: Final = 5
 class FoundBy(StrEnum):
     """What of a party matched, the strongest reason first."""
 
+    RECORD = "record"  # its own number
     NUMBER = "number"
+    EMAIL = "email"
     INN = "inn"
     NAME = "name"
     MERGED = "merged"  # the name of a record that went into this party
@@ -103,7 +105,7 @@ async def search_parties(
         NotAllowed.
     """
     access.require("party.read")
-    ways = _ways(typed[:MOST_CHARACTERS], profile or home_profile(session))
+    ways = ways_of(typed[:MOST_CHARACTERS], profile or home_profile(session))
     if not ways:
         return SearchResult(hits=(), is_too_short=True)
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
@@ -146,11 +148,15 @@ def _best_first(hits: Any) -> Select[Any]:
     )
 
 
-def _ways(typed: str, profile: NumberingProfile) -> list[Select[Any]]:
-    """Every way in which the text may be meant: one query each, of id, found_by, shown, rank."""
+def ways_of(typed: str, profile: NumberingProfile) -> list[Select[Any]]:
+    """Every way in which the text may be meant: one query each of parties, with id, found_by, shown, rank. None: it is too short."""
     digits = re.sub(r"\D", "", typed)
     is_number_like = bool(re.fullmatch(r"[\d\s()+.\-–—/]+", typed.strip()))
     ways = []
+    if (number := record_number_in(typed)) is not None:
+        ways.append(_hit(FoundBy.RECORD, literal(""), 0).where(Party.number == number))
+    if "@" in typed and len(typed.strip()) >= FEWEST_CHARACTERS:
+        ways.append(_by_email(typed.strip().lower()))
     if is_number_like and len(digits) >= FEWEST_CHARACTERS:
         ways.append(_by_number(typed, digits, profile))
         ways.append(_by_inn(digits, Organisation))
@@ -176,6 +182,23 @@ def _by_number(typed: str, digits: str, profile: NumberingProfile) -> Select[Any
         .join(PartyPhone, PartyPhone.party_id == Party.id)
         .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
         .where(PartyPhone.ended_at.is_(None), matches)
+    )
+
+
+def record_number_in(typed: str) -> int | None:
+    """«№ 17», «#17»; without a sign from three digits on, as everything that is searched."""
+    found = re.fullmatch(r"(№|#)?\s*([0-9]{1,18})", typed.strip())
+    if found is None or (found[1] is None and len(found[2]) < FEWEST_CHARACTERS):
+        return None
+    return int(found[2])
+
+
+def _by_email(typed: str) -> Select[Any]:
+    return (
+        _hit(FoundBy.EMAIL, EmailAddress.address, 1)
+        .join(PartyEmail, PartyEmail.party_id == Party.id)
+        .join(EmailAddress, EmailAddress.id == PartyEmail.email_id)
+        .where(PartyEmail.ended_at.is_(None), EmailAddress.address.contains(typed, autoescape=True))
     )
 
 

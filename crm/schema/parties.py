@@ -316,6 +316,12 @@ class EmailAddress(HasId, Base):
         CheckConstraint("usage in ('direct', 'shared')", name="usage"),
         CheckConstraint("address = lower(address)", name="lower"),
         UniqueConstraint("id", "usage"),
+        Index(
+            "ix_email_address_address_trgm",
+            "address",
+            postgresql_using="gin",
+            postgresql_ops={"address": "gin_trgm_ops"},
+        ),
     )
 
 

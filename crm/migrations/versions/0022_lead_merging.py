@@ -1,4 +1,4 @@
-"""Leads that were merged, comments on leads, and indexes for what leads are found by: line, source marks, no response yet.
+"""Leads that were merged, comments on leads, and indexes for what is searched: line, source marks, no response yet, e-mail.
 
 Nothing that is stored changes. On the way down comments on leads go, and the log of merges of leads: an older version cannot show
 them; merged leads stay disqualified as duplicates.
@@ -39,6 +39,7 @@ def upgrade() -> None:
     op.create_check_constraint("merged_into", "lead", "merged_into_id <> id")
     for name, what in LEAD_INDEXES:
         op.execute(f"create index {name} on lead {what}")
+    op.execute("create index ix_email_address_address_trgm on email_address using gin (address gin_trgm_ops)")
     op.alter_column("comment", "party_id", nullable=True)
     to_lead = sa.ForeignKey("lead.id", name=op.f("fk_comment_lead_id"), ondelete="cascade")
     op.add_column("comment", sa.Column("lead_id", sa.BigInteger, to_lead))
@@ -63,6 +64,7 @@ def downgrade() -> None:
     op.execute("delete from comment where party_id is null")
     op.drop_column("comment", "lead_id")
     op.alter_column("comment", "party_id", nullable=False)
+    op.execute("drop index ix_email_address_address_trgm")
     for name, _what in LEAD_INDEXES:
         op.execute(f"drop index {name}")
     op.drop_column("lead", "merged_into_id")

@@ -1,0 +1,94 @@
+"""Search finds leads by their number, and by whatever is known of whom they are about; parties by e-mail and record number, too."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.errors import NotAllowed
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_search import LeadsFound, search_leads
+from crm.lead_subjects import SubjectValues
+from crm.leads import disqualify_lead
+from crm.party_search import FoundBy, search_parties
+from crm.rights import Access
+from crm.schema.leads import Lead
+from crm.schema.parties import Party
+from tests.crm.enquiries import lead_row, make_lead
+from tests.crm.people import COMMAND, make_user
+
+
+async def about(session: AsyncSession, access: Access = COMMAND, **subject: str) -> int:
+    new = NewLead(subject=SubjectValues(**subject), is_further=True)
+    return (await create_lead(session, access, new)).id
+
+
+def told(found: LeadsFound) -> list[tuple[int, FoundBy, str]]:
+    return [(hit.lead.id, hit.found_by, hit.shown) for hit in found.hits]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found_by", "shown"),
+    [
+        ("жирафов", FoundBy.NAME, ""),
+        ("Семён Жирафов", FoundBy.NAME, ""),
+        ("страусиная ферма", FoundBy.NAME, ""),
+        ("8 (900) 321-65-41", FoundBy.NUMBER, "+79003216541"),
+        ("216541", FoundBy.NUMBER, "+79003216541"),
+        ("zhirafov@ex", FoundBy.EMAIL, "zhirafov@example.org"),
+        ("ZHIRAFOV@EXAMPLE.ORG", FoundBy.EMAIL, "zhirafov@example.org"),
+    ],
+)
+async def test_a_lead_is_found_by_whom_it_is_about(
+    session: AsyncSession, typed: str, found_by: FoundBy, shown: str
+) -> None:
+    lead_id = await about(
+        session,
+        person="Жирафов Семён",
+        organisation="ООО «Страусиная ферма»",
+        number="+7 900 321-65-41",
+        email="Zhirafov@example.org",
+    )
+    await about(session, person="Другой", number="+7 900 321-00-00", email="other@example.com")
+    assert told(await search_leads(session, COMMAND, typed)) == [(lead_id, found_by, shown)]
+
+
+async def test_a_lead_is_found_by_its_number_and_a_merged_one_as_the_one_that_goes_on(
+    session: AsyncSession,
+) -> None:
+    lead, gone = await make_lead(session, COMMAND), await make_lead(session, COMMAND, person="Ушедший")
+    assert told(await search_leads(session, COMMAND, f"№ {lead.number}")) == [(lead.id, FoundBy.RECORD, "")]
+    await disqualify_lead(session, COMMAND, gone.id, "duplicate")
+    await session.execute(update(Lead).where(Lead.id == gone.id).values(merged_into_id=lead.id))
+    by_number = await search_leads(session, COMMAND, f"#{gone.number}")
+    assert told(by_number) == [(lead.id, FoundBy.RECORD, str(gone.number))]
+    assert told(await search_leads(session, COMMAND, "ушедший")) == []
+    await session.execute(update(Lead).where(Lead.id == lead.id).values(number=98_765))
+    assert lead.id in [hit.lead.id for hit in (await search_leads(session, COMMAND, "98765")).hits]
+
+
+async def test_open_leads_come_first_and_nothing_is_found_outside_ones_rights(session: AsyncSession) -> None:
+    agent, other = await make_user(session), await make_user(session)
+    first = await about(session, agent, person="Одинаков Первый")
+    ended = await about(session, agent, person="Одинаков Второй")
+    await disqualify_lead(session, agent, ended, "spam")
+    foreign = await about(session, other, person="Одинаков Третий")
+    assert [hit.lead.id for hit in (await search_leads(session, agent, "одинаков")).hits] == [first, ended]
+    number = (await lead_row(session, foreign)).number
+    assert told(await search_leads(session, agent, f"№{number}")) == []
+    cut = await search_leads(session, agent, "одинаков", limit=1)
+    assert (len(cut.hits), cut.is_cut) == (1, True)
+    assert (await search_leads(session, agent, "од")).is_too_short
+    with pytest.raises(NotAllowed):
+        await search_leads(session, await make_user(session, ("telephony",)), "одинаков")
+
+
+async def test_a_party_is_found_by_its_record_number_and_a_part_of_an_address(session: AsyncSession) -> None:
+    lead = await make_lead(session, COMMAND, person="Почтовый", email="a_50%b@example.org")
+    number = await session.scalar(select(Party.number).where(Party.id == lead.party_id))
+    for typed, found_by in ((f"№ {number}", FoundBy.RECORD), ("A_50%B@", FoundBy.EMAIL)):
+        result = await search_parties(session, COMMAND, typed)
+        assert [(hit.party.id, hit.found_by) for hit in result.hits] == [(lead.party_id, found_by)]
+    assert (await search_parties(session, COMMAND, "aX50%b@")).hits == ()
+    assert (await search_parties(session, COMMAND, "№ 999999999999999999")).hits == ()
