@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +21,7 @@ from tests.crm.enquiries import lead_row, make_lead
 from tests.crm.people import COMMAND, make_user
 
 
-async def about(session: AsyncSession, access: Access = COMMAND, **subject: str) -> int:
+async def about(session: AsyncSession, access: Access = COMMAND, **subject: Any) -> int:
     new = NewLead(subject=SubjectValues(**subject), is_further=True)
     return (await create_lead(session, access, new)).id
 

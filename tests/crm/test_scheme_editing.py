@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -70,7 +71,7 @@ async def names(session: AsyncSession, scheme: SchemeInfo) -> list[str]:
     return [stage.name for stage in (await scheme_of(session, scheme.id)).stages]
 
 
-async def asks(session: AsyncSession, scheme: SchemeInfo, name: str, **fields: frozenset[str]) -> None:
+async def asks(session: AsyncSession, scheme: SchemeInfo, name: str, **fields: Any) -> None:
     row = await shown(session, scheme, name)
     await edit_stage(session, COMMAND, row.id, StageValues(name=name, **fields), version=row.version)
 

@@ -53,6 +53,7 @@ from web.pages.parties import (
     similar,
 )
 from web.pages.parties import numbers as party_numbers
+from web.pages.search import pages as search
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
@@ -67,6 +68,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     notices.routes,
     contacts.routes,
     party_numbers.routes,
+    search.routes,
     lead_lists.routes,
     lead_form.routes,
     lead_card.routes,

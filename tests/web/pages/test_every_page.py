@@ -50,6 +50,8 @@ PAGES = (
     "/calls?outcome=missed&period=week&direction=inbound&number=3344",
     "/calls/{call}",
     "/calls/{missed}",
+    "/search",
+    "/search?q=спросивший",
     "/leads",
     "/leads?state=all&whose=mine",
     "/leads/board",

@@ -30,7 +30,8 @@ _MOST_CHARACTERS = 300
 async def show_new(request: web.Request) -> web.Response:
     """An empty form; party, number and call in the address stand in their fields already."""
     given = {
-        name: request.query.get(name, "")[:_MOST_CHARACTERS] for name in ("party_id", "number", "call_id")
+        name: request.query.get(name, "")[:_MOST_CHARACTERS]
+        for name in ("party_id", "number", "call_id", "person", "email")
     }
     return await _answer(request, filled(given))
 

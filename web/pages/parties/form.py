@@ -32,8 +32,12 @@ _STORED = (
 
 @routes.get("/parties/new", right="party.create")
 async def show_new(request: web.Request) -> web.Response:
-    """An empty form; a number in the address stands in its field already."""
-    form = filled({"number": request.query.get("number", "")[:50], "key": uuid4()}, kinds=["prospect"])
+    """An empty form; a number or a name in the address stands in its field already."""
+    given = {
+        "number": request.query.get("number", "")[:50],
+        "organisation": request.query.get("organisation", "")[:200],
+    }
+    form = filled(given | {"key": uuid4()}, kinds=["prospect"])
     mode = mode_of(request.query.get("mode", ""))
     async with request.app[SESSIONS]() as session:
         draft = await restored(session, request[ACCESS], form, NEW, mode)
