@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, text, tuple_, union
@@ -26,6 +26,8 @@ from crm.stage_rules import SchemeInfo, StageInfo
 
 STATES: Final = ("open", "on_hold", "converted", "disqualified")
 CARDS_OF_A_COLUMN: Final = 20
+RESPONSES: Final = ("none", "quick", "slow")  # not yet; up to `QUICK` after it came in; later
+QUICK: Final = timedelta(minutes=15)
 Keys = Select[int, datetime]
 
 
@@ -41,10 +43,16 @@ class LeadFilter:
     source: str | None = None
     party_id: int | None = None  # as subject, as its organisation, or as what the lead became
     number: int | None = None
+    line_id: int | None = None
+    response: str | None = None  # one of `RESPONSES`
+    utm_source: str | None = None
+    utm_campaign: str | None = None
 
     def __post_init__(self) -> None:
         if self.state not in (*STATES, "going", "all"):
             raise Invalid("state", self.state[:50], "There is no such state of a lead.")
+        if self.response not in (*RESPONSES, None):
+            raise Invalid("response", str(self.response)[:50], "There is no such filter of first responses.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +151,7 @@ async def lead_board(
     """
     columns = []
     for stage in scheme.open_stages:
-        of_stage = LeadFilter(
-            state="going",
-            stage_id=stage.id,
-            owner_id=wanted.owner_id,
-            is_unassigned=wanted.is_unassigned,
-            source=wanted.source,
-        )
+        of_stage = replace(wanted, state="going", stage_id=stage.id, number=None)
         page = await list_leads(session, access, of_stage, limit=CARDS_OF_A_COLUMN)
         count = await count_leads(session, access, of_stage)
         columns.append(BoardColumn(stage=stage, count=count, leads=page.items))
@@ -190,9 +192,9 @@ async def _parts(session: AsyncSession, access: Access, wanted: LeadFilter) -> l
 
 
 def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [Lead.merged_into_id.is_(None), *_of_response(wanted.response)]
     if wanted.state == "going":
-        conditions.append(Lead.state.in_([literal(state, literal_execute=True) for state in OPEN_STATES]))
+        conditions.append(_is_going())
     elif wanted.state != "all":
         conditions.append(Lead.state == wanted.state)
     if wanted.is_unassigned:
@@ -206,9 +208,30 @@ def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
         Lead.owner_id: wanted.owner_id,
         Lead.source: wanted.source,
         Lead.number: wanted.number,
+        Lead.line_id: wanted.line_id,
+        Lead.campaign["utm_source"].astext: wanted.utm_source,
+        Lead.campaign["utm_campaign"].astext: wanted.utm_campaign,
     }
     conditions += [column == value for column, value in exactly.items() if value is not None]
     return conditions
+
+
+def _is_going() -> ColumnElement[bool]:
+    """In the words of the partial indexes, which the planner compares."""
+    return Lead.state.in_([literal(state, literal_execute=True) for state in OPEN_STATES])
+
+
+def _of_response(response: str | None) -> list[ColumnElement[bool]]:
+    """Nobody waits for a response to what is over."""
+    match response:
+        case "none":
+            return [Lead.first_response_at.is_(None), _is_going()]
+        case "quick":
+            return [Lead.first_response_at <= Lead.created_at + QUICK]
+        case "slow":
+            return [Lead.first_response_at > Lead.created_at + QUICK]
+        case _:
+            return []
 
 
 def _together(parts: Sequence[Keys]) -> Subquery:

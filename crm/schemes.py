@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,6 +105,17 @@ async def requirements_of(session: AsyncSession, *stage_ids: int) -> list[Requir
     """What entering or leaving these stages asks for, in the order it was set."""
     rows = await session.scalars(
         select(StageRequirement).where(StageRequirement.stage_id.in_(stage_ids)).order_by(StageRequirement.id)
+    )
+    return [Requirement(stage_id=row.stage_id, moment=row.moment, field=row.field) for row in rows]
+
+
+async def asked_by_stages(session: AsyncSession, scheme_ids: Collection[int]) -> list[Requirement]:
+    """What the stages in use of these schemes ask for."""
+    rows = await session.scalars(
+        select(StageRequirement)
+        .join(Stage, Stage.id == StageRequirement.stage_id)
+        .where(Stage.scheme_id.in_(scheme_ids), Stage.archived_at.is_(None))
+        .order_by(StageRequirement.id)
     )
     return [Requirement(stage_id=row.stage_id, moment=row.moment, field=row.field) for row in rows]
 

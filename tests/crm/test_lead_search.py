@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.errors import NotAllowed
+from crm.errors import Invalid, NotAllowed
 from crm.lead_intake import NewLead, create_lead
+from crm.lead_lists import LeadFilter, list_leads
 from crm.lead_search import LeadsFound, search_leads
 from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
 from crm.leads import disqualify_lead
 from crm.party_search import FoundBy, search_parties
 from crm.rights import Access
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
+from crm.schema.telephony import Line
+from tests.crm import planting
 from tests.crm.enquiries import lead_row, make_lead
 from tests.crm.people import COMMAND, make_user
 
@@ -94,3 +99,45 @@ async def test_a_party_is_found_by_its_record_number_and_a_part_of_an_address(se
         assert [(hit.party.id, hit.found_by) for hit in result.hits] == [(lead.party_id, found_by)]
     assert (await search_parties(session, COMMAND, "aX50%b@")).hits == ()
     assert (await search_parties(session, COMMAND, "№ 999999999999999999")).hits == ()
+
+
+# Filters of the list
+
+
+async def test_leads_are_narrowed_by_marks_line_and_first_response(session: AsyncSession) -> None:
+    agent = await make_user(session)
+    office = await planting.connection(session, "Office of filters")
+    line = await planting.add(
+        session, Line, connection_id=office, presented="+74950000077", e164="+74950000077", name="Реклама"
+    )
+
+    async def lead(**values: Any) -> int:
+        new = NewLead(
+            subject=SubjectValues(person="Помеченный"),
+            values=LeadValues(campaign=values.get("campaign", {})),
+            line_id=values.get("line_id"),
+        )
+        return (await create_lead(session, agent, new)).id
+
+    plain, marked = await lead(), await lead(campaign={"utm_source": "ads", "utm_campaign": "spring"})
+    of_line = await lead(line_id=line)
+    for lead_id, minutes in ((marked, 10), (of_line, 40)):
+        answered = {"first_response_at": Lead.created_at + timedelta(minutes=minutes)}
+        await session.execute(update(Lead).where(Lead.id == lead_id).values(answered))
+
+    async def listed(**wanted: Any) -> list[int]:
+        page = await list_leads(session, agent, LeadFilter(**wanted))
+        return [row.id for row in page.items]
+
+    assert await listed(utm_source="ads") == [marked]
+    assert await listed(utm_campaign="spring", utm_source="ads") == [marked]
+    assert await listed(utm_campaign="autumn") == []
+    assert await listed(line_id=line) == [of_line]
+    assert await listed(response="none") == [plain]
+    assert await listed(response="quick") == [marked]
+    assert await listed(response="slow") == [of_line]
+    with pytest.raises(Invalid):
+        await listed(response="odd")
+    await disqualify_lead(session, agent, plain, "duplicate")
+    await session.execute(update(Lead).where(Lead.id == plain).values(merged_into_id=marked))
+    assert plain not in await listed(state="all")

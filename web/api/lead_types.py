@@ -24,7 +24,10 @@ Marks = Annotated[
 
 
 class LeadQuery(PageQuery, kw_only=True):
-    """Leads, newest first. `state` "going": open and on hold. `party`: as subject, its organisation, or what the lead became."""
+    """Leads, newest first. `state` "going": open and on hold. `party`: as subject, its organisation, or what the lead became.
+
+    `response`: none yet, "quick" within 15 minutes, "slow" later. `q` searches in all of them, and nothing else narrows then.
+    """
 
     state: Asked = "going"
     scheme: Id | UnsetType = UNSET
@@ -34,6 +37,11 @@ class LeadQuery(PageQuery, kw_only=True):
     source: Text | UnsetType = UNSET
     party: Id | UnsetType = UNSET
     number: Id | UnsetType = UNSET
+    line: Id | UnsetType = UNSET
+    response: Literal["none", "quick", "slow"] | UnsetType = UNSET
+    utm_source: Text | UnsetType = UNSET
+    utm_campaign: Text | UnsetType = UNSET
+    q: Text = ""
 
 
 class LeadItem(msgspec.Struct, kw_only=True):
@@ -66,8 +74,11 @@ class LeadItem(msgspec.Struct, kw_only=True):
 
 
 class LeadList(msgspec.Struct):
+    """`is_cut`: a search found more than it answers."""
+
     items: list[LeadItem]
     next: str | None
+    is_cut: bool = False
 
 
 class LeadParty(msgspec.Struct):
@@ -264,8 +275,17 @@ class Scheme(msgspec.Struct):
     stages: list[Stage]
 
 
+class Requirement(msgspec.Struct):
+    """A field of the lead that must be filled when the stage is entered, or left."""
+
+    stage_id: int
+    moment: Literal["enter", "leave"]
+    field: str
+
+
 class LeadSchemes(msgspec.Struct):
-    """`reasons`: why a lead may be disqualified."""
+    """`reasons`: why a lead may be disqualified; `requirements`: what the stages ask for."""
 
     items: list[Scheme]
     reasons: list[Reason]
+    requirements: list[Requirement]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from inspect import signature
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 from aiohttp import web
@@ -15,9 +18,11 @@ from crm.lead_cards import lead_card
 from crm.lead_intake import NewLead as NewLeadValues
 from crm.lead_intake import create_automatic_lead, create_lead
 from crm.lead_lists import LeadFilter, list_leads
+from crm.lead_search import LeadsFound, search_leads
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
-from crm.schemes import list_reasons, list_schemes
+from crm.rights import Access
+from crm.schemes import asked_by_stages, list_reasons, list_schemes
 from crm.stages import Move
 from web.api.contract import ApiRoutes, Reply
 from web.api.lead_types import (
@@ -30,6 +35,7 @@ from web.api.lead_types import (
     Holding,
     Lead,
     LeadChanges,
+    LeadItem,
     LeadList,
     LeadMove,
     LeadQuery,
@@ -49,11 +55,68 @@ ONE: Final = PATH + "/{id:[0-9]+}"
 IF_MATCH: Final = {"If-Match": "The ETag that the change is based on; another version is a 409."}
 ETAG: Final = {"ETag": "The version of the lead, for If-Match."}
 T = TypeVar("T")
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One change of one lead, in its transaction."""
+
+    session: AsyncSession
+    access: Access
+    lead_id: int
+    version: int | None  # of If-Match
+
+    @property
+    def who(self) -> tuple[AsyncSession, Access]:
+        return self.session, self.access
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {"base_version": self.version, "via": "api"}
+
+
+def _change(
+    method: str, path: str, right: str, summary: str, description: str = "", *, is_based: bool = True
+) -> Callable[[Callable[[Act, Body], Awaitable[None]]], Any]:
+    """An endpoint that changes a lead and answers where it stands then. `is_based`: whether it takes If-Match."""
+
+    def named(act: Callable[[Act, Body], Awaitable[None]]) -> Any:
+        async def handler(request: web.Request, _query: NoQuery, body: Body) -> Reply:
+            lead_id, version = id_in_path(request), read_version(request) if is_based else None
+            async with request.app[SESSIONS].begin() as session:
+                await act(Act(session, request[ACCESS], lead_id, version), body)
+                return await _now(session, lead_id)
+
+        handler.__name__ = act.__name__
+        handler.__annotations__["body"] = get_type_hints(act)[list(signature(act).parameters)[1]]
+        return routes.endpoint(
+            method,
+            path,
+            right=right,
+            summary=summary,
+            description=description,
+            answer=LeadVersion,
+            headers=IF_MATCH if is_based else {},
+            sends=ETAG,
+        )(handler)
+
+    return named
 
 
 @routes.endpoint("GET", PATH, right="lead.read", summary="Leads, newest first", answer=LeadList)
 async def list_(request: web.Request, query: LeadQuery) -> LeadList:
-    wanted = LeadFilter(
+    access = request[ACCESS]
+    async with request.app[SESSIONS]() as session:
+        if query.q.strip():
+            return _found(await search_leads(session, access, query.q, limit=query.limit))
+        cursor = query.cursor or None
+        page = await list_leads(session, access, _filter(query), cursor=cursor, limit=query.limit)
+    return told(page, LeadList)
+
+
+def _filter(query: LeadQuery) -> LeadFilter:
+    return LeadFilter(
         state=query.state,
         scheme_id=given(query.scheme),
         stage_id=given(query.stage),
@@ -62,26 +125,33 @@ async def list_(request: web.Request, query: LeadQuery) -> LeadList:
         source=given(query.source),
         party_id=given(query.party),
         number=given(query.number),
+        line_id=given(query.line),
+        response=given(query.response),
+        utm_source=given(query.utm_source),
+        utm_campaign=given(query.utm_campaign),
     )
-    async with request.app[SESSIONS]() as session:
-        page = await list_leads(
-            session, request[ACCESS], wanted, cursor=query.cursor or None, limit=query.limit
-        )
-    return told(page, LeadList)
+
+
+def _found(found: LeadsFound) -> LeadList:
+    if found.is_too_short:
+        raise Invalid("q", "", N_("Type at least three letters or digits to search."))
+    items = [told(hit.lead, LeadItem) for hit in found.hits]
+    return LeadList(items=items, next=None, is_cut=found.is_cut)
 
 
 @routes.endpoint(
     "GET",
     "/api/v1/lead-schemes",
     right="lead.read",
-    summary="The schemes of leads with their stages, and the reasons of disqualifying",
+    summary="The schemes of leads with their stages and what these ask for, and the reasons of disqualifying",
     answer=LeadSchemes,
 )
 async def schemes(request: web.Request, _query: NoQuery) -> LeadSchemes:
     async with request.app[SESSIONS]() as session:
         found = await list_schemes(session, request[ACCESS], "lead")
         reasons = await list_reasons(session, "lead")
-    return told({"items": found, "reasons": reasons}, LeadSchemes)
+        asked = await asked_by_stages(session, [scheme.id for scheme in found])
+    return told({"items": found, "reasons": reasons, "requirements": asked}, LeadSchemes)
 
 
 @routes.endpoint("GET", ONE, right="lead.read", summary="One lead", answer=Lead, sends=ETAG)
@@ -128,46 +198,27 @@ async def enquire(request: web.Request, _query: NoQuery, new: Enquiry) -> Create
     return await once(request, act, CreatedLead)
 
 
-@routes.endpoint(
-    "PATCH",
-    ONE,
-    right="lead.edit",
-    summary="Change what a lead says",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
-)
-async def edit(request: web.Request, _query: NoQuery, changes: LeadChanges) -> Reply:
-    lead_id, version = id_in_path(request), read_version(request)
-    async with request.app[SESSIONS].begin() as session:
-        fields = _fields(changes)
-        await leads.edit_lead(session, request[ACCESS], lead_id, fields, base_version=version, via="api")
-        return await _now(session, lead_id)
+@_change("PATCH", ONE, "lead.edit", "Change what a lead says")
+async def edit(act: Act, changes: LeadChanges) -> None:
+    await leads.edit_lead(*act.who, act.lead_id, _fields(changes), **act.how)
 
 
-@routes.endpoint(
+@_change(
     "POST",
     ONE + "/move",
-    right="lead.edit",
-    summary="Move a lead to another stage of its scheme",
-    description="A move that the scheme does not permit is a 409 with `allowed`; fields that the stage asks for, with `missing`.",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
+    "lead.edit",
+    "Move a lead to another stage of its scheme",
+    "A move that the scheme does not permit is a 409 with `allowed`; fields that the stage asks for, with `missing`.",
 )
-async def move(request: web.Request, _query: NoQuery, asked: LeadMove) -> Reply:
-    lead_id = id_in_path(request)
+async def move(act: Act, asked: LeadMove) -> None:
     wanted = Move(
         to_stage_id=asked.stage_id,
         fields=_fields(asked.fields),
         comment=asked.comment,
-        base_version=read_version(request),
         reason=asked.reason_id,
-        via="api",
+        **act.how,
     )
-    async with request.app[SESSIONS].begin() as session:
-        await leads.move_lead(session, request[ACCESS], lead_id, wanted)
-        return await _now(session, lead_id)
+    await leads.move_lead(*act.who, act.lead_id, wanted)
 
 
 @routes.endpoint(
@@ -197,110 +248,47 @@ async def convert(request: web.Request, _query: NoQuery, wish: Conversion) -> Co
     return told(done, ConvertedLead)
 
 
-@routes.endpoint(
-    "POST",
-    ONE + "/disqualify",
-    right="lead.edit",
-    summary="End a lead without a client",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
-)
-async def disqualify(request: web.Request, _query: NoQuery, asked: Disqualification) -> Reply:
-    lead_id, version = id_in_path(request), read_version(request)
+@_change("POST", ONE + "/disqualify", "lead.edit", "End a lead without a client")
+async def disqualify(act: Act, asked: Disqualification) -> None:
     reason = asked.reason_id if asked.reason_id is not None else asked.code
-    async with request.app[SESSIONS].begin() as session:
-        await leads.disqualify_lead(
-            session, request[ACCESS], lead_id, reason, note=asked.note, base_version=version, via="api"
-        )
-        return await _now(session, lead_id)
+    await leads.disqualify_lead(*act.who, act.lead_id, reason, note=asked.note, **act.how)
 
 
-@routes.endpoint(
-    "POST",
-    ONE + "/reopen",
-    right="lead.reopen",
-    summary="Open a converted or disqualified lead again",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
-)
-async def reopen(request: web.Request, _query: NoQuery, asked: Reopening) -> Reply:
-    lead_id, version = id_in_path(request), read_version(request)
-    async with request.app[SESSIONS].begin() as session:
-        await leads.reopen_lead(
-            session, request[ACCESS], lead_id, stage_id=asked.stage_id, base_version=version, via="api"
-        )
-        return await _now(session, lead_id)
+@_change("POST", ONE + "/reopen", "lead.reopen", "Open a converted or disqualified lead again")
+async def reopen(act: Act, asked: Reopening) -> None:
+    await leads.reopen_lead(*act.who, act.lead_id, stage_id=asked.stage_id, **act.how)
 
 
-@routes.endpoint(
-    "POST",
-    ONE + "/hold",
-    right="lead.edit",
-    summary="Pause an open lead",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
-)
-async def hold(request: web.Request, _query: NoQuery, asked: Holding) -> Reply:
-    lead_id, version = id_in_path(request), read_version(request)
-    more: dict[str, Any] = {"reason": asked.reason, "resume_on": asked.resume_on}
-    async with request.app[SESSIONS].begin() as session:
-        await leads.hold_lead(session, request[ACCESS], lead_id, **more, base_version=version, via="api")
-        return await _now(session, lead_id)
+@_change("POST", ONE + "/hold", "lead.edit", "Pause an open lead")
+async def hold(act: Act, asked: Holding) -> None:
+    await leads.hold_lead(*act.who, act.lead_id, reason=asked.reason, resume_on=asked.resume_on, **act.how)
 
 
-@routes.endpoint(
-    "POST",
-    ONE + "/resume",
-    right="lead.edit",
-    summary="End the pause of a lead",
-    answer=LeadVersion,
-    headers=IF_MATCH,
-    sends=ETAG,
-)
-async def resume(request: web.Request, _query: NoQuery, _asked: Nothing) -> Reply:
-    lead_id, version = id_in_path(request), read_version(request)
-    async with request.app[SESSIONS].begin() as session:
-        await leads.resume_lead(session, request[ACCESS], lead_id, base_version=version, via="api")
-        return await _now(session, lead_id)
+@_change("POST", ONE + "/resume", "lead.edit", "End the pause of a lead")
+async def resume(act: Act, _asked: Nothing) -> None:
+    await leads.resume_lead(*act.who, act.lead_id, **act.how)
 
 
-@routes.endpoint(
-    "POST",
-    ONE + "/take",
-    right="lead.edit",
-    summary="Take a lead that is nobody's",
-    answer=LeadVersion,
-    sends=ETAG,
-)
-async def take(request: web.Request, _query: NoQuery, _asked: Nothing) -> Reply:
-    lead_id = id_in_path(request)
-    async with request.app[SESSIONS].begin() as session:
-        await leads.take_lead(session, request[ACCESS], lead_id, via="api")
-        return await _now(session, lead_id)
+@_change("POST", ONE + "/take", "lead.edit", "Take a lead that is nobody's", is_based=False)
+async def take(act: Act, _asked: Nothing) -> None:
+    await leads.take_lead(*act.who, act.lead_id, via="api")
 
 
-@routes.endpoint(
+@_change(
     "POST",
     ONE + "/owner",
-    right="lead.change_owner",
-    summary="Give a lead to another user",
-    description="Who gives it out of their own sight gets the version all the same.",
-    answer=LeadVersion,
-    sends=ETAG,
+    "lead.change_owner",
+    "Give a lead to another user",
+    "Who gives it out of their own sight gets the version all the same.",
+    is_based=False,
 )
-async def assign(request: web.Request, _query: NoQuery, asked: Assignment) -> Reply:
-    lead_id = id_in_path(request)
-    async with request.app[SESSIONS].begin() as session:
-        try:
-            await leads.assign_lead(session, request[ACCESS], lead_id, asked.owner_id, via="api")
-        except NotFound as error:
-            if error.values["kind"] != "user":
-                raise
-            raise Invalid("owner_id", asked.owner_id, N_("There is no such active user.")) from error
-        return await _now(session, lead_id)
+async def assign(act: Act, asked: Assignment) -> None:
+    try:
+        await leads.assign_lead(*act.who, act.lead_id, asked.owner_id, via="api")
+    except NotFound as error:
+        if error.values["kind"] != "user":
+            raise
+        raise Invalid("owner_id", asked.owner_id, N_("There is no such active user.")) from error
 
 
 def told(value: Any, into: type[T]) -> T:

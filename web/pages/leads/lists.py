@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from crm.directories import SOURCE, names_of
 from crm.errors import Invalid
-from crm.lead_lists import STATES, LeadFilter, count_leads, lead_board, list_leads
+from crm.lead_lists import RESPONSES, STATES, LeadFilter, count_leads, lead_board, list_leads
+from crm.lines import list_lines
 from crm.schemes import list_schemes
 from crm.stage_rules import SchemeInfo
 from web.keys import ACCESS, SESSIONS
@@ -32,10 +34,20 @@ class Chosen:
     whose: str = ""
     number: str = ""
     scheme: str = ""
+    source: str = ""
+    line: str = ""
+    response: str = ""
+    utm_source: str = ""
+    utm_campaign: str = ""
 
     @property
     def is_narrow(self) -> bool:
-        return any((self.state, self.stage, self.whose, self.number))
+        return any((self.state, self.stage, self.whose, self.number, self.has_marks))
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether one of the further filters stands."""
+        return any((self.source, self.line, self.response, self.utm_source, self.utm_campaign))
 
     @property
     def address(self) -> Mapping[str, str]:
@@ -54,10 +66,14 @@ async def show_leads(request: web.Request) -> web.Response:
             raise web.HTTPBadRequest(text=tell(error)) from error
         count = None if cursor else await count_leads(session, request[ACCESS], wanted)
         schemes = await list_schemes(session, request[ACCESS], "lead")
+        offers: dict[str, Any] = {
+            "sources": await names_of(session, SOURCE),
+            "lines": await list_lines(session),
+        }
     shown: dict[str, Any] = {"page": page, "count": count, "chosen": chosen}
     if wants_rows(request, "lead-rows") or wants_rows(request, "lead-more"):
         return render_fragment(request, "leads/rows.html", **shown, is_alone=True)
-    return render(request, "leads/list.html", **shown, schemes=schemes, is_alone=False)
+    return render(request, "leads/list.html", **shown, **offers, schemes=schemes, is_alone=False)
 
 
 @routes.get("/leads/board", right="lead.read")
@@ -89,6 +105,11 @@ def _chosen(request: web.Request) -> Chosen:
         whose=whose if whose in _WHOSE else "",
         number=number if number.isascii() and number.isdigit() and len(number) < 19 else "",
         scheme=str(form.whole("scheme") or ""),
+        source=form.text("source"),
+        line=str(form.whole("line") or ""),
+        response=form.text("response") if form.text("response") in RESPONSES else "",
+        utm_source=form.text("utm_source"),
+        utm_campaign=form.text("utm_campaign"),
     )
 
 
@@ -102,4 +123,9 @@ def _filter(request: web.Request, chosen: Chosen) -> LeadFilter:
         owner_id=request[ACCESS].user_id if chosen.whose == "mine" else None,
         is_unassigned=chosen.whose == "nobodys",
         number=int(chosen.number) if chosen.number else None,
+        source=chosen.source or None,
+        line_id=int(chosen.line) if chosen.line else None,
+        response=chosen.response or None,
+        utm_source=chosen.utm_source or None,
+        utm_campaign=chosen.utm_campaign or None,
     )
