@@ -16,15 +16,15 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
-from crm.errors import Invalid
+from crm.errors import Invalid, NotFound
 from crm.lead_errors import OpenLeads
-from crm.lead_links import link_communication, link_of_subject
+from crm.lead_links import link_by_rule, link_communication, link_of_subject
 from crm.lead_subjects import Keeper, Subject, SubjectValues, subject_by_hand, subject_by_number
 from crm.lead_values import LEAD, OPEN_STATES, LeadValues, columns_of
 from crm.rights import Access
 from crm.schema.access import NumberCounter, User
 from crm.schema.base import uuid7
-from crm.schema.communications import Communication
+from crm.schema.communications import Call, Communication
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
@@ -112,6 +112,48 @@ async def create_automatic_lead(
         lead_id, number, is_new = await _open_or_find(session, access, new, scheme, subject, keeper, via)
     await _add_request(session, lead_id, subject, request_text)
     return CreatedLead(id=lead_id, number=number, party_id=subject.party_id, is_new=is_new)
+
+
+async def lead_of_call(
+    session: AsyncSession,
+    access: Access,
+    call_id: UUID,
+    *,
+    scheme_id: int | None = None,
+    owner_id: int | None = None,
+    via: str = "journal",
+) -> CreatedLead | None:
+    """The automatic lead of a call, for a rule of handling calls: whoever called is not known, or a new interest of theirs is wanted.
+
+    Asked again it answers the same; a second call of the number is added to the open lead. A person's choice for the call stays.
+
+    Args:
+        owner_id: the responsible user; None: the client's own, else nobody, seen by the team of the call's line.
+
+    Returns:
+        None where the caller withheld the number.
+
+    Raises:
+        NotAllowed, NotFound (the call), Invalid, SchemeOfOthers.
+    """
+    query = select(Call.customer_e164, Call.line_id, Communication.lead_id, Communication.party_id)
+    call = (await session.execute(query.join(Communication).where(Call.id == call_id))).first()
+    if call is None:
+        raise NotFound("call", call_id)
+    if call.lead_id is not None:
+        lead = await session.get_one(Lead, call.lead_id)
+        return CreatedLead(id=lead.id, number=lead.number, party_id=lead.subject_party_id, is_new=False)
+    if not call.customer_e164:
+        return None
+    new = NewLead(
+        subject=SubjectValues(number=call.customer_e164),
+        scheme_id=scheme_id,
+        owner_id=owner_id,
+        line_id=call.line_id,
+    )
+    made = await create_automatic_lead(session, access, new, via=via)
+    await link_by_rule(session, made.id, made.party_id, call_id)
+    return made
 
 
 async def _open_or_find(

@@ -55,6 +55,25 @@ async def link_communication(session: AsyncSession, access: Access, lead_id: int
     await _note_earlier_response(session, lead_id)
 
 
+async def link_by_rule(session: AsyncSession, lead_id: int, party_id: int, call_id: UUID) -> None:
+    """The call that a rule made this lead of; what a person said of the call stays."""
+    await lock_parties(session, [party_id])
+    lead = await session.get_one(Lead, lead_id, populate_existing=True)
+    link = {
+        "lead_id": lead_id,
+        "link_source": func.coalesce(Communication.link_source, "rule"),
+        "party_id": func.coalesce(Communication.party_id, lead.organisation_id or lead.person_id),
+        "contact_id": func.coalesce(
+            Communication.contact_id, lead.person_id if lead.organisation_id else None
+        ),
+    }
+    is_free = Communication.link_source.is_distinct_from("agent")
+    linked = update(Communication).where(Communication.id == call_id, is_free).values(link)
+    if (await session.execute(linked.returning(Communication.id))).first() is not None:
+        await _take_from_call(session, lead, call_id)
+        await _note_earlier_response(session, lead_id)
+
+
 async def link_of_subject(session: AsyncSession, lead_id: int, subject: Subject) -> None:
     """Whatever was said with somebody who is known from this lead alone belongs to it."""
     await lock_parties(session, [subject.party_id])
