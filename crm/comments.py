@@ -109,7 +109,7 @@ async def remove_comment(
     comment = await _locked(session, comment_id)
     if comment.author_id != access.user_id:
         raise NotFound("comment", comment_id)
-    await readable_party(session, access, comment.party_id)
+    await readable_party(session, access, _on_party(comment))
     if version not in (None, comment.version):
         raise Conflict({"text": (comment.text, None)}, comment.version, access.name)
     before = {"party_id": comment.party_id, "author_id": comment.author_id, "text": comment.text}
