@@ -33,6 +33,7 @@ from crm.schema.parties import (
     Party,
     PartyEmail,
     PartyKindAssignment,
+    PartyLack,
     PartyPhone,
     Person,
 )
@@ -174,6 +175,7 @@ STAYING: Final[tuple[Column, ...]] = (
     DuplicatePair.high_id,
     DuplicateDismissal.low_id,
     DuplicateDismissal.high_id,
+    PartyLack.party_id,  # kept by triggers
 )
 
 TREATED_FIRST: Final[tuple[Treatment, ...]] = (close_the_younger,)

@@ -8,12 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select, text, true
+from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from crm.errors import Invalid
 from crm.party_kinds import kind_ids
-from crm.schema.parties import Affiliation, Party, PartyKind, PartyKindAssignment, PartyPhone
+from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
 
 
 class Which(StrEnum):
@@ -47,11 +48,6 @@ class PartyFilter:
     spoken_until: datetime | None = None
     silent_since: datetime | None = None  # no communication from this moment on
 
-    @property
-    def looks_for_lack(self) -> bool:
-        """Whether it asks for parties that something is missing of: one must look at all to know that there are few."""
-        return self.has_phone is False or self.which is Which.CONTACTS_ALONE
-
     @classmethod
     def from_text(cls, which: str = "", kind: str = "", owner_id: int | None = None) -> PartyFilter:
         """From an address. Raises Invalid for a list that does not exist."""
@@ -63,13 +59,18 @@ class PartyFilter:
 
 async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
     """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind."""
-    conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted)]
+    conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted, Party.last_communication_at)]
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
-        conditions.append(_has_kind(PartyKindAssignment.kind_id == ids[wanted.kind]))
-    if wanted.has_phone is not None:
-        conditions.append(_has_phone() if wanted.has_phone else not_(_has_phone()))
+        conditions.append(_has_kind(ids[wanted.kind]))
     return and_(*conditions)
+
+
+def condition_beside_kinds(wanted: PartyFilter, last: Any) -> ColumnElement[bool]:
+    """The same for a list that is read from kinds, without what those say. `last`: their copy of the last communication."""
+    is_said = wanted.which is Which.COUNTERPARTIES
+    which = not_(_has_kind()) if wanted.which is Which.FORMER_CLIENTS else _CONDITIONS[wanted.which]()
+    return and_(true() if is_said else which, *_chosen(wanted, last))
 
 
 async def known_sources(session: AsyncSession) -> list[str]:
@@ -84,9 +85,8 @@ async def known_sources(session: AsyncSession) -> list[str]:
     return [source for source in rows if source]
 
 
-def _chosen(wanted: PartyFilter) -> list[ColumnElement[bool]]:
-    """The filters that are columns of the party itself."""
-    last = Party.last_communication_at
+def _chosen(wanted: PartyFilter, last: Any) -> list[ColumnElement[bool]]:
+    """The filters that are columns of the party itself, and whether it has a number."""
     found: list[ColumnElement[bool]] = []
     if wanted.owner_id is not None:
         found.append(Party.owner_id == wanted.owner_id if wanted.owner_id else Party.owner_id.is_(None))
@@ -100,41 +100,40 @@ def _chosen(wanted: PartyFilter) -> list[ColumnElement[bool]]:
         found.append(last < wanted.spoken_until)
     if wanted.silent_since is not None:
         found.append(or_(last < wanted.silent_since, last.is_(None)))
+    if wanted.has_phone is not None:
+        found.append(not_(_lacks("number")) if wanted.has_phone else _lacks("number"))
     return found
 
 
-def _has_phone() -> ColumnElement[bool]:
-    phones = select(PartyPhone.id).where(PartyPhone.party_id == Party.id, PartyPhone.ended_at.is_(None))
-    return phones.exists()
+def _lacks(what: str) -> ColumnElement[bool]:
+    lack = literal(what, literal_execute=True)  # so that the planner knows how many there are
+    return select(PartyLack.party_id).where(PartyLack.party_id == Party.id, PartyLack.lack == lack).exists()
 
 
-def _has_kind(*more: ColumnElement[bool]) -> ColumnElement[bool]:
-    return (
-        select(PartyKindAssignment.id)
-        .where(PartyKindAssignment.party_id == Party.id, PartyKindAssignment.status != text("'ended'"), *more)
-        .exists()
-    )
+def _has_kind(kind_id: int | None = None) -> ColumnElement[bool]:
+    """Any active or paused kind, or this one."""
+    stay = aliased(PartyKindAssignment)
+    stays = select(stay.id).where(stay.party_id == Party.id, stay.status != text("'ended'"))
+    return (stays if kind_id is None else stays.where(stay.kind_id == kind_id)).exists()
 
 
 def _is_former_client() -> ColumnElement[bool]:
-    ended = select(PartyKindAssignment.id).where(
-        PartyKindAssignment.party_id == Party.id,
-        PartyKindAssignment.status == "ended",
-        PartyKindAssignment.kind_id
-        == select(PartyKind.id).where(PartyKind.code == "client").scalar_subquery(),
+    stay = aliased(PartyKindAssignment)
+    client = select(PartyKind.id).where(PartyKind.code == "client").scalar_subquery()
+    ended = select(stay.id).where(
+        stay.party_id == Party.id, stay.status == text("'ended'"), stay.kind_id == client
     )
     return and_(ended.exists(), not_(_has_kind()))
 
 
 def _is_alone() -> ColumnElement[bool]:
-    works = select(Affiliation.id).where(Affiliation.person_id == Party.id, Affiliation.ended_at.is_(None))
-    return and_(Party.type == "person", not_(works.exists()), not_(_has_kind()))
+    return and_(Party.type == text("'person'"), _lacks("company"))
 
 
 _CONDITIONS: Final[Mapping[Which, Any]] = {
     Which.COUNTERPARTIES: _has_kind,
     Which.FORMER_CLIENTS: _is_former_client,
-    Which.CONTACTS: lambda: Party.type == "person",
+    Which.CONTACTS: lambda: Party.type == text("'person'"),
     Which.CONTACTS_ALONE: _is_alone,
     Which.EVERYBODY: true,
 }

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, select, text, tuple_, union
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
+from crm.paging import Page, page_size
 from crm.party_filters import PartyFilter, Which, condition_of
+from crm.party_keys import Sort, cursor_after, key_queries, page_keys
 from crm.party_kinds import KindInfo, kinds_of
-from crm.rights import Access, Scope, ways
+from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.parties import Affiliation, Organisation, Party, PartyPhone, Person, PhoneNumber
 
@@ -33,16 +33,7 @@ __all__ = [
     "rows_of",
 ]
 
-Keys = Select[
-    int, Any
-]  # the id, and what the list is in order of: nothing else, so that an index alone can tell
 MOST_COUNTED: Final = 1000  # "more than 1,000" is as good as the number, and costs the same everywhere
-
-
-class Sort(StrEnum):
-    NAME = "name"
-    LAST_COMMUNICATION = "last_communication"  # the latest first, then those never spoken to
-    CREATED = "created"  # the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +87,10 @@ async def list_parties(
     """
     access.require("party.read")
     size = page_size(limit)
-    parts = await _parts(session, access, wanted, sort)
-    rows = await _PAGES[sort](session, parts, cursor, size + 1)
-    await session.execute(text("set local enable_nestloop = on"))
+    queries = await key_queries(session, access, wanted, sort)
+    rows = await page_keys(session, queries, cursor, size + 1)
     items = await rows_of(session, [row[0] for row in rows[:size]])
-    more = _cursor(*rows[size - 1]) if len(rows) > size else None
+    more = cursor_after(*rows[size - 1]) if len(rows) > size else None
     return Page(items=tuple(items), next=more)
 
 
@@ -111,8 +101,8 @@ async def party_ids(session: AsyncSession, access: Access, wanted: PartyFilter, 
         NotAllowed, Invalid (the kind).
     """
     access.require("party.read")
-    parts = await _parts(session, access, wanted)
-    return [row[0] for row in await _by_name(session, parts, None, most)]
+    queries = await key_queries(session, access, wanted)
+    return [row[0] for row in await page_keys(session, queries, None, most)]
 
 
 async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilter) -> Count:
@@ -122,111 +112,9 @@ async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilt
         NotAllowed, Invalid (the kind).
     """
     access.require("party.read")
-    parts = [part.limit(MOST_COUNTED + 1) for part in await _parts(session, access, wanted)]
-    some = select(_together(parts)).limit(MOST_COUNTED + 1).subquery()
+    some = (await key_queries(session, access, wanted)).some(MOST_COUNTED + 1)
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
-
-
-_KEYS: Final[Mapping[Sort, Any]] = {
-    Sort.NAME: Party.sort_name,
-    Sort.LAST_COMMUNICATION: Party.last_communication_at,
-    Sort.CREATED: Party.created_at,
-}
-
-
-async def _parts(
-    session: AsyncSession, access: Access, wanted: PartyFilter, sort: Sort = Sort.NAME
-) -> list[Keys]:
-    """The list's rows, a query for each way in which one may be within the user's rights.
-
-    The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
-    """
-    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
-    # Nobody knows how rare those without something are. Tried one by one they may cost a minute; side by side, a second.
-    is_walked = wanted.looks_for_lack and access.scope("party.read") is Scope.ALL
-    await session.execute(text(f"set local enable_nestloop = {'off' if is_walked else 'on'}"))
-    is_active = Party.lifecycle == literal("active", literal_execute=True)
-    listed = select(Party.id, _KEYS[sort]).where(
-        Party.deleted_at.is_(None), is_active, await condition_of(session, wanted)
-    )
-    return [listed.where(way) for way in ways(access, "party.read", Party)]
-
-
-def _together(parts: Sequence[Keys]) -> Subquery:
-    """The rows of all parts, each once."""
-    return union(*[part.subquery().select() for part in parts]).subquery()
-
-
-async def _by_name(session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int) -> list[Any]:
-    after = None
-    if cursor:
-        name, party_id = decode_cursor(cursor, str, int)
-        after = tuple_(Party.sort_name, Party.id) > tuple_(name or "", party_id or 0)
-    pages = [
-        (part if after is None else part.where(after)).order_by(Party.sort_name, Party.id).limit(most)
-        for part in parts
-    ]
-    rows = _together(pages)
-    return list(await session.execute(select(rows).order_by(rows.c.sort_name, rows.c.id).limit(most)))
-
-
-async def _by_last_communication(
-    session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int
-) -> list[Any]:
-    """The latest first, then those never spoken to; one range of the index after the other."""
-    moment, party_id = decode_cursor(cursor, str, int) if cursor else (None, None)
-    last = Party.last_communication_at
-    rows: list[Any] = []
-    if moment or not cursor:
-        spoken: ColumnElement[bool] = last.is_not(None)
-        if cursor:
-            before = tuple_(last, Party.id) < tuple_(moment_of(moment, cursor), party_id or 0)
-            spoken = and_(spoken, before)
-        rows, party_id = await _latest(session, parts, spoken, most), None
-    if len(rows) < most:
-        silent = last.is_(None) if party_id is None else and_(last.is_(None), Party.id < party_id)
-        rows += await _latest(session, parts, silent, most - len(rows))
-    return rows
-
-
-async def _latest(
-    session: AsyncSession, parts: Sequence[Keys], within: ColumnElement[bool], most: int
-) -> list[Any]:
-    order = (Party.last_communication_at.desc().nulls_last(), Party.id.desc())
-    rows = _together([part.where(within).order_by(*order).limit(most) for part in parts])
-    last = rows.c.last_communication_at.desc().nulls_last()
-    return list(await session.execute(select(rows).order_by(last, rows.c.id.desc()).limit(most)))
-
-
-async def _by_creation(
-    session: AsyncSession, parts: Sequence[Keys], cursor: str | None, most: int
-) -> list[Any]:
-    before = None
-    if cursor:
-        moment, party_id = decode_cursor(cursor, str, int)
-        before = tuple_(Party.created_at, Party.id) < tuple_(moment_of(moment, cursor), party_id or 0)
-    pages = [
-        (part if before is None else part.where(before))
-        .order_by(Party.created_at.desc(), Party.id.desc())
-        .limit(most)
-        for part in parts
-    ]
-    rows = _together(pages)
-    return list(
-        await session.execute(select(rows).order_by(rows.c.created_at.desc(), rows.c.id.desc()).limit(most))
-    )
-
-
-_PAGES: Final = {
-    Sort.NAME: _by_name,
-    Sort.LAST_COMMUNICATION: _by_last_communication,
-    Sort.CREATED: _by_creation,
-}
-
-
-def _cursor(party_id: int, key: str | datetime | None) -> str:
-    return encode_cursor(key.isoformat() if isinstance(key, datetime) else key, party_id)
 
 
 async def rows_of(session: AsyncSession, party_ids: Sequence[int]) -> list[PartyRow]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     Date,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -22,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crm.schema.base import Base, Binned, HasId, Tracked
 
 ACTIVE = text("ended_at is null")
+_LISTED_PERSON = text("type = 'person' and lifecycle = 'active' and deleted_at is null")
 
 
 class Party(HasId, Tracked, Binned, Base):
@@ -67,6 +70,19 @@ class Party(HasId, Tracked, Binned, Base):
             text("created_at desc"),
             text("id desc"),
             postgresql_where=text("lifecycle = 'active' and deleted_at is null"),
+        ),
+        Index("ix_party_person_name", "sort_name", "id", postgresql_where=_LISTED_PERSON),
+        Index(
+            "ix_party_person_last",
+            text("last_communication_at desc nulls last"),
+            text("id desc"),
+            postgresql_where=_LISTED_PERSON,
+        ),
+        Index(
+            "ix_party_person_created",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=_LISTED_PERSON,
         ),
         Index(
             "ix_party_source_sort_name",
@@ -166,6 +182,17 @@ class PartyKind(HasId, Base):
     archived_at: Mapped[datetime | None]
 
 
+def _kind_orders(name: str, first: tuple[str, ...], where: str) -> Iterable[Index]:
+    """One index for each order of a list."""
+    orders: dict[str, tuple[Any, Any]] = {
+        "name": ("sort_name", "party_id"),
+        "last": (text("last_communication_at desc nulls last"), text("party_id desc")),
+        "created": (text("party_created_at desc"), text("party_id desc")),
+    }
+    for order, columns in orders.items():
+        yield Index(f"{name}_{order}", *first, *columns, postgresql_where=text(where))
+
+
 class PartyKindAssignment(HasId, Base):
     __tablename__ = "party_kind_assignment"
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
@@ -179,6 +206,10 @@ class PartyKindAssignment(HasId, Base):
         server_default="person"
     )  # person, conversion, won_deal, import, rule
     assigned_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    # Copies of the party's columns, kept by triggers, so that every list of a kind has an index in its order.
+    sort_name: Mapped[str] = mapped_column(Text(collation="C"), FetchedValue())
+    last_communication_at: Mapped[datetime | None] = mapped_column(FetchedValue())
+    party_created_at: Mapped[datetime] = mapped_column(FetchedValue())
     __table_args__ = (
         CheckConstraint("status in ('active', 'paused', 'ended')", name="status"),
         CheckConstraint("(status = 'ended') = (until is not null)", name="ended"),
@@ -191,18 +222,23 @@ class PartyKindAssignment(HasId, Base):
             postgresql_where=text("status <> 'ended'"),
         ),
         Index("ix_party_kind_assignment_party_id", "party_id"),
-        Index(
-            "ix_party_kind_assignment_ended",
-            "kind_id",
-            "party_id",
-            postgresql_where=text("status = 'ended'"),
-        ),
-        Index(
-            "ix_party_kind_assignment_kind_id",
-            "kind_id",
-            "party_id",
-            postgresql_where=text("status <> 'ended'"),
-        ),
+        *_kind_orders("ix_party_kind_assignment", (), "status <> 'ended'"),
+        *_kind_orders("ix_party_kind_assignment_kind", ("kind_id",), "status <> 'ended'"),
+        *_kind_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
+    )
+
+
+class PartyLack(Base):
+    """What a party has not: absence, for lists to find. Kept by triggers; nothing else writes it."""
+
+    __tablename__ = "party_lack"
+    lack: Mapped[str] = mapped_column(
+        primary_key=True
+    )  # number; company: a person with neither firm nor kind
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id", ondelete="cascade"), primary_key=True)
+    __table_args__ = (
+        CheckConstraint("lack in ('number', 'company')", name="lack"),
+        Index("ix_party_lack_party_id", "party_id"),
     )
 
 

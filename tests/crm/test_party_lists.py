@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import event, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.affiliations import ContactValues, add_contact
@@ -83,19 +82,23 @@ async def test_a_row_shows_the_primary_contact_and_a_number_to_call(session: Asy
     assert (row.organisation_id, row.organisation_name) == (company, "Пример")
 
 
-async def plenty(session: AsyncSession, count: int, **columns: object) -> None:
-    rows = [
-        {
-            "number": 1_000_000 + n,
-            "type": "person",
-            "display_name": f"Имя {n:05d}",
-            "sort_name": f"имя {n // 3:05d}",
-            "last_communication_at": NOON + timedelta(minutes=n // 2) if n % 5 else None,
-            **columns,
-        }
-        for n in range(count)
-    ]
-    await session.execute(insert(Party), rows)
+PLENTY = text(
+    """
+    insert into party (number, type, display_name, sort_name, last_communication_at, owner_id, team_id)
+    select 1000000 + n, 'person', 'Имя ' || lpad(n::text, 5, '0'), 'имя ' || lpad((n / 3)::text, 5, '0'),
+        case when n % 5 > 0 then cast(:noon as timestamptz) + n / 2 * interval '1 minute' end,
+        cast(:owner_id as bigint), cast(:team_id as bigint)
+    from generate_series(cast(:first as int), cast(:last as int)) n
+    """
+)
+
+
+async def plenty(
+    session: AsyncSession, count: int, *, owner_id: int | None = None, team_id: int | None = None
+) -> None:
+    of = {"noon": NOON, "owner_id": owner_id, "team_id": team_id}
+    for first in range(0, count, 2000):
+        await session.execute(PLENTY, {**of, "first": first, "last": min(first + 2000, count) - 1})
 
 
 @pytest.mark.parametrize("sort", list(Sort))

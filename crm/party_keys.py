@@ -1,0 +1,173 @@
+"""The keys of a list of parties, a page in its order: every list has an index that begins with what it is a list of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Subquery, literal, select, text, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.paging import decode_cursor, encode_cursor, moment_of
+from crm.party_filters import PartyFilter, Which, condition_beside_kinds, condition_of
+from crm.party_kinds import kind_ids
+from crm.rights import Access, Scope, ways
+from crm.schema.parties import Party, PartyKind, PartyKindAssignment
+
+Keys = Select[
+    int, Any
+]  # the id, and what the list is in order of: nothing else, so that an index alone can tell
+
+
+class Sort(StrEnum):
+    NAME = "name"
+    LAST_COMMUNICATION = "last_communication"  # the latest first, then those never spoken to
+    CREATED = "created"  # the newest first
+
+
+_OF_PARTY: Final[Mapping[Sort, Any]] = {
+    Sort.NAME: Party.sort_name,
+    Sort.LAST_COMMUNICATION: Party.last_communication_at,
+    Sort.CREATED: Party.created_at,
+}
+_OF_KIND: Final[Mapping[Sort, Any]] = {
+    Sort.NAME: PartyKindAssignment.sort_name,
+    Sort.LAST_COMMUNICATION: PartyKindAssignment.last_communication_at,
+    Sort.CREATED: PartyKindAssignment.party_created_at,
+}
+_NOT_ENDED: Final = PartyKindAssignment.status != text("'ended'")
+_ENDED: Final = PartyKindAssignment.status == text("'ended'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyQueries:
+    """The list's rows: a query for each way in which one may be within the user's rights, and the columns of its order."""
+
+    parts: Sequence[Keys]
+    key: Any
+    id: Any
+    sort: Sort
+    silent_since: datetime | None = None
+
+    def some(self, most: int) -> Subquery:
+        """Any of the rows, each once."""
+        return select(_together([part.limit(most) for part in self.parts])).limit(most).subquery()
+
+
+async def key_queries(
+    session: AsyncSession, access: Access, wanted: PartyFilter, sort: Sort = Sort.NAME
+) -> KeyQueries:
+    """Raises Invalid for an unknown kind.
+
+    The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
+    """
+    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    is_all = access.scope("party.read") is Scope.ALL
+    is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
+    # An owner, a source, a team have indexes of their own, over the party.
+    is_narrow = not is_all or wanted.owner_id is not None or wanted.source is not None
+    if is_of_kind and not is_narrow:
+        key, party_id = _OF_KIND[sort], PartyKindAssignment.party_id
+        listed = await _by_kinds(session, wanted, select(party_id, key))
+    else:
+        key, party_id = _OF_PARTY[sort], Party.id
+        listed = select(party_id, key).where(await condition_of(session, wanted))
+    is_active = Party.lifecycle == literal("active", literal_execute=True)
+    listed = listed.where(Party.deleted_at.is_(None), is_active)
+    parts = [listed] if is_all else [listed.where(way) for way in ways(access, "party.read", Party)]
+    return KeyQueries(parts=parts, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
+
+
+async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> Keys:
+    """Read from the kinds that parties have, or had: in their order, each party once."""
+    stay = PartyKindAssignment
+    listed = keys.join(Party, Party.id == stay.party_id).where(
+        condition_beside_kinds(wanted, stay.last_communication_at)
+    )
+    if wanted.kind is not None:
+        ids = await kind_ids(session, [wanted.kind])
+        return listed.where(_NOT_ENDED, stay.kind_id == ids[wanted.kind])
+    if wanted.which is Which.FORMER_CLIENTS:
+        client = await session.scalar(select(PartyKind.id).where(PartyKind.code == "client"))
+        return listed.where(_ENDED, stay.kind_id == client).distinct()
+    return listed.where(_NOT_ENDED).distinct()
+
+
+def _together(parts: Sequence[Keys]) -> Subquery:
+    """The rows of all parts, each once."""
+    if len(parts) == 1:
+        return parts[0].subquery("keys")
+    return union(*[part.subquery().select() for part in parts]).subquery("keys")
+
+
+async def page_keys(session: AsyncSession, queries: KeyQueries, cursor: str | None, most: int) -> list[Any]:
+    """Rows of (id, key) in the list's order, `most` of them at most. Raises Invalid for a cursor of another list."""
+    if queries.sort is Sort.NAME:
+        return await _by_name(session, queries, cursor, most)
+    if queries.sort is Sort.CREATED:
+        return await _by_creation(session, queries, cursor, most)
+    return await _by_last_communication(session, queries, cursor, most)
+
+
+async def _by_name(session: AsyncSession, queries: KeyQueries, cursor: str | None, most: int) -> list[Any]:
+    after = None
+    if cursor:
+        name, party_id = decode_cursor(cursor, str, int)
+        after = tuple_(queries.key, queries.id) > tuple_(name or "", party_id or 0)
+    return await _first(session, queries, after, most)
+
+
+async def _by_creation(
+    session: AsyncSession, queries: KeyQueries, cursor: str | None, most: int
+) -> list[Any]:
+    before = None
+    if cursor:
+        moment, party_id = decode_cursor(cursor, str, int)
+        before = tuple_(queries.key, queries.id) < tuple_(moment_of(moment, cursor), party_id or 0)
+    return await _first(session, queries, before, most)
+
+
+async def _by_last_communication(
+    session: AsyncSession, queries: KeyQueries, cursor: str | None, most: int
+) -> list[Any]:
+    """The latest first, then those never spoken to; one range of the index after the other."""
+    moment, party_id = decode_cursor(cursor, str, int) if cursor else (None, None)
+    last = queries.key
+    rows: list[Any] = []
+    if moment or not cursor:
+        spoken: ColumnElement[bool] = last.is_not(None)
+        if queries.silent_since is not None:
+            spoken &= last < queries.silent_since
+        if cursor:
+            spoken &= tuple_(last, queries.id) < tuple_(moment_of(moment, cursor), party_id or 0)
+        rows, party_id = await _first(session, queries, spoken, most), None
+    if len(rows) < most:
+        silent = last.is_(None) if party_id is None else last.is_(None) & (queries.id < party_id)
+        rows += await _first(session, queries, silent, most - len(rows))
+    return rows
+
+
+async def _first(
+    session: AsyncSession, queries: KeyQueries, within: ColumnElement[bool] | None, most: int
+) -> list[Any]:
+    """The first of each way, and of those the first."""
+    parts = [part if within is None else part.where(within) for part in queries.parts]
+    order = _ordered(queries.sort, queries.key, queries.id)
+    rows = _together([part.order_by(*order).limit(most) for part in parts])
+    party_id, key = rows.c
+    query = select(rows).order_by(*_ordered(queries.sort, key, party_id)).limit(most)
+    return list(await session.execute(query))
+
+
+def _ordered(sort: Sort, key: Any, party_id: Any) -> tuple[Any, Any]:
+    if sort is Sort.NAME:
+        return key, party_id
+    return (key.desc().nulls_last() if sort is Sort.LAST_COMMUNICATION else key.desc()), party_id.desc()
+
+
+def cursor_after(party_id: int, key: str | datetime | None) -> str:
+    """Where the page that ends with this row goes on."""
+    return encode_cursor(key.isoformat() if isinstance(key, datetime) else key, party_id)

@@ -1,0 +1,128 @@
+"""What lists are read from is kept by triggers: it says at every moment what the rows themselves say."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.affiliations import ContactValues, add_contact, end_contact
+from crm.database import Database
+from crm.kind_stays import end_kind
+from crm.merging import merge_parties
+from crm.numbers import NumberValues, attach_number, end_ownership
+from crm.parties import PartyValues, create_party, edit_party, organisation_values, person_values, set_kinds
+from crm.party_bin import bin_party, restore_party
+from crm.party_cards import party_card
+from crm.party_filters import PartyFilter, Which
+from crm.party_lists import Sort, list_parties
+from crm.schema.parties import Party
+from tests.crm.people import COMMAND
+from tests.crm.planting import NOON
+
+WRONG_LACKS = text(
+    """
+    with due as (select * from lacks_of(array(select id from party)))
+    select * from ((select * from due except select party_id, lack from party_lack)
+        union all (select party_id, lack from party_lack except select * from due)) wrong
+    """
+)
+WRONG_COPIES = text(
+    """
+    select k.id from party_kind_assignment k join party p on p.id = k.party_id
+    where (k.sort_name, k.last_communication_at, k.party_created_at)
+        is distinct from (p.sort_name, p.last_communication_at, p.created_at)
+    """
+)
+
+
+async def is_kept(session: AsyncSession) -> bool:
+    wrong = [*await session.execute(WRONG_LACKS), *await session.execute(WRONG_COPIES)]
+    return not wrong
+
+
+async def alone(session: AsyncSession) -> list[str]:
+    page = await list_parties(session, COMMAND, PartyFilter(which=Which.CONTACTS_ALONE))
+    return [row.name for row in page.items]
+
+
+async def test_a_person_alone_is_found_until_a_firm_or_a_kind_has_them(session: AsyncSession) -> None:
+    firm = await create_party(session, COMMAND, organisation_values("Пример"), kinds=["client"])
+    person = await create_party(session, COMMAND, person_values("Примерова Анна"))
+    assert await alone(session) == ["Примерова Анна"]
+    tie = await add_contact(session, COMMAND, firm, person, ContactValues())
+    assert (await alone(session), await is_kept(session)) == ([], True)
+    await end_contact(session, COMMAND, tie)
+    assert (await alone(session), await is_kept(session)) == (["Примерова Анна"], True)
+    await set_kinds(session, COMMAND, person, ["client"])
+    assert (await alone(session), await is_kept(session)) == ([], True)
+    (kind,) = (await party_card(session, COMMAND, person)).kinds
+    await end_kind(session, COMMAND, person, kind.assignment_id, "")
+    assert (await alone(session), await is_kept(session)) == (["Примерова Анна"], True)
+
+
+async def test_a_party_without_a_number_is_found_until_it_has_one(session: AsyncSession) -> None:
+    firm = await create_party(session, COMMAND, organisation_values("Пример"), kinds=["client"])
+    wanted = PartyFilter(has_phone=False)
+    assert len((await list_parties(session, COMMAND, wanted)).items) == 1
+    await attach_number(session, COMMAND, firm, NumberValues(presented="+7 900 000-00-01"))
+    assert (await list_parties(session, COMMAND, wanted)).items == ()
+    assert len((await list_parties(session, COMMAND, PartyFilter(has_phone=True))).items) == 1
+    (phone,) = (await party_card(session, COMMAND, firm)).phones
+    await end_ownership(session, COMMAND, phone.id)
+    assert len((await list_parties(session, COMMAND, wanted)).items) == 1
+    assert await is_kept(session)
+
+
+async def test_the_bin_and_a_merge_keep_them_too(session: AsyncSession) -> None:
+    numbers = [NumberValues(presented="+7 900 000-00-01")]
+    one = await create_party(
+        session, COMMAND, organisation_values("Пример"), kinds=["client"], numbers=numbers
+    )
+    other = await create_party(session, COMMAND, organisation_values("Пример два"), kinds=["supplier"])
+    await bin_party(session, COMMAND, one)
+    assert await is_kept(session)
+    await restore_party(session, COMMAND, one)
+    assert await is_kept(session)
+    await merge_parties(session, COMMAND, one, [other])
+    assert await is_kept(session)
+
+
+async def test_a_kind_follows_its_party_in_every_order(session: AsyncSession) -> None:
+    first = await create_party(session, COMMAND, organisation_values("Альфа"), kinds=["client", "supplier"])
+    last = await create_party(session, COMMAND, organisation_values("Омега"), kinds=["client"])
+    both = PartyFilter()
+    await session.execute(update(Party).where(Party.id == last).values(last_communication_at=NOON))
+    newest = await list_parties(session, COMMAND, both, sort=Sort.LAST_COMMUNICATION)
+    assert [row.id for row in newest.items] == [last, first]
+    later = NOON + timedelta(days=1)
+    await session.execute(update(Party).where(Party.id == first).values(last_communication_at=later))
+    newest = await list_parties(session, COMMAND, both, sort=Sort.LAST_COMMUNICATION)
+    assert [row.id for row in newest.items] == [first, last]
+    values = PartyValues(type="organisation", short_name="Япония")
+    await edit_party(session, COMMAND, first, values, version=1)
+    assert [row.id for row in (await list_parties(session, COMMAND, both)).items] == [last, first]
+    assert await is_kept(session)
+
+
+async def test_two_who_end_and_add_at_one_moment_leave_no_false_lack(
+    session: AsyncSession, database: Database
+) -> None:
+    """The one waits for the other and sees what it did, whoever comes first."""
+    async with database.sessions.begin() as setup:
+        numbers = [NumberValues(presented="+7 900 000-00-02")]
+        firm = await create_party(
+            setup, COMMAND, organisation_values("Двое"), kinds=["client"], numbers=numbers
+        )
+        (phone,) = (await party_card(setup, COMMAND, firm)).phones
+    async with database.sessions() as one, database.sessions() as other:
+        await end_ownership(one, COMMAND, phone.id)
+        value = NumberValues(presented="+7 900 000-00-03")
+        adding = asyncio.create_task(attach_number(other, COMMAND, firm, value))
+        await asyncio.sleep(0.2)
+        await one.commit()
+        await adding
+        await other.commit()
+    assert await is_kept(session)
