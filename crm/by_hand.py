@@ -230,7 +230,7 @@ async def _put_meeting(
     if people:
         await session.execute(insert(MeetingParticipant), people)
     detail = {"subject": values.subject or "", "at": values.started_at}
-    told = {"record_kind": "communication", "record_id": str(meeting_id)}
+    told: dict[str, Any] = {"record_kind": "communication", "record_id": str(meeting_id)}
     invited = set(values.user_ids) - set(already)
     await tell_users(session, access, invited, "meeting", detail=detail, **told)
 

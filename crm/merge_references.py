@@ -38,6 +38,7 @@ from crm.schema.parties import (
     Person,
 )
 from crm.schema.requests import AccessRequest
+from crm.schema.tasks import Task
 
 Column = InstrumentedAttribute[Any]
 # (session, who merges, survivor, merged, via): called once for each merged party, with both rows locked.
@@ -151,6 +152,8 @@ REFERENCES: Final = (
     Reference(column=Communication.party_id, purge=Purge.CLEAR),
     Reference(column=Communication.contact_id, purge=Purge.CLEAR),
     Reference(column=Comment.party_id),
+    Reference(column=Task.party_id, purge=Purge.CLEAR),
+    Reference(column=Task.contact_id, purge=Purge.CLEAR),
     Reference(column=Lead.person_id, purge=Purge.HOLD),
     Reference(column=Lead.organisation_id, purge=Purge.HOLD),
     Reference(column=Lead.converted_party_id, purge=Purge.HOLD),

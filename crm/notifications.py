@@ -46,14 +46,20 @@ async def tell_users(
     record_kind: str | None = None,
     record_id: object = None,
     detail: Mapping[str, Any] | None = None,
+    is_shown: bool = False,
 ) -> None:
-    """Notify these users, except whoever does it: told to their pages when the transaction commits."""
+    """Notify these users, except whoever does it: told to their pages when the transaction commits.
+
+    Args:
+        is_shown: the pages show it in a way of their own; the bell counts it only.
+    """
     row = {
         "kind": kind,
         "record_kind": record_kind,
         "record_id": None if record_id is None else str(record_id),
         "detail": as_json(detail or {}),
         "actor_id": access.actor_id,
+        "shown_at": func.now() if is_shown else None,
     }
     for user_id in sorted(set(user_ids) - {access.user_id}):
         await _sweep(session, user_id)
@@ -138,10 +144,17 @@ async def mark_seen(session: AsyncSession, access: Access, notice_id: int | None
 
 
 async def settle_notices(
-    session: AsyncSession, user_ids: Iterable[int], record_kind: str, record_id: object
+    session: AsyncSession,
+    user_ids: Iterable[int],
+    record_kind: str,
+    record_id: object,
+    *,
+    kind: str | None = None,
 ) -> None:
-    """What one of them did for all: the others need not look at it any more."""
-    about = (Notification.record_kind == record_kind, Notification.record_id == str(record_id))
+    """What one of them did for all: the others need not look at it any more. `kind`: at notifications of this kind."""
+    about = [Notification.record_kind == record_kind, Notification.record_id == str(record_id)]
+    if kind is not None:
+        about.append(Notification.kind == kind)
     unseen = (Notification.user_id.in_(sorted(set(user_ids))), Notification.seen_at.is_(None))
     settled = update(Notification).where(*unseen, *about).values(seen_at=func.now())
     for user_id in sorted(set(await session.scalars(settled.returning(Notification.user_id)))):

@@ -26,6 +26,7 @@ from crm.schema.communications import Call, Communication, Participation
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
+from crm.schema.tasks import Task, TaskWatcher
 
 
 class Scope(IntEnum):
@@ -54,6 +55,9 @@ RIGHTS: Final = (
     "lead.edit",
     "lead.change_owner",
     "lead.reopen",
+    "task.read",
+    "task.edit",
+    "task.give",
     "call.read",
     "call.notes",
     "recording.listen",
@@ -94,6 +98,9 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "lead.read": "own",
         "lead.create": "all",
         "lead.edit": "own",
+        "task.read": "own",
+        "task.edit": "own",
+        "task.give": "all",
         "call.read": "own",
         "call.notes": "own",
         "recording.listen": "own",
@@ -112,6 +119,9 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "lead.create": "all",
         "lead.edit": "own",
         "lead.change_owner": "own",
+        "task.read": "own",
+        "task.edit": "own",
+        "task.give": "all",
         "call.read": "own",
         "call.notes": "own",
         "recording.listen": "own",
@@ -131,6 +141,9 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "lead.edit": "team",
         "lead.change_owner": "team",
         "lead.reopen": "team",
+        "task.read": "team",
+        "task.edit": "team",
+        "task.give": "all",
         "call.read": "team",
         "call.notes": "team",
         "recording.listen": "team",
@@ -140,6 +153,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "journal.read": "team",
     },
     "telephony": {
+        "task.read": "own",
+        "task.edit": "own",
         "call.read": "all",
         "live.board": "all",
         "live.own": "all",
@@ -298,6 +313,13 @@ def ways(access: Access, right: str, model: Any) -> list[ColumnElement[bool]]:
     scope = access.scope(right)
     if scope is Scope.NONE:
         return [false()]
+    hidden = _HIDDEN.get(inspect_model(model).mapper.class_)
+    if hidden is not None:
+        return [and_(way, hidden(access, model)) for way in _within(access, right, scope, model)]
+    return _within(access, right, scope, model)
+
+
+def _within(access: Access, right: str, scope: Scope, model: Any) -> list[ColumnElement[bool]]:
     if scope is Scope.ALL:
         return [true()]
     rule = _RULES.get(inspect_model(model).mapper.class_)
@@ -335,6 +357,21 @@ def _lead_ways(access: Access, right: str, scope: Scope, lead: Any) -> list[Colu
     elif right == "lead.read":
         found += [and_(nobodys, of_team) for of_team in of_teams]
     return found
+
+
+def _task_ways(access: Access, right: str, scope: Scope, task: Any) -> list[ColumnElement[bool]]:
+    """Whoever watches a task reads it, and changes nothing."""
+    found: list[ColumnElement[bool]] = [task.owner_id == access.user_id, task.created_by == access.user_id]
+    if scope is Scope.TEAM:
+        found += [task.team_id == team_id for team_id in sorted(access.team_ids)]
+    if right == "task.read":
+        watched = select(TaskWatcher.task_id).where(TaskWatcher.user_id == access.user_id)
+        found.append(task.id.in_(watched))
+    return found
+
+
+def _private(access: Access, task: Any) -> ColumnElement[bool]:
+    return or_(task.is_private.is_(False), task.created_by == access.user_id)
 
 
 def _communication_ways(
@@ -377,8 +414,12 @@ def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> lis
 _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[ColumnElement[bool]]]]] = {
     Party: _party_ways,
     Lead: _lead_ways,
+    Task: _task_ways,
     Communication: _communication_ways,
     Call: _call_ways,
     ChangeLog: _journal_ways,
     AccessLog: _journal_ways,
 }
+
+# What stays hidden from everybody else, however far their right reaches.
+_HIDDEN: Final[Mapping[type[Base], Callable[[Access, Any], ColumnElement[bool]]]] = {Task: _private}

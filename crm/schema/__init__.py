@@ -13,6 +13,7 @@ from crm.schema import (
     parties,
     requests,
     stages,
+    tasks,
     telephony,
     views,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "parties",
     "requests",
     "stages",
+    "tasks",
     "telephony",
     "uuid7",
     "views",

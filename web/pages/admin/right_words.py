@@ -26,6 +26,11 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "lead.change_owner": N_("Change who is responsible for a lead"),
         "lead.reopen": N_("Reopen closed leads"),
     },
+    N_("Tasks"): {
+        "task.read": N_("See tasks"),
+        "task.edit": N_("Change tasks"),
+        "task.give": N_("Give tasks to others"),
+    },
     N_("Calls"): {
         "call.read": N_("See calls in the journal"),
         "call.notes": N_("Read notes of calls"),

@@ -1,0 +1,319 @@
+"""Lists of tasks: what is open by its term, what is over newest first; pages by keyset, within one's rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select, text, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from crm.errors import Invalid
+from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
+from crm.party_access import readable
+from crm.party_cards import phones_of
+from crm.party_lists import MOST_COUNTED, Count
+from crm.rights import Access, condition, ways
+from crm.schema.access import User
+from crm.schema.leads import Lead
+from crm.schema.parties import Party
+from crm.schema.tasks import Task, TaskWatcher
+from crm.task_values import KINDS, NEVER, OPEN_STATES, PRIORITIES, STATES
+
+WHOSE: Final = ("mine", "given", "watched", "all")
+ASKED_STATES: Final = (*STATES, "open", "all")
+Keys = Select[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks; what is None does not narrow. The term is half-open: `due_since` ≤ deadline < `due_before`.
+
+    `whose`: mine (to do), given (by me to others), watched, all (within one's rights). `state`: one of `STATES`, "open" or "all".
+    """
+
+    whose: str = "all"
+    state: str = "open"
+    kind: str | None = None
+    priority: str | None = None
+    owner_id: int | None = None
+    party_id: int | None = None  # as the client, or as the contact
+    lead_id: int | None = None
+    number: int | None = None
+    due_since: datetime | None = None
+    due_before: datetime | None = None
+
+    def __post_init__(self) -> None:
+        known = (("whose", WHOSE), ("state", ASKED_STATES), ("kind", KINDS), ("priority", PRIORITIES))
+        for name, values in known:
+            if (value := getattr(self, name)) is not None and value not in values:
+                raise Invalid(name, value[:50], "There is no such list of tasks.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """A task as lists show it; client, contact and lead stand there for whoever may read them."""
+
+    id: int
+    number: int
+    title: str
+    kind: str
+    state: str
+    priority: str
+    due_at: datetime | None
+    due_on: date | None
+    deadline: datetime | None
+    owner_id: int
+    owner_name: str
+    team_id: int | None
+    author_id: int | None
+    author_name: str | None
+    party_id: int | None
+    party_name: str | None
+    contact_id: int | None
+    contact_name: str | None
+    phone: str | None  # E.164 of the contact, else of the client
+    lead_id: int | None
+    lead_number: int | None
+    communication_id: UUID | None
+    note: str | None
+    result: str | None
+    completed_at: datetime | None
+    completed_by_name: str | None
+    is_private: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    def is_overdue(self, now: datetime) -> bool:
+        return self.is_open and self.deadline is not None and self.deadline < now
+
+
+async def list_tasks(
+    session: AsyncSession,
+    access: Access,
+    wanted: TaskFilter = TaskFilter(),
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[TaskRow]:
+    """One page: open tasks by their term, those without one last; what is over, or all of them, newest first.
+
+    Raises:
+        NotAllowed, Invalid (the cursor).
+    """
+    access.require("task.read")
+    size, by_term = page_size(limit), wanted.state == "open"
+    parts = await _parts(session, access, wanted)
+    if cursor:
+        parts = [part.where(_after(cursor, by_term=by_term)) for part in parts]
+    order: tuple[Any, ...] = (Task.deadline, Task.id) if by_term else (Task.id.desc(),)
+    rows = union(*[part.order_by(*order).limit(size + 1).subquery().select() for part in parts]).subquery()
+    outer: tuple[Any, ...] = (rows.c.deadline, rows.c.id) if by_term else (rows.c.id.desc(),)
+    found = (await session.execute(select(rows).order_by(*outer).limit(size + 1))).all()
+    items = await task_rows(session, access, [row.id for row in found[:size]])
+    last = found[size - 1] if len(found) > size else None
+    more = None if last is None else _cursor(last, by_term=by_term)
+    return Page(items=tuple(items), next=more)
+
+
+async def changed_tasks(
+    session: AsyncSession,
+    access: Access,
+    since: datetime,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[TaskRow]:
+    """Tasks of any state that were changed at this moment or later, the earliest change first.
+
+    A task changed while one reads comes again. Raises NotAllowed, Invalid (the cursor).
+    """
+    access.require("task.read")
+    size = page_size(limit)
+    key = tuple_(Task.updated_at, Task.id)
+    after: ColumnElement[bool] = Task.updated_at >= since
+    if cursor:
+        at, task_id = decode_cursor(cursor, str, int)
+        after = key > tuple_(moment_of(at, cursor), task_id or 0)
+    parts = await _parts(session, access, TaskFilter(state="all"), Task.updated_at)
+    ordered = [part.where(after).order_by(Task.updated_at, Task.id).limit(size + 1) for part in parts]
+    rows = union(*[part.subquery().select() for part in ordered]).subquery()
+    query = select(rows).order_by(rows.c.updated_at, rows.c.id).limit(size + 1)
+    found = (await session.execute(query)).all()
+    items = await task_rows(session, access, [row.id for row in found[:size]])
+    last = found[size - 1] if len(found) > size else None
+    more = encode_cursor(last.updated_at.isoformat(), last.id) if last else None
+    return Page(items=tuple(items), next=more)
+
+
+async def count_tasks(session: AsyncSession, access: Access, wanted: TaskFilter) -> Count:
+    """How many tasks the list has, up to 1,000. Raises NotAllowed."""
+    access.require("task.read")
+    parts = [part.limit(MOST_COUNTED + 1) for part in await _parts(session, access, wanted)]
+    some = select(union(*[part.subquery().select() for part in parts]).subquery()).limit(MOST_COUNTED + 1)
+    counted = (await session.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
+    return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+async def task_ids(session: AsyncSession, access: Access, wanted: TaskFilter, most: int) -> list[int]:
+    """The ids of everything that the list has, for an action on all of it; so many at most."""
+    access.require("task.read")
+    parts = [part.limit(most) for part in await _parts(session, access, wanted)]
+    rows = union(*[part.subquery().select() for part in parts]).subquery()
+    return list(await session.scalars(select(rows.c.id).limit(most)))
+
+
+async def task_rows(session: AsyncSession, access: Access, task_ids: Sequence[int]) -> list[TaskRow]:
+    """These tasks as rows, in this order; a fixed number of queries for any number of them."""
+    if not task_ids:
+        return []
+    owner, author, doer = aliased(User), aliased(User), aliased(User)
+    rows = await session.execute(
+        select(Task, owner.name, author.name, doer.name)
+        .join(owner, owner.id == Task.owner_id)
+        .outerjoin(author, author.id == Task.created_by)
+        .outerjoin(doer, doer.id == Task.completed_by_id)
+        .where(Task.id.in_(task_ids))
+        .execution_options(populate_existing=True)
+    )
+    found = {row[0].id: row for row in rows}
+    tasks = [row[0] for row in found.values()]
+    names = await _names(session, access, {id_ for task in tasks for id_ in (task.party_id, task.contact_id)})
+    leads = await _leads(session, access, {task.lead_id for task in tasks})
+    phones = await phones_of(session, names)
+    first = {
+        party_id: next((p.e164 for p in several if p.e164), None) for party_id, several in phones.items()
+    }
+    return [_row(*found[task_id], names, first, leads) for task_id in task_ids if task_id in found]
+
+
+async def _parts(session: AsyncSession, access: Access, wanted: TaskFilter, *more: Any) -> list[Keys]:
+    """The list's keys, a query for each way in which a task may be within it.
+
+    The planner must see the values: one user's tasks among a million want another plan than those of all.
+    """
+    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    columns = more or (Task.deadline,)
+    kept = select(Task.id, *columns).where(*_conditions(wanted))
+    if wanted.whose == "all":
+        return [kept.where(way) for way in ways(access, "task.read", Task)]
+    return [kept.where(_whose(access, wanted.whose), condition(access, "task.read", Task))]
+
+
+def _whose(access: Access, whose: str) -> ColumnElement[bool]:
+    if whose == "mine":
+        return Task.owner_id == access.user_id
+    if whose == "given":
+        return (Task.created_by == access.user_id) & (Task.owner_id != access.user_id)
+    return Task.id.in_(select(TaskWatcher.task_id).where(TaskWatcher.user_id == access.user_id))
+
+
+def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state in ("open", *OPEN_STATES):  # as the indexes say it
+        conditions.append(Task.state.in_([literal(state, literal_execute=True) for state in OPEN_STATES]))
+    if wanted.state in STATES:
+        conditions.append(Task.state == wanted.state)
+    if wanted.party_id is not None:
+        conditions.append(or_(Task.party_id == wanted.party_id, Task.contact_id == wanted.party_id))
+    if wanted.due_since is not None:
+        conditions.append(Task.deadline >= wanted.due_since)
+    if wanted.due_before is not None:
+        conditions.append(Task.deadline < wanted.due_before)
+    exactly = {
+        Task.kind: wanted.kind,
+        Task.priority: wanted.priority,
+        Task.owner_id: wanted.owner_id,
+        Task.lead_id: wanted.lead_id,
+        Task.number: wanted.number,
+    }
+    return conditions + [column == value for column, value in exactly.items() if value is not None]
+
+
+def _after(cursor: str, *, by_term: bool) -> ColumnElement[bool]:
+    if not by_term:
+        (task_id,) = decode_cursor(cursor, int)
+        return Task.id < (task_id or 0)
+    at, task_id = decode_cursor(cursor, str, int)
+    return tuple_(Task.deadline, Task.id) > tuple_(moment_of(at, cursor), task_id or 0)
+
+
+def _cursor(last: Any, *, by_term: bool) -> str:
+    return encode_cursor(last.deadline.isoformat(), last.id) if by_term else encode_cursor(last.id)
+
+
+async def _names(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, str]:
+    """The names of those parties that this user may read."""
+    wanted = [id_ for id_ in set(ids) if id_ is not None]
+    if not wanted or not access.may("party.read"):
+        return {}
+    query = select(Party.id, Party.display_name).where(Party.id.in_(wanted), Party.deleted_at.is_(None))
+    return dict((await session.execute(query.where(readable(access)))).all())
+
+
+async def _leads(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, int]:
+    """The numbers of those leads that this user may read."""
+    wanted = [id_ for id_ in set(ids) if id_ is not None]
+    if not wanted or not access.may("lead.read"):
+        return {}
+    query = select(Lead.id, Lead.number).where(Lead.id.in_(wanted), Lead.deleted_at.is_(None))
+    return dict((await session.execute(query.where(condition(access, "lead.read", Lead)))).all())
+
+
+def _row(
+    task: Task,
+    owner_name: str,
+    author_name: str | None,
+    doer_name: str | None,
+    names: dict[int, str],
+    phones: dict[int, str | None],
+    leads: dict[int, int],
+) -> TaskRow:
+    party_id = task.party_id if task.party_id in names else None
+    contact_id = task.contact_id if task.contact_id in names else None
+    lead_id = task.lead_id if task.lead_id in leads else None
+    return TaskRow(
+        id=task.id,
+        number=task.number,
+        title=task.title,
+        kind=task.kind,
+        state=task.state,
+        priority=task.priority,
+        due_at=task.due_at,
+        due_on=task.due_on,
+        deadline=None if task.deadline == NEVER else task.deadline,
+        owner_id=task.owner_id,
+        owner_name=owner_name,
+        team_id=task.team_id,
+        author_id=task.created_by,
+        author_name=author_name,
+        party_id=party_id,
+        party_name=names.get(party_id) if party_id else None,
+        contact_id=contact_id,
+        contact_name=names.get(contact_id) if contact_id else None,
+        phone=_phone(phones, contact_id, party_id),
+        lead_id=lead_id,
+        lead_number=leads.get(lead_id) if lead_id else None,
+        communication_id=task.communication_id,
+        note=task.note,
+        result=task.result,
+        completed_at=task.completed_at,
+        completed_by_name=doer_name,
+        is_private=task.is_private,
+        created_at=task.created_at,
+        updated_at=task.updated_at,
+        version=task.version,
+    )
+
+
+def _phone(phones: dict[int, str | None], *party_ids: int | None) -> str | None:
+    return next((phones[id_] for id_ in party_ids if id_ is not None and phones.get(id_)), None)
