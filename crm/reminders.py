@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import publish
 from crm.errors import Invalid, NotFound
 from crm.notifications import settle_notices, tell_users
-from crm.rights import Access
+from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.tasks import Reminder, Task
 from crm.task_access import readable_task
@@ -116,7 +116,8 @@ async def shown_reminders(session: AsyncSession, access: Access) -> list[Reminde
     """What has fired and was not answered yet, the latest of each task, the earliest first: the window of reminders."""
     rows = await session.scalars(
         _mine(access)
-        .where(Reminder.state == "shown")
+        .join(Task, Task.id == Reminder.task_id)
+        .where(Reminder.state == "shown", condition(access, "task.read", Task))
         .ext(distinct_on(Reminder.task_id))
         .order_by(Reminder.task_id, Reminder.fire_at.desc())
     )
@@ -209,6 +210,14 @@ async def hand_reminders_over(session: AsyncSession, task_id: int, from_id: int,
     if rows:
         await settle_notices(session, [from_id], "task", task_id, kind="reminder")
         await tell_task(session, from_id, "reminder", task_id)
+
+
+async def drop_reminders(session: AsyncSession, task_id: int, *users: ColumnElement[bool]) -> None:
+    """Those of users who may read the task no longer."""
+    dropped = delete(Reminder).where(Reminder.task_id == task_id, *users).returning(Reminder.user_id)
+    for user_id in sorted(set(await session.scalars(dropped))):
+        await settle_notices(session, [user_id], "task", task_id, kind="reminder")
+        await tell_task(session, user_id, "reminder", task_id)
 
 
 async def _put(

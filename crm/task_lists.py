@@ -15,8 +15,7 @@ from sqlalchemy.orm import aliased
 from crm.errors import Invalid
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_access import readable
-from crm.party_cards import phones_of
-from crm.party_lists import MOST_COUNTED, Count
+from crm.party_lists import MOST_COUNTED, Count, PartyRow, rows_of
 from crm.rights import Access, condition, ways
 from crm.schema.access import User
 from crm.schema.leads import Lead
@@ -76,7 +75,7 @@ class TaskRow:
     party_name: str | None
     contact_id: int | None
     contact_name: str | None
-    phone: str | None  # E.164 of the contact, else of the client
+    phone: str | None  # of the contact, else of the client, else of its primary contact
     lead_id: int | None
     lead_number: int | None
     communication_id: UUID | None
@@ -187,13 +186,9 @@ async def task_rows(session: AsyncSession, access: Access, task_ids: Sequence[in
     )
     found = {row[0].id: row for row in rows}
     tasks = [row[0] for row in found.values()]
-    names = await _names(session, access, {id_ for task in tasks for id_ in (task.party_id, task.contact_id)})
+    parties = await _parties(session, access, {id_ for t in tasks for id_ in (t.party_id, t.contact_id)})
     leads = await _leads(session, access, {task.lead_id for task in tasks})
-    phones = await phones_of(session, names)
-    first = {
-        party_id: next((p.e164 for p in several if p.e164), None) for party_id, several in phones.items()
-    }
-    return [_row(*found[task_id], names, first, leads) for task_id in task_ids if task_id in found]
+    return [_row(*found[task_id], parties, leads) for task_id in task_ids if task_id in found]
 
 
 async def _parts(session: AsyncSession, access: Access, wanted: TaskFilter, *more: Any) -> list[Keys]:
@@ -251,13 +246,14 @@ def _cursor(last: Any, *, by_term: bool) -> str:
     return encode_cursor(last.deadline.isoformat(), last.id) if by_term else encode_cursor(last.id)
 
 
-async def _names(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, str]:
-    """The names of those parties that this user may read."""
+async def _parties(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, PartyRow]:
+    """Those parties that this user may read."""
     wanted = [id_ for id_ in set(ids) if id_ is not None]
     if not wanted or not access.may("party.read"):
         return {}
-    query = select(Party.id, Party.display_name).where(Party.id.in_(wanted), Party.deleted_at.is_(None))
-    return dict((await session.execute(query.where(readable(access)))).all())
+    query = select(Party.id).where(Party.id.in_(wanted), Party.deleted_at.is_(None), readable(access))
+    rows = await rows_of(session, list(await session.scalars(query)))
+    return {row.id: row for row in rows}
 
 
 async def _leads(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, int]:
@@ -274,12 +270,10 @@ def _row(
     owner_name: str,
     author_name: str | None,
     doer_name: str | None,
-    names: dict[int, str],
-    phones: dict[int, str | None],
+    parties: dict[int, PartyRow],
     leads: dict[int, int],
 ) -> TaskRow:
-    party_id = task.party_id if task.party_id in names else None
-    contact_id = task.contact_id if task.contact_id in names else None
+    party, contact = parties.get(task.party_id or 0), parties.get(task.contact_id or 0)
     lead_id = task.lead_id if task.lead_id in leads else None
     return TaskRow(
         id=task.id,
@@ -296,11 +290,11 @@ def _row(
         team_id=task.team_id,
         author_id=task.created_by,
         author_name=author_name,
-        party_id=party_id,
-        party_name=names.get(party_id) if party_id else None,
-        contact_id=contact_id,
-        contact_name=names.get(contact_id) if contact_id else None,
-        phone=_phone(phones, contact_id, party_id),
+        party_id=party.id if party else None,
+        party_name=party.name if party else None,
+        contact_id=contact.id if contact else None,
+        contact_name=contact.name if contact else None,
+        phone=next((each.phone for each in (contact, party) if each and each.phone), None),
         lead_id=lead_id,
         lead_number=leads.get(lead_id) if lead_id else None,
         communication_id=task.communication_id,
@@ -313,7 +307,3 @@ def _row(
         updated_at=task.updated_at,
         version=task.version,
     )
-
-
-def _phone(phones: dict[int, str | None], *party_ids: int | None) -> str | None:
-    return next((phones[id_] for id_ in party_ids if id_ is not None and phones.get(id_)), None)

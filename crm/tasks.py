@@ -15,10 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import record_change
 from crm.errors import Invalid, NotFound
 from crm.notifications import tell_users
-from crm.reminders import close_reminders, hand_reminders_over, move_reminders, plan_reminder
+from crm.reminders import (
+    close_reminders,
+    drop_reminders,
+    hand_reminders_over,
+    move_reminders,
+    plan_reminder,
+)
 from crm.rights import Access
 from crm.schema.access import NumberCounter, User
-from crm.schema.tasks import Task, TaskWatcher
+from crm.schema.tasks import Reminder, Task, TaskWatcher
 from crm.task_access import keeper_of, let_read, linked, locked_task, readable_task
 from crm.task_news import tell_task
 from crm.task_values import (
@@ -110,6 +116,7 @@ async def edit_task(
     _check_private(after | {"owner_id": task.owner_id}, task.created_by)
     if values.is_private:
         await session.execute(delete(TaskWatcher).where(TaskWatcher.task_id == task_id))
+        await drop_reminders(session, task_id, Reminder.user_id != access.user_id)
     return await _write(session, access, task, after, via=via)
 
 
@@ -234,6 +241,8 @@ async def watch_task(session: AsyncSession, access: Access, task_id: int, *, is_
         return
     mine = (TaskWatcher.task_id == task.id) & (TaskWatcher.user_id == access.user_id)
     await session.execute(delete(TaskWatcher).where(mine))
+    if access.user_id not in (task.owner_id, task.created_by):
+        await drop_reminders(session, task.id, Reminder.user_id == access.user_id)
 
 
 async def version_of(session: AsyncSession, task_id: int) -> int:

@@ -28,11 +28,17 @@ class Module:
 
 
 MODULES: Final = (
-    Module(path="/desk", title=N_("Desk"), icon="layout-dashboard", rights=("call.read", "live.board")),
+    Module(
+        path="/desk",
+        title=N_("Desk"),
+        icon="layout-dashboard",
+        rights=("call.read", "live.board", "task.read"),
+    ),
     Module(path="/leads", title=N_("Leads"), icon="filter", rights=("lead.read",)),
     Module(path="/parties", title=N_("Counterparties"), icon="building", rights=("party.read",)),
     Module(path="/communications", title=N_("Communications"), icon="message", rights=("party.read",)),
     Module(path="/calls", title=N_("Calls"), icon="phone", rights=("call.read",)),
+    Module(path="/tasks", title=N_("Tasks"), icon="circle-check", rights=("task.read",)),
     Module(path="/live-calls", title=N_("Shift monitor"), icon="broadcast", rights=("live.board",)),
     Module(
         path="/admin",

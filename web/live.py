@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -147,6 +147,12 @@ class LiveHub:
     def notice(self, user_id: int, notice_id: int) -> None:
         """A notification was written, or (0) some were seen: the user's pages look at the bell again."""
         envelope = Envelope(1, "notification", at=self._now(), data={"id": notice_id})
+        for socket in tuple(self._sockets.get(user_id, ())):
+            self._put(socket, _encoder.encode(envelope))
+
+    def tell(self, user_id: int, kind: str, data: Mapping[str, Any]) -> None:
+        """Something of one user's own, besides their calls: not numbered, not replayed."""
+        envelope = Envelope(1, kind, at=self._now(), data=data)
         for socket in tuple(self._sockets.get(user_id, ())):
             self._put(socket, _encoder.encode(envelope))
 

@@ -30,6 +30,7 @@ from crm.rights import command_access
 from crm.schema.base import uuid7
 from crm.sealing import Seal, open_seal
 from crm.spool import Spool
+from crm.task_news import TASK_CHANNEL, read_news
 from crm.telephony import connection_secret, list_connections
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import PresenceEvent
@@ -43,6 +44,7 @@ from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
 from cti.daemon.recognition import Recognition
+from cti.daemon.reminders import Reminders
 from cti.daemon.settings import Settings
 from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
@@ -117,6 +119,7 @@ class Program:
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._housekeeping = Housekeeping(database.sessions, now=wall_clock, time_zone=settings.time_zone)
         self._imports = Imports(database)
+        self._reminders = Reminders(database.sessions, now=wall_clock)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -144,6 +147,7 @@ class Program:
                     self._imports.run,
                     self._renewal.run,
                     self._housekeeping.run,
+                    self._reminders.run,
                     self._listener().run,
                 ):
                     tasks.create_task(work())
@@ -249,9 +253,15 @@ class Program:
                 SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
                 NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
                 IMPORT_CHANNEL: lambda _job: self._imports.look(),
+                TASK_CHANNEL: self._tell_task,
             },
             catch_up=self._catch_up,
         )
+
+    def _tell_task(self, payload: str) -> None:
+        user_id, word, task_id = read_news(payload)
+        self._hub.tell(user_id, f"task.{word}", {"id": task_id})
+        self._reminders.look()
 
     def _catch_up(self) -> None:
         self._renewal.ask()

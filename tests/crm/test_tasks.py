@@ -17,6 +17,7 @@ from crm.merging import merge_parties
 from crm.party_access import readable_party
 from crm.reminders import add_reminder, dismiss, fire_due, reminders_of, shown_reminders, snooze
 from crm.rights import Access
+from crm.schema.base import uuid7
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.tasks import Reminder, Task
 from crm.schema.views import Notification
@@ -261,7 +262,8 @@ async def test_a_task_is_tied_to_what_one_may_read_only(session: AsyncSession) -
     theirs = await planting.organisation(session, "ООО «Их»", owner_id=stranger.user_id)
     lead = await make_lead(session, agent, need="Окна")
     foreign = await make_lead(session, stranger, need="Двери")
-    for said in ({"party_id": theirs}, {"lead_id": foreign.id}, {"contact_id": mine}):
+    refused: list[dict[str, Any]] = [{"party_id": theirs}, {"lead_id": foreign.id}, {"contact_id": mine}]
+    for said in refused:
         with pytest.raises(NotFound):
             await setting(session, agent, **said)
     of_lead = await setting(session, agent, lead_id=lead.id)
@@ -294,7 +296,7 @@ async def test_a_task_during_a_call_knows_its_client_before_the_journal_does(ses
     )
     task_id = await setting(session, agent, communication_id=past)
     assert (await stored(session, task_id)).party_id == client
-    unknown = planting.uuid7()
+    unknown = uuid7()
     with pytest.raises(NotFound):
         await setting(session, agent, communication_id=unknown)
     new = NewTask(values=TaskValues(title="Сейчас", communication_id=unknown), is_present=True)

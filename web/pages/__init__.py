@@ -54,6 +54,12 @@ from web.pages.parties import (
 )
 from web.pages.parties import numbers as party_numbers
 from web.pages.search import pages as search
+from web.pages.tasks import card as task_card
+from web.pages.tasks import form as task_form
+from web.pages.tasks import lists as task_lists
+from web.pages.tasks import mass as task_mass
+from web.pages.tasks import of_record as tasks_of_record
+from web.pages.tasks import window as task_window
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
@@ -74,6 +80,12 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lead_card.routes,
     lead_conversion.routes,
     leads_of_party.routes,
+    task_lists.routes,
+    task_mass.routes,
+    task_form.routes,
+    task_card.routes,
+    tasks_of_record.routes,
+    task_window.routes,
     merging.routes,
     duplicates.routes,
     binned.routes,

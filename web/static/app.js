@@ -14,6 +14,7 @@ const HEAVY = new Map([
   ["order-list", "./elements/order-list.js"],
   ["record-watch", "./elements/record-watch.js"],
   ["live-board", "./elements/live-board.js"],
+  ["live-part", "./elements/live-part.js"],
   ["theme-choice", "./elements/theme-choice.js"],
 ]);
 const main = document.querySelector("#main");
@@ -77,4 +78,5 @@ document.addEventListener("keydown", (event) => {
 });
 
 import("./elements/notice-bell.js"); // nothing waits for it
+import("./elements/task-reminders.js");
 loadHeavy();

@@ -31,6 +31,8 @@ from crm.schema.base import uuid7
 from crm.schema.communications import Call, CallNote, Communication, Leg, Participation, Transfer
 from crm.schema.parties import Party
 from crm.sealing import open_seal
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, create_task
 from crm.telephony import AsteriskSettings
 from cti.desk import Desk
 from tests.crm.people import COMMAND
@@ -61,6 +63,7 @@ class Office:
     lead_id: int = 0  # the agent's, open
     ended_lead_id: int = 0  # the agent's, disqualified
     foreign_lead_id: int = 0  # the stranger's
+    task_id: int = 0  # set by the agent for themselves, about the firm
     letter_id: UUID = field(default_factory=uuid7)  # a meeting, planned by the agent with the manager
     client: TestClient[web.Request, web.Application] | None = None
     server: TestServer | None = None
@@ -93,6 +96,7 @@ async def open_office(database: Database, folder: Path, *, language: str = "en")
         await _calls(session, office)
         await _leads(session, office)
         await _by_hand(session, office)
+        await _tasks(session, office)
     office.gate.sessions |= office.people
     services = services_with(
         office.gate,
@@ -212,6 +216,14 @@ async def _by_hand(session: AsyncSession, office: Office) -> None:
     comment = await add_comment(session, agent, office.firm_id, "@manager.login, посмотрите условия")
     await pin_comment(session, agent, comment, is_pinned=True)
     await add_kind(session, COMMAND, "Выставка")
+
+
+async def _tasks(session: AsyncSession, office: Office) -> None:
+    due_at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    values = TaskValues(title="Отправить договор", kind="call", due_at=due_at, party_id=office.firm_id)
+    office.task_id = await create_task(
+        session, office.people["agent"], NewTask(values=values), home_zone="Europe/Moscow"
+    )
 
 
 async def _call(session: AsyncSession, office: Office, call_id: UUID, at: datetime, disposition: str) -> None:

@@ -61,6 +61,19 @@ PAGES = (
     "/leads/{ended_lead}",
     "/leads/{lead}/convert",
     "/parties/{contact}/leads",
+    "/tasks",
+    "/tasks/overdue?kind=call&priority=high",
+    "/tasks/mine?state=all&done=3.1.2.0",
+    "/tasks/given",
+    "/tasks/watched",
+    "/tasks/team?owner={agent}",
+    "/tasks/new",
+    "/tasks/new?party={firm}&kind=call",
+    "/tasks/new?lead={lead}",
+    "/tasks/{task}",
+    "/tasks/{task}/edit",
+    "/parties/{firm}/tasks",
+    "/leads/{lead}/tasks?state=all",
     "/live-calls",
     "/desk",
     "/admin/connections",
@@ -116,6 +129,7 @@ def filled_in(path: str, office: Office) -> str:
         lead=office.lead_id,
         ended_lead=office.ended_lead_id,
         letter=office.letter_id,
+        task=office.task_id,
     )
 
 

@@ -26,6 +26,7 @@ TABLES = (
     "role", "permission", "team", "team_membership", "party_kind",
     "directory_entry", "party_tag", "required_field", "custom_field", "bank_account", "address",
     "communication", "comment", "access_request", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
+    "task", "task_watcher", "reminder", "notification",
 )  # fmt: skip
 
 

@@ -30,6 +30,12 @@ def sentence(notice: NoticeInfo) -> str:
             return _("%(who)s lets you read “%(name)s”") % {"who": who, "name": _name(notice)}
         case "access_refused":
             return _("%(who)s does not let you read “%(name)s”") % {"who": who, "name": _name(notice)}
+        case "task":
+            return _("%(who)s gives you a task: %(name)s") % {"who": who, "name": _name(notice)}
+        case "task_done":
+            return _("%(who)s has done the task “%(name)s”") % {"who": who, "name": _name(notice)}
+        case "reminder":
+            return _("Reminder: %(name)s") % {"name": _name(notice)}
         case "meeting":
             return _("%(who)s invites you to a meeting: %(name)s") % {
                 "who": who,
@@ -50,6 +56,8 @@ def address_of(notice: NoticeInfo) -> str:
         return f"/parties/{record}" if record else "/parties"
     if notice.record_kind == "access_request":
         return "/parties/access-requests"
+    if notice.record_kind == "task":
+        return f"/tasks/{record}"
     if notice.record_kind == "communication":
         return f"/communications/{record}"
     return "/notifications"

@@ -1,0 +1,1 @@
+"""Tasks: lists, card, form, the parts of other cards, reminders."""
