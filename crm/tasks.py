@@ -224,9 +224,11 @@ async def cancel_task(
     return version
 
 
-async def reopen_task(session: AsyncSession, access: Access, task_id: int, *, via: str = "form") -> int:
+async def reopen_task(
+    session: AsyncSession, access: Access, task_id: int, *, base_version: int | None = None, via: str = "form"
+) -> int:
     """A task that is done or cancelled is to be done after all; its result stays. Returns the version."""
-    task = await locked_task(session, access, task_id)
+    task = await locked_task(session, access, task_id, base_version=base_version)
     if task.state in OPEN_STATES:
         return task.version
     after = {"state": "new", "completed_at": None, "completed_by_id": None}
@@ -245,9 +247,12 @@ async def watch_task(session: AsyncSession, access: Access, task_id: int, *, is_
         await drop_reminders(session, task.id, Reminder.user_id == access.user_id)
 
 
-async def version_of(session: AsyncSession, task_id: int) -> int:
-    """The present version, for whoever has just changed it; no right is asked again."""
-    return (await session.execute(select(Task.version).where(Task.id == task_id))).scalar_one()
+async def stand_of(session: AsyncSession, task_id: int) -> Task:
+    """How a task stands, for whoever has just changed it; no right is asked again. Raises NotFound."""
+    task = await session.get(Task, task_id, populate_existing=True)
+    if task is None:
+        raise NotFound("task", task_id)
+    return task
 
 
 async def follow_zone(session: AsyncSession, access: Access, home_zone: str) -> None:

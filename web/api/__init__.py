@@ -15,6 +15,7 @@ from web.api import (
     merging,
     parties,
     present,
+    tasks,
 )
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
@@ -22,6 +23,7 @@ from web.api.describing import routes_describing
 _TABLES: Final = (
     parties.routes,
     leads.routes,
+    tasks.routes,
     calls.routes,
     communications.routes,
     present.routes,

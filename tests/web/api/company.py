@@ -27,6 +27,8 @@ from crm.schema.base import uuid7
 from crm.schema.communications import CallKey, CallNote, Participation
 from crm.sealing import open_seal
 from crm.sign_in import SignedIn
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, create_task
 from crm.telephony import AsteriskSettings
 from crm.tokens import create_token
 from cti.desk import Agent, Desk
@@ -53,6 +55,7 @@ class Company:
     parties: dict[str, int] = field(default_factory=dict)
     calls: dict[str, UUID] = field(default_factory=dict)
     leads: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
     connection_id: int = 0
     line_id: int = 0
     import_id: int = 0
@@ -96,7 +99,7 @@ class Company:
         """How many rows stand in the tables that a request could write to."""
         tables = (
             "party", "phone_number", "party_phone", "change_log", "outbox_event", "idempotency_key", "lead",
-            "stage_visit", "hold",
+            "stage_visit", "hold", "task", "reminder",
         )  # fmt: skip
         async with self.database.sessions() as session:
             return {
@@ -211,5 +214,7 @@ async def _records(session: AsyncSession, company: Company, who: str, number: in
     )
     lead = NewLead(subject=SubjectValues(person=f"Asking {who}"), owner_id=access.user_id)
     company.leads[who] = (await create_lead(session, COMMAND, lead)).id
+    task = NewTask(values=TaskValues(title=f"Task of {who}"))
+    company.tasks[who] = await create_task(session, access, task, home_zone="UTC")
     key = {"connection_id": company.connection_id, "linked_id": str(call_id), "call_id": call_id}
     await session.execute(insert(CallKey).values(key))

@@ -35,6 +35,8 @@ def address(endpoint: Endpoint, company: Company, of: str) -> str:
         record: object = company.connection_id
     elif "/leads/" in before:
         record = company.leads[of]
+    elif "/tasks/" in before:
+        record = company.tasks[of]
     elif "/imports/" in before:
         record = company.import_id
     else:
