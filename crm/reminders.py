@@ -171,8 +171,10 @@ async def fire_due(session: AsyncSession, access: Access, now: datetime) -> int:
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """When the next one is to fire; None if none is planned."""
-    return await session.scalar(select(func.min(Reminder.fire_at)).where(Reminder.state == "pending"))
+    """When the next one is to fire; None if none is planned. Those of blocked users wait for them."""
+    query = select(Reminder.fire_at).join(User, User.id == Reminder.user_id)
+    waiting = query.where(Reminder.state == "pending", User.status == "active")
+    return await session.scalar(waiting.order_by(Reminder.fire_at).limit(1))
 
 
 async def close_reminders(session: AsyncSession, task_ids: Sequence[int]) -> None:
