@@ -363,10 +363,11 @@ async def test_a_reminder_fires_once_and_stays_until_it_is_answered(database: Da
         (shown,) = await shown_reminders(session, agent)
         assert shown.task_id == task_id
         assert ("reminder", {"name": "Перезвонить"}) in await notices(session, agent)
-        later = await snooze(session, agent, shown.id, NOW + timedelta(minutes=5))
+        soon = datetime.now(UTC) + timedelta(minutes=5)
+        later = await snooze(session, agent, shown.id, soon)
         assert await shown_reminders(session, agent) == []
-        assert await fire_due(session, COMMAND, NOW + timedelta(minutes=4)) == 0
-        assert await fire_due(session, COMMAND, NOW + timedelta(minutes=5)) == 1
+        assert await fire_due(session, COMMAND, soon - timedelta(minutes=1)) == 0
+        assert await fire_due(session, COMMAND, soon) == 1
         (again,) = await shown_reminders(session, agent)
         assert again.id == later.id
         unseen = select(Notification.id).where(
@@ -376,7 +377,7 @@ async def test_a_reminder_fires_once_and_stays_until_it_is_answered(database: Da
         await dismiss(session, agent, again.id)
         assert await shown_reminders(session, agent) == []
         assert list(await session.scalars(unseen)) == []
-        for answer in (dismiss(session, agent, again.id), snooze(session, agent, shown.id, NOW)):
+        for answer in (dismiss(session, agent, again.id), snooze(session, agent, shown.id, soon)):
             with pytest.raises(NotFound):
                 await answer
 
