@@ -81,7 +81,9 @@ async def record_many(
     record_kind: str,
     changes: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]],
     *,
+    event: str | None = None,
     via: str = "form",
+    request_id: str | None = None,
 ) -> None:
     """What one action changed in many records (id → before, after), as `record_change` writes it, in two statements."""
     log: list[dict[str, Any]] = []
@@ -91,10 +93,11 @@ async def record_many(
         common = {"record_kind": record_kind, "record_id": str(record_id), "actor_id": access.actor_id}
         kept = {name: (_stored(name, old), _stored(name, new)) for name, (old, new) in fields.items()}
         log += [
-            {**common, "field": name, "old": old, "new": new, "via": via} for name, (old, new) in kept.items()
+            {**common, "field": name, "old": old, "new": new, "via": via, "request_id": request_id}
+            for name, (old, new) in kept.items()
         ]
         sides = {"before": {n: v[0] for n, v in kept.items()}, "after": {n: v[1] for n, v in kept.items()}}
-        events.append({**common, "type": f"{record_kind}.changed", **sides})
+        events.append({**common, "type": event or f"{record_kind}.changed", **sides})
     if log:
         await session.execute(insert(ChangeLog), log)
         await session.execute(insert(OutboxEvent), events)

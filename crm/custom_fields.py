@@ -140,8 +140,15 @@ async def checked_custom(
     """
     if not given:
         return dict(stored or {})
-    fields = {each.key: each for each in await list_fields(session, record_kind)}
-    kept = dict(stored or {})
+    return with_custom(await list_fields(session, record_kind), given, stored or {})
+
+
+def with_custom(
+    present: Collection[FieldInfo], given: Mapping[str, Any], stored: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same with the fields at hand. Pure. Raises Invalid."""
+    fields = {each.key: each for each in present}
+    kept = dict(stored)
     for key, value in given.items():
         field = fields.get(key)
         if field is None or (field.archived_at is not None and value is not None):

@@ -5,7 +5,8 @@ Restoring gives back what nobody has taken, and says who has the rest. What leav
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import PARTIES_CHANNEL, notify, record_change
+from crm.changes import PARTIES_CHANNEL, notify, record_change, record_many
 from crm.duplicate_pairs import drop_pairs
 from crm.errors import NotFound
 from crm.merge_references import REFERENCES, Purge
@@ -27,13 +28,18 @@ from crm.schema.binned import BinEntry
 from crm.schema.parties import (
     Affiliation,
     EmailAddress,
+    Organisation,
     Party,
     PartyEmail,
     PartyPhone,
+    Person,
     PhoneNumber,
 )
 
 KEPT_DAYS: Final = 30
+_Released = defaultdict[
+    int, list[dict[str, Any]]
+]  # party → its rows that ended, and whether they were marked
 # What is released: table → whose mark goes on to the next one when a marked row ends.
 _POINTS: Final[Mapping[str, Any]] = {"phones": PartyPhone, "emails": PartyEmail, "ties": Affiliation}
 
@@ -75,57 +81,114 @@ async def bin_party(session: AsyncSession, access: Access, party_id: int, *, via
         NotAllowed, NotFound (unknown, in the bin already, or outside this user's right to delete).
     """
     party = await editable_party(session, access, party_id, right="party.delete")
-    now = datetime.now(UTC)
-    released: dict[str, Any] = {}
-    for name, table in _POINTS.items():
-        released[name] = await _release(session, table, party, now)
-    detail = detail_of(party.type)
-    inn = await session.scalar(select(detail.inn).where(detail.party_id == party.id))
-    await session.execute(update(detail).where(detail.party_id == party.id).values(inn=None))
-    await session.execute(
-        update(Party).where(Party.id == party.id).values(deleted_at=now, version=Party.version + 1)
-    )
-    entry = {"party_id": party.id, "at": now, "by_id": access.actor_id, "via": via}
-    await session.execute(insert(BinEntry).values(**entry, released={**released, "inn": inn}))
-    await drop_pairs(session, [party.id])
-    before, after = {"deleted_at": None}, {"deleted_at": now}
-    await record_change(
-        session, access, "party", party.id, before=before, after=after, event="party.binned", via=via
-    )
+    await _bin(session, access, [party], via, None)
+
+
+async def bin_parties(
+    session: AsyncSession,
+    access: Access,
+    ids: Collection[int],
+    *,
+    via: str = "form",
+    request_id: str | None = None,
+) -> list[int]:
+    """Put several parties into the bin at once. Returns those that went: none that is there already, or merged away, or
+    outside this user's right to delete.
+
+    Raises:
+        NotAllowed.
+    """
+    access.require("party.delete")
+    present = (Party.id.in_(ids), Party.deleted_at.is_(None), Party.merged_into_id.is_(None))
+    query = select(Party).where(*present, condition(access, "party.delete", Party)).order_by(Party.id)
+    locked = query.with_for_update(of=Party, key_share=True).execution_options(populate_existing=True)
+    parties = list(await session.scalars(locked))
+    if parties:
+        await _bin(session, access, parties, via, request_id)
+    return [party.id for party in parties]
+
+
+async def _bin(
+    session: AsyncSession, access: Access, parties: Sequence[Party], via: str, request_id: str | None
+) -> None:
+    """These parties, which are locked, in a fixed number of statements."""
+    now, ids = datetime.now(UTC), [party.id for party in parties]
+    phones = await _release(session, PartyPhone, ids, now)
+    emails = await _release(session, PartyEmail, ids, now)
+    ties = await _release_ties(session, ids, now)
+    inns = await _release_inns(session, ids)
+    changed = {"deleted_at": now, "version": Party.version + 1}
+    await session.execute(update(Party).where(Party.id.in_(ids)).values(changed))
+    common = {"at": now, "by_id": access.actor_id, "via": via}
+    kept = {
+        each: {"phones": phones[each], "emails": emails[each], "ties": ties[each], "inn": inns.get(each)}
+        for each in ids
+    }
+    entries = [{"party_id": each, "released": released, **common} for each, released in kept.items()]
+    await session.execute(insert(BinEntry), entries)
+    await drop_pairs(session, ids)
+    changes: dict[int, Any] = {each: ({"deleted_at": None}, {"deleted_at": now}) for each in ids}
+    await record_many(session, access, "party", changes, event="party.binned", via=via, request_id=request_id)
     await notify(session, PARTIES_CHANNEL, "")
 
 
-async def _release(session: AsyncSession, table: Any, party: Party, now: datetime) -> list[dict[str, Any]]:
-    """End the party's rows of a table; of a contact that was the primary one, the next takes its place."""
+async def _release(session: AsyncSession, table: Any, ids: Sequence[int], now: datetime) -> _Released:
+    """End the numbers or addresses of these parties."""
     rows = await session.execute(
-        select(table.id, table.is_primary)
-        .where(_of(table, party), table.ended_at.is_(None))
+        select(table.party_id, table.id, table.is_primary)
+        .where(table.party_id.in_(ids), table.ended_at.is_(None))
         .order_by(table.id)
     )
-    ended = [{"id": row_id, "is_primary": is_primary} for row_id, is_primary in rows]
-    ids = [each["id"] for each in ended]
-    await session.execute(update(table).where(table.id.in_(ids)).values(ended_at=now, is_primary=False))
-    if table is Affiliation and party.type == "person":
-        marked = [each["id"] for each in ended if each["is_primary"]]
-        firms = await session.scalars(select(Affiliation.organisation_id).where(Affiliation.id.in_(marked)))
-        for organisation_id in firms.all():
-            await _mark_next(session, organisation_id)
-    return ended
+    released: _Released = defaultdict(list)
+    for party_id, row_id, is_primary in rows:
+        released[party_id].append({"id": row_id, "is_primary": is_primary})
+    await _end(session, table, released, now)
+    return released
 
 
-def _of(table: Any, party: Party) -> Any:
-    if table is not Affiliation:
-        return table.party_id == party.id
-    return (Affiliation.person_id if party.type == "person" else Affiliation.organisation_id) == party.id
+async def _release_ties(session: AsyncSession, ids: Sequence[int], now: datetime) -> _Released:
+    """End the affiliations; where a person was the primary contact, the next one is. A tie of two is kept with both."""
+    sides = (Affiliation.person_id, Affiliation.organisation_id)
+    rows = await session.execute(
+        select(Affiliation.id, Affiliation.is_primary, *sides)
+        .where(or_(*(side.in_(ids) for side in sides)), Affiliation.ended_at.is_(None))
+        .order_by(Affiliation.id)
+    )
+    released: _Released = defaultdict(list)
+    firms: set[int] = set()
+    for row_id, is_primary, person_id, organisation_id in rows:
+        for each in {person_id, organisation_id} & set(ids):
+            released[each].append({"id": row_id, "is_primary": is_primary})
+        firms |= {organisation_id} if is_primary else set()
+    await _end(session, Affiliation, released, now)
+    await _mark_next(session, firms - set(ids))
+    return released
 
 
-async def _mark_next(session: AsyncSession, organisation_id: int) -> None:
+async def _end(session: AsyncSession, table: Any, released: _Released, now: datetime) -> None:
+    ended = [row["id"] for rows in released.values() for row in rows]
+    await session.execute(update(table).where(table.id.in_(ended)).values(ended_at=now, is_primary=False))
+
+
+async def _mark_next(session: AsyncSession, firms: Collection[int]) -> None:
     oldest = (
         select(func.min(Affiliation.id))
-        .where(Affiliation.organisation_id == organisation_id, Affiliation.ended_at.is_(None))
-        .scalar_subquery()
+        .where(Affiliation.organisation_id.in_(firms), Affiliation.ended_at.is_(None))
+        .group_by(Affiliation.organisation_id)
     )
-    await session.execute(update(Affiliation).where(Affiliation.id == oldest).values(is_primary=True))
+    await session.execute(
+        update(Affiliation).where(Affiliation.id.in_(oldest.scalar_subquery())).values(is_primary=True)
+    )
+
+
+async def _release_inns(session: AsyncSession, ids: Sequence[int]) -> dict[int, str]:
+    released: dict[int, str] = {}
+    for detail in (Person, Organisation):
+        here: tuple[Any, ...] = (detail.party_id.in_(ids), detail.inn.is_not(None))
+        rows = await session.execute(select(detail.party_id, detail.inn).where(*here))
+        released |= {party_id: inn for party_id, inn in rows if inn}
+        await session.execute(update(detail).where(*here).values(inn=None))
+    return released
 
 
 async def restore_party(

@@ -166,10 +166,16 @@ def _one_of(field: str, value: str, *allowed: str) -> str | None:
 
 
 def _check_lengths(values: PartyValues) -> None:
-    for each in fields(values):
-        value = getattr(values, each.name)
-        most = MAX_NOTE if each.name == "note" else MAX_TEXT
-        if isinstance(value, str) and len(value) > most:
-            raise Invalid(each.name, value[:50], "At most %(most)d characters fit here.", most=most)
-        if isinstance(value, str) and "\0" in value:
-            raise Invalid(each.name, "", "This text has characters that cannot be stored.")
+    for name, most in _LIMITS:
+        value: str = getattr(values, name)
+        if len(value) > most:
+            raise Invalid(name, value[:50], "At most %(most)d characters fit here.", most=most)
+        if "\0" in value:
+            raise Invalid(name, "", "This text has characters that cannot be stored.")
+
+
+_LIMITS: Final = tuple(
+    (each.name, MAX_NOTE if each.name == "note" else MAX_TEXT)
+    for each in fields(PartyValues)
+    if each.type == "str"
+)

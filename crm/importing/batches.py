@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy import Text, cast, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.custom_fields import FieldInfo, list_fields, with_custom
+from crm.errors import Invalid
+from crm.importing.decisions import Decision, Verdict
 from crm.importing.looking import Findings, look
 from crm.importing.plans import Checked, Plan, Policy, RowProblem
-from crm.importing.resolving import Decision, Resolver, Verdict
+from crm.importing.resolving import Resolver
 from crm.importing.writing import write
 from crm.rights import Access, access_of, command_access
 from crm.schema.imports import ImportJob, ImportRow
 
-CHECKED_AT_ONCE: Final = 250
-WRITTEN_AT_ONCE: Final = 200
+CHECKED_AT_ONCE: Final = 400
+WRITTEN_AT_ONCE: Final = 400
 MOST_KEYS: Final = 1500  # locks of one transaction; the server has room for some thousands in all
 COULD_NOT: Final = (
     "This row could not be stored together with what others entered at the same moment. Import it again."
@@ -45,7 +48,6 @@ _GROWING: Final = (
     "affiliation",
     "imported_party",
 )
-Check = Callable[[Sequence[Sequence[str]]], Awaitable[Sequence[Checked]]]
 
 _NOTE: Final = text(
     """
@@ -68,6 +70,14 @@ _LOCKS: Final = text(
 )
 
 
+class Checker(Protocol):
+    """Understands cells, in another process: asked for the next batch, it works while the one before is written down."""
+
+    async def ask(self, rows: Sequence[msgspec.Raw]) -> None: ...
+
+    async def answer(self) -> Sequence[Checked]: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Preview:
     """What the checking of one job keeps between its batches; a program that starts anew begins it anew."""
@@ -76,6 +86,7 @@ class Preview:
     columns: list[str]
     policy: dict[str, Any]
     checked: int = 0
+    asked: list[int] | None = None  # the rows that the checker has; None before the first
 
     def is_of(self, job: ImportJob) -> bool:
         """Whether the job is still where this preview left it; else somebody changed the columns meanwhile."""
@@ -104,27 +115,34 @@ async def acting(session: AsyncSession, job: ImportJob) -> Access | None:
 
 
 async def check_batch(
-    session: AsyncSession, access: Access, job: ImportJob, preview: Preview, check: Check
+    session: AsyncSession, access: Access, job: ImportJob, preview: Preview, checker: Checker
 ) -> bool:
-    """Check the next rows of a held job; True if it was the last batch. `check` understands cells, in another process."""
-    query = select(ImportRow.row, ImportRow.cells).where(
-        ImportRow.job_id == job.id, ImportRow.state == "read"
-    )
-    rows = list(await session.execute(query.order_by(ImportRow.row).limit(CHECKED_AT_ONCE)))
-    checked = await check([cells for _, cells in rows])
+    """Check the next rows of a held job; True if it was the last batch."""
+    rows = preview.asked if preview.asked is not None else await _ask(session, job, checker, after=0)
+    checked = await checker.answer() if rows else []
+    preview.asked = await _ask(session, job, checker, after=rows[-1]) if rows else []
     plans = [each.plan for each in checked if each.plan is not None]
     findings = await look(session, access, plans, job.id)
-    numbers = [row for row, _ in rows]
-    noted = await asyncio.to_thread(_expect, preview.resolver, findings, numbers, checked)
+    noted = await asyncio.to_thread(_expect, preview.resolver, findings, rows, checked)
     await _note(session, _NOTE, job.id, noted)
     counts = Counter(job.counts)
     counts.update(each["verdict"] for each in noted)
     preview.checked += len(rows)
-    is_last = len(rows) < CHECKED_AT_ONCE
+    is_last = not preview.asked
     state = "previewed" if is_last else "mapped"
     values = {"checked_rows": preview.checked, "counts": dict(counts), "state": state}
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
     return is_last
+
+
+async def _ask(session: AsyncSession, job: ImportJob, checker: Checker, after: int) -> list[int]:
+    """Give the checker the next rows; their numbers, [] if there are none."""
+    of_job = (ImportRow.job_id == job.id, ImportRow.row > after, ImportRow.state == "read")
+    query = select(ImportRow.row, cast(ImportRow.cells, Text)).where(*of_job)
+    rows = (await session.execute(query.order_by(ImportRow.row).limit(CHECKED_AT_ONCE))).all()
+    if rows:
+        await checker.ask([msgspec.Raw(cells.encode()) for _, cells in rows])
+    return [row for row, _ in rows]
 
 
 def _expect(
@@ -135,10 +153,22 @@ def _expect(
     return [_noted(resolver, row, each) for row, each in zip(rows, checked, strict=True)]
 
 
-def _decide(resolver: Resolver, findings: Findings, rows: Sequence[tuple[int, Plan]]) -> list[Decision]:
-    """In a thread, like `_expect`."""
+def _decide(
+    resolver: Resolver, findings: Findings, rows: Sequence[tuple[int, Plan]], own: Sequence[FieldInfo]
+) -> list[Decision]:
+    """In a thread, like `_expect`. Own fields may be others than when the rows were checked."""
     resolver.learn(findings)
-    return [resolver.decide(row, plan) for row, plan in rows]
+    decisions = []
+    for row, plan in rows:
+        try:
+            for side in plan.sides:
+                with_custom(own, side.custom, {})
+        except Invalid as error:
+            told = [RowProblem.of(error)]
+            decisions.append(Decision(row=row, plan=plan, verdict=Verdict.REFUSED, problems=told))
+        else:
+            decisions.append(resolver.decide(row, plan))
+    return decisions
 
 
 def _noted(resolver: Resolver, row: int, checked: Checked) -> dict[str, Any]:
@@ -178,7 +208,8 @@ async def run_batch(
     await session.execute(_LOCKS, {"keys": sorted({key for _, plan in rows for key in plan.lock_keys()})})
     resolver = Resolver(policy, may_share=access.may("number.share"))
     findings = await look(session, access, [plan for _, plan in rows], job.id)
-    decisions = await asyncio.to_thread(_decide, resolver, findings, rows)
+    own = await list_fields(session) if any(side.custom for _, plan in rows for side in plan.sides) else []
+    decisions = await asyncio.to_thread(_decide, resolver, findings, rows, own)
     at_work = [each for each in decisions if each.verdict not in _STATES]
     changed = await write(session, access, job.id, policy, at_work)
     done = [_done(each, changed) for each in decisions]

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from crm.emails import read_address
 from crm.errors import Invalid
+from crm.importing.dates import read_date
+from crm.importing.own_values import Unread, read_own
 from crm.importing.plans import Checked, Phone, Plan, RowProblem, Rules, Side, as_stored
 from crm.names import normal_name
 from crm.numbers import read_number
@@ -27,8 +29,6 @@ _EMPTY: Final = re.compile(r"[-–—_.\s]*|0+|н/д|нет|нету|n/?a|none|n
 _SPLIT: Final = re.compile(r"[;,\s]+")
 _SCIENTIFIC: Final = re.compile(r"\d[.,]?\d*E\+\d+", re.IGNORECASE)
 _SOLE_TRADER: Final = re.compile(r"(?:ип|индивидуальный предприниматель)\b", re.IGNORECASE)
-_DATE: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:\s.*)?")
-_ISO_DATE: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T\s].*)?")
 _FILE_FIELD: Final = {"short_name": "organisation"}  # what a value of `PartyValues` is called in a file
 _ORGANISATION: Final = ("full_name", "inn", "kpp", "ogrn", "website", "industry")
 _COMMON: Final = ("city", "source")
@@ -40,11 +40,13 @@ class RowReader:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._profile = NumberingProfile(region=rules.region)
+        self._own = {each.column: each for each in rules.own_fields}
 
     def read(self, cells: Sequence[str]) -> Checked:
         """One row; a value that cannot be stored refuses it, or is left out if that was chosen."""
         row = _Row(self._by_field(cells))
         plan = self._plan(row)
+        self._read_own(row, plan, cells)
         faults = [each for each in row.problems if not each.is_note]
         if plan is None or (faults and not self._rules.leaves_out):
             return Checked(problems=row.problems)
@@ -54,9 +56,24 @@ class RowReader:
     def _by_field(self, cells: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for field, cell in zip(self._rules.columns, cells, strict=False):
-            if field and (text := clean(cell)):
+            if field and field not in self._own and (text := clean(cell)):
                 found.setdefault(field, []).append(text)
         return found
+
+    def _read_own(self, row: _Row, plan: Plan | None, cells: Sequence[str]) -> None:
+        """The fields of the company's own are the organisation's, else the person's."""
+        values: dict[str, Any] = {}
+        for column, cell in zip(self._rules.columns, cells, strict=False):
+            if (field := self._own.get(column)) is None:
+                continue
+            try:
+                value = read_own(field, cell)
+            except Unread as error:
+                row.problems.append(error.problem)
+            else:
+                values |= {} if value is None else {field.key: value}
+        if values and plan is not None:
+            plan.sides[0].party["custom"] = values
 
     def _plan(self, row: _Row) -> Plan | None:
         if not (row.has("organisation", "full_name") or row.has("person", "last_name", "first_name")):
@@ -269,20 +286,6 @@ def clean_name(name: str) -> str:
     if text.count('"') % 2 and text.startswith('"'):
         text = text[1:]
     return " ".join(text.split())
-
-
-def read_date(text: str) -> date | None:
-    """`20.11.2026`, `20/11/2026`, `2026-11-20`, also with a time behind it."""
-    if found := _DATE.fullmatch(text):
-        day, month, year = map(int, found.groups())
-    elif found := _ISO_DATE.fullmatch(text):
-        year, month, day = map(int, found.groups())
-    else:
-        return None
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return None
 
 
 def _inn(text: str) -> str:

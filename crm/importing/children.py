@@ -97,27 +97,32 @@ def _too_much() -> Invalid:
 
 
 class Checker:
-    """A child that understands rows, for one job."""
+    """A child that understands rows, for one job. It works on the rows it was asked for while others are written down."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
 
-    async def check(self, rows: Sequence[Sequence[str]]) -> list[Checked]:
-        """The rows understood, in their order.
+    async def ask(self, rows: Sequence[msgspec.Raw]) -> None:
+        """Let it begin with these rows, each a JSON array of texts; `answer` gives what became of them, batch after batch.
 
         Raises:
             ChildFailed
         """
-        if not rows:
-            return []
         await self._send(rows)
+
+    async def answer(self) -> list[Checked]:
+        """The rows of the first batch that was not answered yet, in their order.
+
+        Raises:
+            ChildFailed
+        """
         try:
             async with asyncio.timeout(CHECKING_SECONDS):
                 assert self._process.stdout is not None, "asked for"
                 line = await self._process.stdout.readline()
-            return msgspec.json.decode(line, type=list[Checked])
+            return await asyncio.to_thread(_understood, line)
         except (TimeoutError, msgspec.DecodeError) as error:
-            raise ChildFailed(f"{len(rows)} rows were not understood in {CHECKING_SECONDS:g} s.") from error
+            raise ChildFailed(f"The rows were not understood in {CHECKING_SECONDS:g} s.") from error
 
     async def _send(self, what: Any) -> None:
         assert self._process.stdin is not None, "asked for"
@@ -126,6 +131,13 @@ class Checker:
             await self._process.stdin.drain()
         except ConnectionError as error:
             raise ChildFailed("The process that understands rows has ended.") from error
+
+
+def _understood(line: bytes) -> list[Checked]:
+    """In a thread, a row at a time: the loop of the calls gets its turn between two rows."""
+    return [
+        msgspec.json.decode(row, type=Checked) for row in msgspec.json.decode(line, type=list[msgspec.Raw])
+    ]
 
 
 @asynccontextmanager

@@ -90,11 +90,17 @@ def heading_row(rows: Sequence[Sequence[str]]) -> int | None:
     return None if not rows or any(guess_content([cell]) for cell in rows[0]) else 0
 
 
-def guess_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A field for each column, "" where nobody can tell; what may stand once only is guessed once."""
+def guess_columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]], own: Mapping[str, str] | None = None
+) -> list[str]:
+    """A field for each column, "" where nobody can tell; what may stand once only is guessed once.
+
+    Args:
+        own: names of the company's own fields, as `normal_name` writes them → what their columns are called.
+    """
     columns: list[str] = []
     for index, heading in enumerate(header):
-        field = guess_field(heading)
+        field = (own or {}).get(normal_name(heading)) or guess_field(heading)
         if field in {"", "person"}:  # «Контакты» may well be numbers
             field = guess_content([row[index] for row in rows if index < len(row)]) or field
         is_free = field in SEVERAL or field not in columns

@@ -9,11 +9,11 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.importing.plans import Known, Policy, Side
+from crm.importing.plans import Known, Policy, Side, own_column
 from crm.importing.trail import Trail
 from crm.names import normal_name, person_key, person_name
 
-_PARTY: Final = ("display_name", "sort_name", "source", "city", "note")
+_PARTY: Final = ("display_name", "sort_name", "source", "city", "note", "custom")
 _ORGANISATION: Final = ("form", "short_name", "full_name", "inn", "kpp", "ogrn", "website", "industry")
 _PERSON: Final = ("last_name", "first_name", "middle_name", "birth_date", "inn")
 _NAMES: Final = ("display_name", "sort_name", "short_name", "last_name", "first_name", "middle_name")
@@ -56,7 +56,7 @@ async def filled_columns(
     rows: dict[str, list[dict[str, Any]]] = {"party": [], "organisation": [], "person": []}
     changed: set[int] = set()
     for party_id, kind, party, detail in await session.execute(_STORED, {"ids": sorted(wanted)}):
-        stored = new = _known_columns(kind, party, detail)
+        stored = new = known_columns(kind, party, detail)
         for row, side in wanted[party_id]:
             before = new
             said = {**side.party, **side.detail}
@@ -64,8 +64,9 @@ async def filled_columns(
             changed |= {row} if new != before else set()
         if new == stored:
             continue
-        told = {name: value for name, value in stored.items() if new[name] != value and name != "sort_name"}
-        trail.changed(party_id, "party.changed", {name: new[name] for name in told}, told)
+        before, after = _told(stored), _told(new)
+        told = {name: before.get(name) for name, value in after.items() if before.get(name) != value}
+        trail.changed(party_id, "party.changed", {name: after[name] for name in told}, told)
         rows["party"].append({"id": party_id, **new})
         rows[kind].append({"party_id": party_id, **new})
     for table, several in rows.items():
@@ -74,7 +75,14 @@ async def filled_columns(
     return changed
 
 
-def _known_columns(kind: str, party: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
+def _told(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """As the change log names them: own fields each by itself."""
+    plain = {name: value for name, value in columns.items() if name not in {"sort_name", "custom"}}
+    return plain | {own_column(key): value for key, value in columns["custom"].items()}
+
+
+def known_columns(kind: str, party: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that an import can fill, of what is stored. Pure."""
     of_detail = _ORGANISATION if kind == "organisation" else _PERSON
     return {name: party[name] for name in _PARTY} | {name: detail[name] for name in of_detail}
 
@@ -89,7 +97,9 @@ def merged(
     new = dict(stored)
     for name in stored:
         value = said.get(name)
-        if value is not None and name not in _NAMES and (replaces or not stored[name]):
+        if name == "custom":
+            new[name] = {**stored[name], **(value or {})} if replaces else {**(value or {}), **stored[name]}
+        elif value is not None and name not in _NAMES and (replaces or not stored[name]):
             new[name] = value
     if kind == "person":
         _merge_person(new, said, replaces)

@@ -6,7 +6,7 @@ change is one statement that names the state it comes from, so that two tabs can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,6 +20,8 @@ from crm.changes import log_access, notify
 from crm.errors import CrmError, Invalid, NotFound
 from crm.importing.fields import FIELDS, SEVERAL, guess_columns, header_key
 from crm.importing.plans import Policy, RowProblem
+from crm.importing.rules import own_fields
+from crm.names import normal_name
 from crm.party_kinds import list_kinds
 from crm.rights import Access
 from crm.schema.access import User
@@ -120,7 +122,9 @@ async def complete(
     )
     key = header_key(header)
     known = await session.scalar(select(ImportMapping).where(ImportMapping.header_key == key))
-    columns = list(known.columns) if known else guess_columns(header, list(sample))
+    own = {each.column: each.name for each in await own_fields(session)}
+    named = {normal_name(name): column for column, name in own.items()}
+    columns = _still_there(known.columns, own) if known else guess_columns(header, list(sample), named)
     values = {
         "state": "uploaded",
         "header": list(header),
@@ -142,6 +146,11 @@ async def complete(
     )
 
 
+def _still_there(columns: Sequence[str], own: Collection[str]) -> list[str]:
+    """Remembered columns, without the own fields that were archived since."""
+    return [field if field in FIELDS or field in own else "" for field in columns]
+
+
 async def abandon(session: AsyncSession, job_id: int) -> None:
     """The file could not be read: nothing of it is kept."""
     await session.execute(delete(ImportJob).where(ImportJob.id == job_id, ImportJob.state == "reading"))
@@ -156,7 +165,7 @@ async def set_mapping(
         NotAllowed, NotFound, Invalid, WrongState (the import has begun).
     """
     job = await read_job(session, access, job_id)
-    check_columns(columns, len(job.header))
+    check_columns(columns, len(job.header), [each.column for each in await own_fields(session)])
     await _check_policy(session, access, policy)
     stored = {"columns": list(columns), "policy": msgspec.to_builtins(policy)}
     fresh = {"state": "mapped", "checked_rows": 0, "counts": {}, "trouble": None}
@@ -174,8 +183,8 @@ async def set_mapping(
     await notify(session, IMPORT_CHANNEL, job_id)
 
 
-def check_columns(columns: Sequence[str], width: int) -> None:
-    """Each column means one thing, and what may stand once only stands once.
+def check_columns(columns: Sequence[str], width: int, own: Collection[str] = ()) -> None:
+    """Each column means one thing, and what may stand once only stands once. `own`: columns of the company's own fields.
 
     Raises:
         Invalid: names the field and the remedy.
@@ -184,7 +193,7 @@ def check_columns(columns: Sequence[str], width: int) -> None:
         why = "The file has %(width)d columns: say of each what it means, or nothing."
         raise Invalid("columns", len(columns), why, width=width)
     for field in filter(None, columns):
-        if field not in FIELDS:
+        if field not in FIELDS and field not in own:
             raise Invalid("columns", field, "There is no field “%(name)s”.", name=field[:50])
         if field not in SEVERAL and list(columns).count(field) > 1:
             raise Invalid("columns", field, "Two columns cannot both be “%(name)s”.", name=field)
@@ -226,7 +235,8 @@ async def stop(session: AsyncSession, access: Access, job_id: int) -> None:
 
 
 async def undo(session: AsyncSession, access: Access, job_id: int) -> None:
-    """Delete what this import created and nobody touched since. Raises NotAllowed, NotFound, WrongState."""
+    """Put what this import created and nobody touched since into the bin. Raises NotAllowed, NotFound, WrongState."""
+    access.require("party.delete")
     await _move(session, access, job_id, ("finished", "stopped"), state="undoing", trouble=None)
     await log_access(session, "import_undone", access, record_kind="import", record_id=job_id)
     await notify(session, IMPORT_CHANNEL, job_id)

@@ -12,7 +12,9 @@ from typing import Any, Final
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.importing.filling import known_columns
 from crm.importing.plans import Plan
+from crm.required_fields import required_fields
 from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.parties import Party
@@ -38,6 +40,16 @@ class Found:
 
 
 @dataclass(slots=True, kw_only=True)
+class Stored:
+    """What a known party has, to tell whether it lacks what its kinds need."""
+
+    kinds: frozenset[str]
+    columns: dict[str, Any]  # those that an import fills
+    has_phone: bool  # of its own or of a contact
+    has_email: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class Findings:
     """What the database knows of the keys of some rows; the ids are those of `parties`."""
 
@@ -48,8 +60,12 @@ class Findings:
     people: dict[str, int] = field(default_factory=dict)  # by INN
     names: dict[Key, list[int]] = field(default_factory=dict)  # (type, sort name) → active parties
     rows: dict[int, int] = field(default_factory=dict)  # party → the row of this very import that made it
+    required: dict[str, frozenset[str]] = field(default_factory=dict)  # kind → fields it needs
+    stored: dict[int, Stored] = field(default_factory=dict)  # of `parties`, where any kind needs a field
 
 
+_PLAN_ANEW: Final = text("set local plan_cache_mode = force_custom_plan")
+_PLAN_AS_USUAL: Final = text("set local plan_cache_mode = auto")
 _PHONES = text(
     """
     select number.e164, tie.extension, coalesce(party.merged_into_id, party.id)
@@ -98,6 +114,24 @@ _DETAILS = text(
     where party.id = any(cast(:asked as bigint[]))
     """
 )
+_STORED = text(
+    """
+    select party.id, party.type, to_jsonb(party), coalesce(to_jsonb(organisation), to_jsonb(person)),
+        array(
+            select kind.code from party_kind_assignment given join party_kind kind on kind.id = given.kind_id
+            where given.party_id = party.id and given.status <> 'ended'
+        ),
+        exists (select from party_phone where party_id = party.id and ended_at is null) or exists (
+            select from affiliation tie join party_phone phone on phone.party_id = tie.person_id
+            where tie.organisation_id = party.id and tie.ended_at is null and phone.ended_at is null
+        ),
+        exists (select from party_email where party_id = party.id and ended_at is null)
+    from party
+    left join organisation on organisation.party_id = party.id
+    left join person on person.party_id = party.id
+    where party.id = any(cast(:asked as bigint[]))
+    """
+)
 _MADE = text(
     "select party_id, row from imported_party where job_id = :job and party_id = any(cast(:asked as bigint[]))"
 )
@@ -107,7 +141,7 @@ async def look(session: AsyncSession, access: Access, plans: Sequence[Plan], job
     """Everything that is known of these rows' clients, and whether this user may change them."""
     findings = Findings()
     # An import can multiply the tables: a plan made while they were small would read them whole.
-    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    await session.execute(_PLAN_ANEW)
     await _look_by_keys(session, plans, findings)
     await _look_by_name(session, plans, findings)
     ids = {
@@ -120,6 +154,11 @@ async def look(session: AsyncSession, access: Access, plans: Sequence[Plan], job
     findings.parties = await _parties(session, access, ids)
     made = await session.execute(_MADE, {"job": job_id, "asked": sorted(ids)})
     findings.rows = dict(made.all())
+    findings.required = await required_fields(session)
+    if findings.required and ids:
+        findings.stored = await _stored(session, ids)
+    # Only for looking: the server would plan the check of every foreign key of every row anew as well.
+    await session.execute(_PLAN_AS_USUAL)
     return findings
 
 
@@ -153,6 +192,19 @@ async def _look_by_name(session: AsyncSession, plans: Sequence[Plan], findings: 
     for kind, name, party_id in sorted(await session.execute(_NAMES, asked), key=lambda row: row[2]):
         if (kind, name) in wanted:
             findings.names.setdefault((kind, name), []).append(party_id)
+
+
+async def _stored(session: AsyncSession, ids: Iterable[int]) -> dict[int, Stored]:
+    rows = await session.execute(_STORED, {"asked": sorted(ids)})
+    return {
+        party_id: Stored(
+            kinds=frozenset(kinds),
+            columns=known_columns(kind, party, detail),
+            has_phone=has_phone,
+            has_email=has_email,
+        )
+        for party_id, kind, party, detail, kinds, has_phone, has_email in rows
+    }
 
 
 async def _parties(session: AsyncSession, access: Access, ids: Iterable[int]) -> dict[int, Found]:

@@ -67,6 +67,7 @@ class RowProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     field: str = ""
     values: dict[str, Any] = {}
     is_note: bool = False  # told, but nothing is refused for it
+    label: str = ""  # of a field of the company's own: its name, as somebody typed it
 
     @classmethod
     def of(cls, error: CrmError, *, field: str = "", is_note: bool = False) -> RowProblem:
@@ -111,6 +112,11 @@ class Side(msgspec.Struct, kw_only=True, omit_defaults=True):
         return str(self.party["sort_name"])
 
     @property
+    def custom(self) -> dict[str, Any]:
+        """Values of the company's own fields, by their keys."""
+        return self.party.get("custom") or {}
+
+    @property
     def inn(self) -> str:
         return self.detail.get("inn") or ""
 
@@ -144,6 +150,20 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
         return keys
 
 
+class OwnField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the company's own, as far as understanding a cell goes."""
+
+    key: str
+    name: str
+    type: str  # text, number, date, flag, choice
+    options: list[str] = []
+
+    @property
+    def column(self) -> str:
+        """What a column of a file that holds it is called."""
+        return own_column(self.key)
+
+
 class Rules(msgspec.Struct, kw_only=True):
     """Everything that understanding a row needs to know, so that it can be done in another process."""
 
@@ -155,6 +175,7 @@ class Rules(msgspec.Struct, kw_only=True):
     owners: dict[str, int] = {}  # login or normalised name → user
     namesakes: list[str] = []  # names that several users have
     own_lines: dict[str, str] = {}  # E.164 → the line's name
+    own_fields: list[OwnField] = []
 
 
 class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -162,6 +183,11 @@ class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     plan: Plan | None = None
     problems: list[RowProblem] = []
+
+
+def own_column(key: str) -> str:
+    """The name of the column that holds a field of the company's own."""
+    return f"custom.{key}"
 
 
 def as_stored(value: Any) -> Any:

@@ -7,81 +7,13 @@ those of the whole file, are checked against each other as strictly as against t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from crm.importing.decisions import Decision, Slot, Verdict
 from crm.importing.likeness import differ, names_fit
-from crm.importing.looking import Findings, Found, Key
-from crm.importing.plans import Clash, Known, New, Phone, Plan, Policy, RowProblem, SameName, Side
-
-
-class Verdict(StrEnum):
-    """What will become of a row."""
-
-    NEW = "new"
-    KNOWN = "known"  # the client is there; something may be added
-    REPEAT = "repeat"  # an earlier row of this file made it
-    SAME_NAME = "same_name"  # left alone: only the name is the same
-    SKIPPED = "skipped"  # by the policy
-    REFUSED = "refused"
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """A party that exists, or will when the batch is written."""
-
-    type: str
-    name: str
-    sort_name: str
-    inn: str = ""
-    kpp: str = ""
-    party_id: int | None = None
-    made_by_row: int | None = None  # the row of this file that makes or made it
-    organisations: set[int] = field(default_factory=set)  # where the person works: the slots' identities
-    has_contacts: bool = False
-    is_new: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Decision:
-    """What a row comes to. Ties name what is new only: what is there already is no work."""
-
-    row: int
-    verdict: Verdict
-    problems: list[RowProblem] = field(default_factory=list)
-    organisation: Slot | None = None
-    person: Slot | None = None
-    plan: Plan | None = None
-    phones: list[tuple[Slot, Phone, bool]] = field(
-        default_factory=list
-    )  # whose, which, and whether it is shared now
-    emails: list[tuple[Slot, str, bool]] = field(default_factory=list)
-    joins: bool = False  # the person becomes a contact of the organisation
-    fills: bool = False  # columns of a known party may change
-
-    @property
-    def main(self) -> Slot | None:
-        return self.organisation or self.person
-
-    @property
-    def new_slots(self) -> list[tuple[Slot, Side]]:
-        """The parties that this row makes."""
-        assert self.plan is not None
-        pairs = ((self.organisation, self.plan.organisation), (self.person, self.plan.person))
-        return [
-            (slot, side)
-            for slot, side in pairs
-            if slot and side and slot.is_new and slot.made_by_row == self.row
-        ]
-
-    def makes(self, slot: Slot | None) -> bool:
-        """Whether this row makes the party."""
-        return any(slot is each for each, _ in self.new_slots)
-
-    @property
-    def changes_anything(self) -> bool:
-        return bool(self.new_slots or self.phones or self.emails or self.joins)
+from crm.importing.looking import Findings, Found, Key, Stored
+from crm.importing.needs import Required, lacks_of_known, lacks_of_new
+from crm.importing.plans import Clash, Known, New, Plan, Policy, RowProblem, SameName, Side
 
 
 class _Refused(Exception):
@@ -105,9 +37,13 @@ class Resolver:
         self._people: dict[str, Slot] = {}
         self._names: dict[Key, list[Slot]] = {}
         self._found: dict[int, Found] = {}
+        self._stored: dict[int, Stored] = {}
+        self._required: Required = {}
 
     def learn(self, findings: Findings) -> None:
         """What the database knows; what was decided before stays."""
+        self._required = findings.required
+        self._stored |= findings.stored
         for party_id, found in findings.parties.items():
             if party_id not in self._slots:
                 self._slots[party_id] = _slot_of(found, findings.rows.get(party_id))
@@ -154,6 +90,7 @@ class Resolver:
         self._check_editable(organisation, person)
         decision.organisation = organisation or self._new(decision.row, plan.organisation)
         decision.person = person or self._new(decision.row, plan.person)
+        self._check_required(decision, plan)
         self._join(decision)
         self._tie(decision, plan)
         self._register(decision, plan)
@@ -193,6 +130,26 @@ class Resolver:
             if not found.may_edit and slot.made_by_row is None:
                 why = "This is “%(name)s” (responsible: %(owner)s), which you may not change."
                 raise _Refused(why, name=found.name, owner=found.owner_name)
+
+    def _check_required(self, decision: Decision, plan: Plan) -> None:
+        """Refuse a row that leaves out what the kinds of its clients need, naming every such field."""
+        if not self._required:
+            return
+        for slot, side in ((decision.organisation, plan.organisation), (decision.person, plan.person)):
+            lacks = self._lacks(decision, plan, slot, side) if slot is not None and side is not None else []
+            if lacks:
+                decision.problems += lacks[:-1]
+                raise _Refused(lacks[-1].why, lacks[-1].field)
+
+    def _lacks(self, decision: Decision, plan: Plan, slot: Slot, side: Side) -> list[RowProblem]:
+        is_main = slot is decision.main
+        if decision.makes(slot):
+            return lacks_of_new(self._required, plan, side) if is_main else []
+        stored = self._stored.get(slot.party_id or 0)
+        if stored is None or not decision.fills:
+            return []
+        replaces = self._policy.known is Known.REPLACE
+        return lacks_of_known(self._required, stored, plan, side, is_main=is_main, replaces=replaces)
 
     # Organisations ------------------------------------------------------------------------------------------------
 

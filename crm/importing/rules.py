@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.importing.plans import Faulty, Policy, Rules
+from crm.custom_fields import list_fields
+from crm.importing.plans import Faulty, OwnField, Policy, Rules
 from crm.names import normal_name
 from crm.numbering import home_profile
 from crm.party_kinds import list_kinds
@@ -45,7 +46,17 @@ async def rules_for(session: AsyncSession, access: Access, job: ImportJob) -> Ru
         owners=owners,
         namesakes=namesakes,
         own_lines={e164: name for e164, name in lines if e164},
+        own_fields=[each for each in await own_fields(session) if each.column in job.columns],
     )
+
+
+async def own_fields(session: AsyncSession) -> list[OwnField]:
+    """The fields of the company's own that a column can mean: all but the archived."""
+    return [
+        OwnField(key=each.key, name=each.name, type=each.type, options=list(each.options))
+        for each in await list_fields(session)
+        if each.archived_at is None
+    ]
 
 
 async def _owners(session: AsyncSession, access: Access) -> tuple[dict[str, int], list[str]]:

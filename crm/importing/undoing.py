@@ -1,7 +1,8 @@
-"""Undoing an import: what it created and nobody touched since is deleted; the rest stays and is listed.
+"""Undoing an import: what it created and nobody touched since goes into the bin, from where it can be restored; the rest stays
+and is listed.
 
-Touched is a party with changes in the log that are not this import's, or with anything that refers to it: calls, leads, notes.
-The foreign keys of the database know them all, so a table that comes later is respected by itself.
+Touched is a party with changes in the log that are not this import's, or with anything of people's work that refers to it:
+calls, leads, notes. `crm.merge_references` knows them all, so a table that comes later is respected by itself.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import func, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.importing.plans import RowProblem
-from crm.importing.trail import Trail
+from crm.importing.trail import request_of
+from crm.merge_references import REFERENCES, Reference
+from crm.party_bin import bin_parties
 from crm.rights import Access
-from crm.schema.imports import ImportJob, ImportRow
+from crm.schema.imports import ImportedParty, ImportJob, ImportRow
+from crm.schema.parties import Affiliation, PartyEmail, PartyKindAssignment, PartyPhone
 
 UNDONE_AT_ONCE: Final = 200
 TOUCHED: Final = "Somebody has worked with this client since; it stays."
+MAY_NOT: Final = "This client is another one's meanwhile, and you may not delete it; it stays."
 WAS_THERE: Final = "This client was there before the import; what changed in it stays."
 
-# The rows are taken from the end: contacts before the organisations that earlier rows made.
 _NEXT: Final = text(
     """
     select row, exists (
@@ -36,45 +39,30 @@ _NEXT: Final = text(
 _MADE: Final = text(
     "select party_id from imported_party where job_id = :job and row = any(cast(:rows as int[])) order by party_id"
 )
+# What the import itself made around a party; whoever changes it leaves a row in the log.
+_OF_ITS_OWN: Final = (PartyPhone, PartyEmail, PartyKindAssignment, Affiliation)
+
+
+def _refers(reference: Reference) -> str:
+    mine = f"r.{reference.column.key} = cast(party.id as {reference.type})"
+    among = reference.among.format(row="r")
+    return f"exists (select from {reference.table} r where {mine} and {among})"
+
+
+_WORK: Final = " or ".join(
+    _refers(reference) for reference in REFERENCES if reference.column.class_ not in _OF_ITS_OWN
+)
 _UNTOUCHED: Final = text(
-    """
-    select party.id, party.display_name from party
+    f"""
+    select party.id from party
     where party.id = any(cast(:ids as bigint[])) and party.merged_into_id is null and party.deleted_at is null
         and not exists (
             select from change_log log
             where log.record_kind = 'party' and log.record_id = party.id::text
                 and log.request_id is distinct from :request
-        )
-    order by party.id for update
-    """
-)
-# What the import itself made around a party. A shared number, and one that somebody else has as well, stays.
-_AROUND: Final = tuple(
-    text(f"delete from {table} where {key} = any(cast(:ids as bigint[]))")  # noqa: S608 - our own names
-    for table, key in (
-        ("affiliation", "person_id"),
-        ("affiliation", "organisation_id"),
-        ("party_phone", "party_id"),
-        ("party_email", "party_id"),
-        ("party_kind_assignment", "party_id"),
-        ("person", "party_id"),
-        ("organisation", "party_id"),
-        ("party", "id"),
-        ("imported_party", "party_id"),
-    )
-)
-
-
-_FIRMS: Final = text(
-    "select organisation_id from affiliation where person_id = any(cast(:ids as bigint[])) and is_primary"
-)
-_PROMOTE: Final = text(
-    """
-    update affiliation set is_primary = true where id in (
-        select min(id) from affiliation
-        where organisation_id = any(cast(:firms as bigint[])) and ended_at is null group by organisation_id
-    )
-    """
+        ) and not ({_WORK})
+    order by party.id for no key update
+    """  # noqa: S608 - our own names
 )
 
 
@@ -87,61 +75,34 @@ async def undo_batch(session: AsyncSession, access: Access, job: ImportJob) -> b
         await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(done))
         return True
     made = list(await session.scalars(_MADE, {"job": job.id, "rows": list(rows)}))
-    untouched = await _untouched(session, job.id, made)
-    gone = await _delete(session, list(untouched))
-    await _write_down(session, access, job.id, {party_id: untouched[party_id] for party_id in gone})
-    await _note_rows(session, job, rows)
+    asked = {"ids": made, "request": request_of(job.id)}
+    untouched = list(await session.scalars(_UNTOUCHED, asked)) if made else []
+    gone = await bin_parties(session, access, untouched, via="import", request_id=request_of(job.id))
+    await session.execute(delete(ImportedParty).where(ImportedParty.party_id.in_(gone)))
+    await _note_rows(session, job, rows, refused=set(untouched) - set(gone))
     return False
 
 
-async def _untouched(session: AsyncSession, job_id: int, ids: Sequence[int]) -> dict[int, str]:
-    asked = {"ids": list(ids), "request": f"import-{job_id}"}
-    rows = await session.execute(_UNTOUCHED, asked) if ids else ()
-    return {party_id: name for party_id, name in rows}  # noqa: C416 - a result is no mapping
-
-
-async def _delete(session: AsyncSession, ids: Sequence[int]) -> list[int]:
-    """Delete these parties, all at once if that goes, else those that nothing refers to. Returns the deleted."""
-    if not ids:
-        return []
-    try:
-        async with session.begin_nested():
-            firms = list(await session.scalars(_FIRMS, {"ids": ids}))
-            for statement in _AROUND:
-                await session.execute(statement, {"ids": ids})
-            await session.execute(_PROMOTE, {"firms": firms})
-    except IntegrityError:
-        if len(ids) == 1:
-            return []
-        middle = len(ids) // 2
-        return [*await _delete(session, ids[:middle]), *await _delete(session, ids[middle:])]
-    return list(ids)
-
-
-async def _write_down(session: AsyncSession, access: Access, job_id: int, gone: dict[int, str]) -> None:
-    trail = Trail(access.actor_id, job_id)
-    for party_id, name in gone.items():
-        trail.changed(party_id, "party.deleted", {"display_name": None}, {"display_name": name})
-    await trail.write(session)
-
-
-async def _note_rows(session: AsyncSession, job: ImportJob, rows: Mapping[int, bool]) -> None:
+async def _note_rows(
+    session: AsyncSession, job: ImportJob, rows: Mapping[int, bool], refused: set[int]
+) -> None:
     """A row is undone if nothing that it created is left; else it says why it stays. `rows`: whether its client is ours."""
-    left = set(await session.scalars(_LEFT, {"job": job.id, "rows": list(rows)}))
-    touched = [row for row in rows if row in left]
-    was_there = [row for row, is_ours in rows.items() if row not in left and not is_ours]
-    undone = [row for row in rows if row not in {*touched, *was_there}]
+    left = await session.execute(_LEFT, {"job": job.id, "rows": list(rows)})
+    why: dict[int, str] = {row: WAS_THERE for row, is_ours in rows.items() if not is_ours}
+    for row, party_id in left:
+        why[row] = MAY_NOT if party_id in refused else TOUCHED
+    undone = [row for row in rows if row not in why]
     of_rows = (ImportRow.job_id == job.id, ImportRow.row.in_(undone))
     await session.execute(update(ImportRow).where(*of_rows).values(state="undone", party_id=None))
-    await _keep(session, job.id, touched, TOUCHED)
-    await _keep(session, job.id, was_there, WAS_THERE)
+    for sentence in (TOUCHED, MAY_NOT, WAS_THERE):
+        await _keep(session, job.id, [row for row, told in why.items() if told == sentence], sentence)
     counts = Counter(job.counts)
-    counts.update(undone=len(undone), kept=len(touched) + len(was_there))
+    counts.update(undone=len(undone), kept=len(why))
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(counts=dict(counts)))
 
 
 _LEFT: Final = text(
-    "select distinct row from imported_party where job_id = :job and row = any(cast(:rows as int[]))"
+    "select row, party_id from imported_party where job_id = :job and row = any(cast(:rows as int[]))"
 )
 _KEEP: Final = text(
     """

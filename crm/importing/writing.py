@@ -13,9 +13,9 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.importing.decisions import Decision, Slot
 from crm.importing.filling import filled_columns
 from crm.importing.plans import Known, Phone, Policy, Side
-from crm.importing.resolving import Decision, Slot
 from crm.importing.trail import Trail
 from crm.rights import Access, Scope
 
@@ -34,11 +34,12 @@ _NUMBERS: Final = text(
 )
 _PARTIES: Final = text(
     """
-    insert into party (number, type, display_name, sort_name, source, city, note, owner_id, team_id, created_by)
+    insert into party (number, type, display_name, sort_name, source, city, note, owner_id, team_id, created_by,
+        custom)
     select r.number, r.type, r.display_name, r.sort_name, r.source, r.city, r.note, r.owner_id,
-        (select team_id from app_user where id = r.owner_id), :actor
+        (select team_id from app_user where id = r.owner_id), :actor, coalesce(r.custom, '{}')
     from jsonb_to_recordset(cast(:rows as jsonb)) as r (number bigint, type text, display_name text, sort_name text,
-        source text, city text, note text, owner_id bigint)
+        source text, city text, note text, owner_id bigint, custom jsonb)
     order by r.number returning number, id
     """
 )

@@ -28,9 +28,10 @@ class ChangeLog(HasId, Base):
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (
         Index("ix_change_log_record", "record_kind", "record_id", text("id desc")),
-        Index("ix_change_log_at", text("at desc"), text("id desc")),
-        Index("ix_change_log_actor_id", "actor_id", text("at desc"), text("id desc")),
-        Index("ix_change_log_kind", "record_kind", text("at desc"), text("id desc")),
+        # Read backwards, newest first; the other way round every new row would go to the beginning of each.
+        Index("ix_change_log_at", "at", "id"),
+        Index("ix_change_log_actor_id", "actor_id", "at", "id"),
+        Index("ix_change_log_kind", "record_kind", "at", "id"),
     )
 
 

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 5.0  # when hearing of a job fails
 PAUSE_SECONDS: Final = 0.002  # between batches: others get the database and the loop
-STATISTICS_AFTER: Final = frozenset({5, 20, 80, 300})  # batches, while tables may multiply
+STATISTICS_AFTER: Final = frozenset({3, 10, 40, 150})  # batches, while tables may multiply
 FEWEST: Final = 10  # rows of a batch while the server hardly answers
 FEWER: Final = 8  # times fewer rows after a collision, down to one
 NO_LONGER_MAY: Final = (
@@ -115,7 +115,7 @@ class Imports:
 
             async def check(session: AsyncSession, access: Access, job: ImportJob) -> bool:
                 is_ours = preview.is_of(job)  # else the next round begins anew
-                return not is_ours or await check_batch(session, access, job, preview, checker.check)
+                return not is_ours or await check_batch(session, access, job, preview, checker)
 
             await self._all(job_id, "mapped", check)
 

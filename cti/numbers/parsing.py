@@ -48,12 +48,13 @@ def parse(dialled: str, region: str) -> Parsed | None:
 def parsed(number: phonenumbers.PhoneNumber) -> Parsed | None:
     """What the library read, as our value; None when no such number can exist."""
     country = phonenumbers.region_code_for_number(number)
-    if country is None or not phonenumbers.is_valid_number_for_region(number, country):
+    kind = phonenumbers.number_type(number) if country is not None else PhoneNumberType.UNKNOWN
+    if kind == PhoneNumberType.UNKNOWN:  # what the library means by "not valid in its own country"
         return None
     return Parsed(
         E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)),
         None if country == "001" else country,  # 001: satellites, international freephone
-        _TYPES.get(phonenumbers.number_type(number)),
+        _TYPES.get(kind),
     )
 
 

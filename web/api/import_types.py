@@ -26,7 +26,7 @@ class Action(StrEnum):
 
 
 class ImportAction(msgspec.Struct, forbid_unknown_fields=True):
-    """Begin or go on, stop after the present batch, or delete what the import created."""
+    """Begin or go on, stop after the present batch, or put what the import created into the bin."""
 
     action: Action
 
@@ -44,7 +44,7 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Columns(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A field for each column of the file, "" for those that are left out."""
+    """A field for each column of the file, "" for those that are left out; a field of the company's own is custom.KEY."""
 
     columns: Annotated[list[Text], Meta(max_length=MOST_ITEMS)]
     policy: Policy = msgspec.field(default_factory=Policy)

@@ -16,7 +16,7 @@ from crm.importing import jobs
 from crm.importing.batches import run_batch
 from crm.importing.plans import Clash, Known, Policy, SameName
 from crm.numbers import NumberValues
-from crm.parties import PartyValues, create_party, person_values, set_kinds
+from crm.parties import PartyValues, create_party, person_values
 from crm.party_cards import party_card
 from crm.rights import Access
 from crm.schema.journals import ChangeLog, OutboxEvent
@@ -177,26 +177,6 @@ async def test_a_namesake_is_what_the_policy_says(
     job = await imported(database, admin, content, same_name=SameName(policy))
     (row,) = await rows_of(database, admin, job.id)
     assert row.state == state
-
-
-async def test_undoing_deletes_what_nobody_touched(database: Database, admin: Access) -> None:
-    second = ("Василёк", "", "", "Примеров Борис", "", "89161000006", "", "", "")
-    job = await imported(
-        database, admin, csv_of(HEADER, FLOWERS, second, ("Лютик", "", "", "", "", "", "", "", ""))
-    )
-    touched = (await rows_of(database, admin, job.id))[1].party_id
-    async with database.sessions.begin() as session:
-        await create_party(session, admin, person_values("Чужой"))
-        await set_kinds(session, admin, touched or 0, ["supplier"])
-        await jobs.undo(session, admin, job.id)
-    await Imports(database).work()
-    job = await read(database, admin, job.id)
-    assert (job.state, job.counts["undone"], job.counts["kept"]) == ("undone", 2, 1)
-    async with database.sessions() as session:
-        names = set(await session.scalars(select(Party.display_name)))
-    assert names == {"Василёк", "Чужой"}
-    again = await imported(database, admin, csv_of(HEADER, FLOWERS))
-    assert again.counts["created"] == 1
 
 
 async def test_a_stop_is_kept_between_batches_and_nothing_is_done_twice(

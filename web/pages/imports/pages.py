@@ -13,6 +13,7 @@ from crm.importing import jobs
 from crm.importing.fields import FIELDS
 from crm.importing.jobs import JobInfo, RowInfo
 from crm.importing.plans import Policy
+from crm.importing.rules import own_fields
 from crm.importing.uploading import upload
 from crm.party_kinds import list_kinds
 from web.i18n import gettext as _
@@ -99,7 +100,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         sample = await jobs.sample_rows(session, job.id, _SAMPLE)
         show = _chosen_rows(request, job)
         rows = await _rows(session, request, job, show)
-        kinds = await list_kinds(session)
+        kinds, own = await list_kinds(session), await own_fields(session)
     return {
         "job": job,
         "form": form or _form_of(job),
@@ -107,6 +108,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "sample": sample,
         "kinds": kinds,
         "fields": FIELDS,
+        "own_fields": own,
         "field_words": FIELD_WORDS,
         "policy_words": POLICY_WORDS,
         "states": STATE_WORDS,

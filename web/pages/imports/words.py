@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from crm.importing.batches import COULD_NOT
+from crm.importing.needs import WHY as NEEDED
 from crm.importing.plans import Clash, Faulty, Known, New, RowProblem, SameName
-from crm.importing.undoing import TOUCHED, WAS_THERE
+from crm.importing.undoing import MAY_NOT, TOUCHED, WAS_THERE
 from web.i18n import gettext as _
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 
@@ -123,7 +124,12 @@ _SENTENCES: Final = (
     ),
     N_("This row could not be stored together with what others entered at the same moment. Import it again."),
     N_("Somebody has worked with this client since; it stays."),
+    N_("This client is another one's meanwhile, and you may not delete it; it stays."),
     N_("This client was there before the import; what changed in it stays."),
+    N_("The kinds of this client need this field. Fill it in, or give the client another kind."),
+    N_("“%(value)s” is no number. Write digits alone, as 1234,5."),
+    N_("“%(value)s” is neither yes nor no. Write one of the two."),
+    N_("“%(value)s” is none of the choices. There are: %(options)s."),
     N_("The file is larger than %(most)d MiB. Divide it into several."),
     N_("This is an old .xls file, or one with a password. Save it as .xlsx without a password."),
     N_("There is no sheet in this workbook."),
@@ -151,14 +157,16 @@ _SENTENCES: Final = (
     N_("The rows could not be checked: the process that reads them ended. Save the columns once more."),
     N_("The import stopped by itself; the log tells why. Continue to try again."),
 )
-assert {COULD_NOT, TOUCHED, WAS_THERE} <= set(_SENTENCES), "what rows are told stands in the catalogues"
+assert {COULD_NOT, TOUCHED, MAY_NOT, WAS_THERE, NEEDED} <= set(_SENTENCES), (
+    "what rows are told stands in the catalogues"
+)
 
 
 def told_problem(problem: RowProblem) -> str:
     """What is wrong with a row, named by its field: «ИНН: …»."""
     sentence = _(problem.why) % problem.values if problem.values else _(problem.why)
-    word = FIELD_WORDS.get(problem.field)
-    return f"{_(word)}: {sentence}" if word else sentence
+    word = problem.label or _(FIELD_WORDS.get(problem.field, ""))
+    return f"{word}: {sentence}" if word else sentence
 
 
 def told_problems(problems: Iterable[RowProblem]) -> str:

@@ -1,0 +1,148 @@
+"""An import taken back: into the bin, restorable; what others have worked with since stays, and its row says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+from sqlalchemy import select, text
+
+from crm.comments import add_comment
+from crm.database import Database
+from crm.errors import NotAllowed
+from crm.importing import jobs
+from crm.importing.jobs import JobInfo
+from crm.importing.undoing import TOUCHED, WAS_THERE
+from crm.parties import PartyValues, change_owner, create_party, person_values, set_kinds
+from crm.party_bin import bin_parties, list_bin, restore_party
+from crm.party_cards import party_card
+from crm.rights import Access, Scope
+from crm.schema.journals import ChangeLog, OutboxEvent
+from crm.schema.parties import Party
+from cti.daemon.imports import Imports
+from tests.crm.importing.office import csv_of, imported, read, rows_of
+from tests.crm.people import make_user
+
+HEADER = ("Название", "ИНН", "ФИО", "Телефон", "E-mail")
+FLOWERS = ('ООО "Ромашка"', "7707083893", "Примерова Анна", "8 916 100-00-01", "anna@example.org")
+CORNFLOWER = ("Василёк", "", "Примеров Борис", "89161000006", "")
+BUTTERCUP = ("Лютик", "", "", "", "")
+
+
+@pytest.fixture
+async def admin(database: Database) -> Access:
+    async with database.sessions.begin() as session:
+        await session.execute(
+            text("truncate import_job, imported_party, party, phone_number, email_address cascade")
+        )
+        return await make_user(session, ["admin"])
+
+
+async def undone(database: Database, access: Access, job_id: int) -> JobInfo:
+    async with database.sessions.begin() as session:
+        await jobs.undo(session, access, job_id)
+    await Imports(database).work()
+    return await read(database, access, job_id)
+
+
+async def lists_of(database: Database) -> set[str]:
+    async with database.sessions() as session:
+        return set(await session.scalars(select(Party.display_name).where(Party.deleted_at.is_(None))))
+
+
+async def test_what_nobody_touched_goes_into_the_bin_and_the_rest_stays(
+    database: Database, admin: Access
+) -> None:
+    job = await imported(database, admin, csv_of(HEADER, FLOWERS, CORNFLOWER, BUTTERCUP))
+    touched = (await rows_of(database, admin, job.id))[1].party_id
+    async with database.sessions.begin() as session:
+        await create_party(session, admin, person_values("Чужой"))
+        await set_kinds(session, admin, touched or 0, ["supplier"])
+    job = await undone(database, admin, job.id)
+    assert (job.state, job.counts["undone"], job.counts["kept"]) == ("undone", 2, 1)
+    assert await lists_of(database) == {"Василёк", "Чужой"}
+    (kept,) = await rows_of(database, admin, job.id, "kept")
+    assert [problem.why for problem in kept.problems] == [TOUCHED]
+    async with database.sessions() as session:
+        binned = await list_bin(session, admin)
+    assert {each.name for each in binned.items} == {
+        'ООО "Ромашка"',
+        "Примерова Анна",
+        "Примеров Борис",
+        "Лютик",
+    }
+    again = await imported(database, admin, csv_of(HEADER, FLOWERS))
+    assert again.counts["created"] == 1
+
+
+async def test_what_was_undone_can_be_restored_whole(database: Database, admin: Access) -> None:
+    job = await imported(database, admin, csv_of(HEADER, FLOWERS))
+    await undone(database, admin, job.id)
+    async with database.sessions.begin() as session:
+        binned = await list_bin(session, admin)
+        ids = {each.type: each.id for each in binned.items}
+        for each in ("organisation", "person"):
+            await restore_party(session, admin, ids[each])
+        firm = await party_card(session, admin, ids["organisation"])
+        person = await party_card(session, admin, ids["person"])
+    assert firm.inn == "7707083893"
+    assert [(contact.party_id, contact.is_primary) for contact in firm.contacts] == [(person.id, True)]
+    assert [each.e164 for each in person.phones] == ["+79161000001"]
+    assert [each.address for each in person.emails] == ["anna@example.org"]
+
+
+async def test_the_journals_tell_of_undoing(database: Database, admin: Access) -> None:
+    job = await imported(database, admin, csv_of(HEADER, BUTTERCUP))
+    await undone(database, admin, job.id)
+    async with database.sessions() as session:
+        logged = await session.scalar(
+            select(ChangeLog).where(ChangeLog.field == "deleted_at").order_by(ChangeLog.id.desc())
+        )
+        event = await session.scalar(select(OutboxEvent.type).order_by(OutboxEvent.id.desc()))
+    assert logged is not None
+    assert (logged.via, logged.request_id, logged.actor_id) == ("import", f"import-{job.id}", admin.actor_id)
+    assert event == "party.binned"
+
+
+async def test_a_client_of_whom_anything_speaks_stays(database: Database, admin: Access) -> None:
+    job = await imported(database, admin, csv_of(HEADER, BUTTERCUP, CORNFLOWER))
+    spoken_of = (await rows_of(database, admin, job.id))[0].party_id or 0
+    async with database.sessions.begin() as session:
+        await add_comment(session, admin, spoken_of, "Звонить по средам")
+    job = await undone(database, admin, job.id)
+    assert (job.counts["undone"], job.counts["kept"]) == (1, 1)
+    assert await lists_of(database) == {"Лютик"}
+
+
+async def test_a_client_who_was_there_is_left_alone(database: Database, admin: Access) -> None:
+    async with database.sessions.begin() as session:
+        values = PartyValues(type="organisation", short_name="Ромашка", inn="7707083893")
+        await create_party(session, admin, values, kinds=["client"])
+    job = await imported(database, admin, csv_of(HEADER, FLOWERS))
+    await undone(database, admin, job.id)
+    (kept,) = await rows_of(database, admin, job.id, "kept")
+    assert [problem.why for problem in kept.problems] == [WAS_THERE]
+    assert await lists_of(database) == {"Ромашка"}
+
+
+async def test_a_client_given_to_somebody_since_stays(database: Database, admin: Access) -> None:
+    job = await imported(database, admin, csv_of(HEADER, BUTTERCUP))
+    async with database.sessions.begin() as session:
+        other = await make_user(session)
+        party_id = (await rows_of(database, admin, job.id))[0].party_id or 0
+        await change_owner(session, admin, party_id, other.user_id)
+    job = await undone(database, admin, job.id)
+    assert (job.counts["kept"], await lists_of(database)) == (1, {"Лютик"})
+
+
+async def test_only_who_may_delete_undoes(database: Database, admin: Access) -> None:
+    job = await imported(database, admin, csv_of(HEADER, BUTTERCUP))
+    scopes = MappingProxyType({**admin.scopes, "party.delete": Scope.NONE})
+    with pytest.raises(NotAllowed):
+        await undone(database, replace(admin, scopes=scopes), job.id)
+    async with database.sessions.begin() as session:
+        own = replace(admin, scopes=MappingProxyType({**admin.scopes, "party.delete": Scope.OWN}))
+        others = await create_party(session, await make_user(session), person_values("Чужой"))
+        mine = await create_party(session, admin, person_values("Свой"))
+        assert await bin_parties(session, own, [others, mine]) == [mine]
