@@ -28,6 +28,8 @@ _LOST_DIGITS: Final = 5  # so many digits that no number was made of are worth a
 _EMPTY: Final = re.compile(r"[-–—_.\s]*|0+|н/д|нет|нету|n/?a|none|null|#н/д|#n/a", re.IGNORECASE)
 _SPLIT: Final = re.compile(r"[;,\s]+")
 _SCIENTIFIC: Final = re.compile(r"\d[.,]?\d*E\+\d+", re.IGNORECASE)
+_BETWEEN: Final = re.compile(r"\s*[/\\|;,]\s*|\s+(?=кпп)", re.IGNORECASE)
+_LABEL: Final = re.compile(r"\b(?:инн|кпп)\b[:.\s№]*", re.IGNORECASE)
 _SOLE_TRADER: Final = re.compile(r"(?:ип|индивидуальный предприниматель)\b", re.IGNORECASE)
 _FILE_FIELD: Final = {"short_name": "organisation"}  # what a value of `PartyValues` is called in a file
 _ORGANISATION: Final = ("full_name", "inn", "kpp", "ogrn", "website", "industry")
@@ -96,10 +98,15 @@ class RowReader:
         )
 
     def _organisation(self, row: _Row) -> Side | None:
-        name, inn = row.text("organisation") or row.text("full_name"), _inn(row.text("inn"))
+        name = row.text("organisation") or row.text("full_name")
+        inn, kpp = _inn_and_kpp(row.text("inn"))
         is_sole = len(inn) == 12 or (len(inn) != 10 and _SOLE_TRADER.match(name) is not None)
         values = {field: row.text(field) for field in (*_ORGANISATION, *_COMMON)}
-        values |= {"short_name": clean_name(name), "inn": inn, "kpp": "" if is_sole else _kpp(values["kpp"])}
+        values |= {
+            "short_name": clean_name(name),
+            "inn": inn,
+            "kpp": "" if is_sole else _kpp(values["kpp"]) or kpp,
+        }
         values["full_name"] = clean_name(values["full_name"])
         more = {
             "type": "organisation",
@@ -121,7 +128,7 @@ class RowReader:
         values: dict[str, Any] = {**names, "type": "person", "birth_date": self._birth_date(row)}
         if is_alone:  # what else stands in the row is the organisation's, if there is one
             values |= {field: row.text(field) for field in _COMMON}
-            values |= {"note": row.prose("note"), "inn": _inn(row.text("inn"))}
+            values |= {"note": row.prose("note"), "inn": _inn_and_kpp(row.text("inn"))[0]}
         return self._side(row, values)
 
     def _side(self, row: _Row, values: Mapping[str, Any]) -> Side | None:
@@ -288,9 +295,15 @@ def clean_name(name: str) -> str:
     return " ".join(text.split())
 
 
+def _inn_and_kpp(text: str) -> tuple[str, str]:
+    """«7707083893», «ИНН 7707 083893», «7707083893 / 770101001», «ИНН 7707083893, КПП 770101001»."""
+    inn, kpp = ([*_BETWEEN.split(text, maxsplit=1), ""])[:2]
+    return _inn(_LABEL.sub("", inn)), _kpp(_LABEL.sub("", kpp))
+
+
 def _inn(text: str) -> str:
     """The INN; a leading zero that Excel dropped comes back if the check digits then fit."""
-    inn = digits_only(text.partition("/")[0])
+    inn = digits_only(text)
     return f"0{inn}" if len(inn) in {9, 11} and is_inn(f"0{inn}") else inn
 
 

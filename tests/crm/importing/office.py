@@ -61,6 +61,8 @@ async def read(database: Database, access: Access, job_id: int) -> JobInfo:
         return await jobs.read_job(session, access, job_id)
 
 
-async def rows_of(database: Database, access: Access, job_id: int, show: str = "") -> list[RowInfo]:
+async def rows_of(
+    database: Database, access: Access, job_id: int, show: str = "", most: int = 1000
+) -> list[RowInfo]:
     async with database.sessions() as session:
-        return await jobs.list_rows(session, access, job_id, show=show, most=1000)
+        return await jobs.list_rows(session, access, job_id, show=show, most=most)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from crm.importing.cells import RowReader, clean, clean_name
 from crm.importing.fields import FIELDS, guess_columns, guess_field, header_key, heading_row
 from crm.importing.likeness import names_fit
-from crm.importing.plans import Checked, Rules
+from crm.importing.own_values import read_own
+from crm.importing.plans import Checked, OwnField, Rules
 from crm.requisites import is_inn
 
 
@@ -90,6 +91,44 @@ def test_what_no_number_was_made_of_is_told() -> None:
 def test_an_inn_is_checked_by_its_digits(inn: str, stored: str | None) -> None:
     plan = read(["organisation", "inn"], "Пример", inn).plan
     assert (plan.organisation.inn if plan and plan.organisation else None) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "7707083893/770101001",
+        "7707083893 / 770101001",
+        "ИНН 7707 083893, КПП 770101001",
+        "ИНН: 7707083893 КПП: 770101001",
+        "7707083893; 770101001",
+    ],
+)
+def test_an_inn_may_bring_its_kpp(typed: str) -> None:
+    plan = read(["organisation", "inn"], "Пример", typed).plan
+    assert plan is not None
+    assert plan.organisation is not None
+    assert (plan.organisation.inn, plan.organisation.kpp) == ("7707083893", "770101001")
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "stored"),
+    [
+        ("number", "1 234,50", 1234.5),
+        ("number", "-7", -7),
+        ("number", "0", 0),
+        ("date", "01.02.2020", "2020-02-01"),
+        ("flag", "Да", True),
+        ("flag", "нет", False),
+        ("choice", " СЕВЕР ", "Север"),
+        ("text", "  две   строки ", "две строки"),
+        ("number", "—", None),
+        ("flag", "н/д", None),
+    ],
+)
+def test_an_own_field_is_read_as_people_write_it(kind: str, typed: str, stored: object) -> None:
+    field = OwnField(key="own", name="Своё", type=kind, options=["Север", "Юг"] if kind == "choice" else [])
+    value = read_own(field, typed)
+    assert (value, type(value)) == (stored, type(stored))
 
 
 def test_a_zero_that_excel_dropped_comes_back() -> None:

@@ -64,7 +64,8 @@ async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
 
 async def found(office: Office, name: str) -> int:
     async with office.database.sessions() as session:
-        return await session.scalar(select(func.count()).where(Party.display_name == name)) or 0
+        listed = (Party.display_name == name, Party.deleted_at.is_(None))
+        return await session.scalar(select(func.count()).where(*listed)) or 0
 
 
 async def test_columns_that_make_no_sense_are_told_and_kept(office: Office) -> None:
