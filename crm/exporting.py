@@ -5,25 +5,31 @@ A page has a session of its own: however slowly somebody downloads, no transacti
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, literal, select, text, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.calls_read import CallFilter, CallInfo, list_calls
 from crm.changes import log_access
-from crm.paging import MAX_PAGE_SIZE
+from crm.communications import CommunicationFilter, CommunicationInfo, list_communications
+from crm.errors import NotAllowed
+from crm.lead_lists import LeadFilter, LeadRow, list_leads
+from crm.paging import MAX_PAGE_SIZE as _MOST
+from crm.paging import Page
 from crm.party_lists import PartyFilter, condition_of
-from crm.rights import Access, ways
+from crm.rights import Access, Scope, ways
 from crm.schema.parties import Party
+from crm.user_lists import UserInfo, list_users
 
 PAGE: Final = 500
 Sessions = async_sessionmaker[AsyncSession]
 _Keys = Select[int, str]
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ def exporting(access: Access, right: str) -> Access:
 async def log_export(
     session: AsyncSession, access: Access, what: str, chosen: dict[str, Any], from_address: str | None
 ) -> None:
-    """Before the first row leaves. `what`: parties, calls; `chosen`: the list's filter."""
+    """Before the first row leaves. `what`: parties, calls, leads …; `chosen`: the list's filter."""
     detail = {"list": what, **{name: value for name, value in chosen.items() if value}}
     await log_access(session, "exported", access, from_address=from_address, record_kind=what, detail=detail)
 
@@ -205,21 +211,60 @@ def _line(
     )
 
 
-async def call_lines(
-    sessions: Sessions, access: Access, wanted: CallFilter
-) -> AsyncIterator[Sequence[CallInfo]]:
+def call_lines(sessions: Sessions, access: Access, wanted: CallFilter) -> AsyncIterator[Sequence[CallInfo]]:
     """The journal, newest first, in pages.
 
     Raises:
         NotAllowed, Invalid (a value of the filter).
     """
     reader = exporting(access, "call.read")
+    return _pages(sessions, lambda session, at: list_calls(session, reader, wanted, cursor=at, limit=_MOST))
+
+
+def lead_lines(sessions: Sessions, access: Access, wanted: LeadFilter) -> AsyncIterator[Sequence[LeadRow]]:
+    """The list of leads, newest first, in pages.
+
+    Raises:
+        NotAllowed.
+    """
+    reader = exporting(access, "lead.read")
+    return _pages(sessions, lambda session, at: list_leads(session, reader, wanted, cursor=at, limit=_MOST))
+
+
+def communication_lines(
+    sessions: Sessions, access: Access, wanted: CommunicationFilter
+) -> AsyncIterator[Sequence[CommunicationInfo]]:
+    """The list of communications, newest first, in pages.
+
+    Raises:
+        NotAllowed.
+    """
+    reader = exporting(access, "party.read")
+    return _pages(
+        sessions, lambda session, at: list_communications(session, reader, wanted, cursor=at, limit=_MOST)
+    )
+
+
+async def _pages(
+    sessions: Sessions, read: Callable[[AsyncSession, str | None], Awaitable[Page[Line]]]
+) -> AsyncIterator[Sequence[Line]]:
     cursor: str | None = None
     while True:
         async with sessions() as session:
-            page = await list_calls(session, reader, wanted, cursor=cursor, limit=MAX_PAGE_SIZE)
+            page = await read(session, cursor)
         if page.items:
             yield page.items
         if page.next is None:
             return
         cursor = page.next
+
+
+async def user_lines(session: AsyncSession, access: Access) -> list[UserInfo]:
+    """Who works here; for whoever may export everything.
+
+    Raises:
+        NotAllowed.
+    """
+    if exporting(access, "user.read").scope("export") is not Scope.ALL:
+        raise NotAllowed("export")
+    return await list_users(session, access)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from crm.calls_read import CallFilter, CallInfo
-from crm.exporting import PartyLine, call_lines, exporting, log_export, party_lines
+from crm.exporting import Line, PartyLine, call_lines, exporting, log_export, party_lines
 from crm.party_lists import PartyFilter, condition_of
 from web.formats import duration, phone
 from web.i18n import gettext as _
@@ -19,7 +20,7 @@ from web.keys import ACCESS, SESSIONS
 from web.render import zone_of
 from web.sheets import Row, SheetFormat, send_sheet
 
-_DISPOSITIONS: Final[Mapping[str, str]] = {
+DISPOSITIONS: Final[Mapping[str, str]] = {
     "answered": N_("Answered"),
     "voicemail": N_("Voicemail"),
     "abandoned": N_("Caller left"),
@@ -98,10 +99,11 @@ async def send_parties(
         async for lines in party_lines(sessions, access, wanted, only):
             yield [_party_row(line, zone) for line in lines]
 
-    return await send_sheet(request, written_as, _("Counterparties"), _headings(_PARTY_HEADINGS), pages())
+    return await send_sheet(request, written_as, _("Counterparties"), headings_of(_PARTY_HEADINGS), pages())
 
 
-def _headings(words: Sequence[str]) -> Row:
+def headings_of(words: Sequence[str]) -> Row:
+    """In the reader's language."""
     return [_(word) for word in words]
 
 
@@ -115,24 +117,26 @@ def _party_row(line: PartyLine, zone: ZoneInfo) -> Row:
         ", ".join(_(name) for _code, name in line.kinds),
         line.person,
         line.position,
-        "; ".join(_number(e164, extension) for e164, extension in line.phones),
+        "; ".join(number_of(e164, extension) for e164, extension in line.phones),
         "; ".join(line.emails),
         line.owner,
         line.source,
         line.city,
         line.website,
         line.note,
-        _moment(line.created_at, zone),
-        _moment(line.last_communication_at, zone),
+        moment_of(line.created_at, zone),
+        moment_of(line.last_communication_at, zone),
     )
 
 
-def _number(e164: str, extension: str) -> str:
+def number_of(e164: str, extension: str) -> str:
+    """«+7 495 123-45-67 доб. 12»."""
     shown = phone(e164)
     return f"{shown} " + _("ext. %(digits)s") % {"digits": extension} if extension else shown
 
 
-def _moment(at: datetime | None, zone: ZoneInfo) -> str:
+def moment_of(at: datetime | None, zone: ZoneInfo) -> str:
+    """As people and their spreadsheets write it, in the reader's zone."""
     return at.astimezone(zone).strftime("%d.%m.%Y %H:%M") if at else ""
 
 
@@ -147,24 +151,49 @@ async def send_calls(
     Raises:
         NotAllowed, Invalid (a value of the filter).
     """
-    access, sessions = request[ACCESS], request.app[SESSIONS]
-    exporting(access, "call.read")
-    lines = call_lines(sessions, access, wanted)
-    first = await anext(lines, ())  # a filter that cannot be understood is told before the file begins
-    async with sessions.begin() as session:
-        await log_export(session, access, "calls", dict(chosen), request.remote)
-    zone, knows_clients = zone_of(request), access.may("party.read")
+    zone, knows_clients = zone_of(request), request[ACCESS].may("party.read")
+    lines = call_lines(request.app[SESSIONS], request[ACCESS], wanted)
+    table: Table[CallInfo] = Table(
+        what="calls",
+        name=_("Calls"),
+        headings=_CALL_HEADINGS,
+        row=lambda call: _call_row(call, zone, knows_clients),
+    )
+    return await send_table(request, written_as, table, lines, chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Generic[Line]):
+    """How a list is written: `what` for the access log, `name` for the file, and a row for each line."""
+
+    what: str
+    name: str
+    headings: Sequence[str]  # message ids
+    row: Callable[[Line], Row]
+
+
+async def send_table(
+    request: web.Request,
+    written_as: SheetFormat,
+    table: Table[Line],
+    lines: AsyncIterator[Sequence[Line]],
+    chosen: Mapping[str, object],
+) -> web.StreamResponse:
+    """A list as a file, sent while it is read; a filter that cannot be understood is told before the file begins."""
+    first = await anext(lines, None) or ()  # not `()` as the default: Python 3.11 fails to give a tuple
+    async with request.app[SESSIONS].begin() as session:
+        await log_export(session, request[ACCESS], table.what, dict(chosen), request.remote)
 
     async def pages() -> AsyncIterator[Sequence[Row]]:
-        yield [_call_row(call, zone, knows_clients) for call in first]
+        yield [table.row(line) for line in first]
         async for more in lines:
-            yield [_call_row(call, zone, knows_clients) for call in more]
+            yield [table.row(line) for line in more]
 
-    return await send_sheet(request, written_as, _("Calls"), _headings(_CALL_HEADINGS), pages())
+    return await send_sheet(request, written_as, table.name, headings_of(table.headings), pages())
 
 
 def _call_row(call: CallInfo, zone: ZoneInfo, knows_clients: bool) -> Row:
-    outcome = _DISPOSITIONS.get(call.disposition or "", call.disposition or "")
+    outcome = DISPOSITIONS.get(call.disposition or "", call.disposition or "")
     return (
         call.started_at.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S"),
         _(_DIRECTIONS.get(call.direction, call.direction)),

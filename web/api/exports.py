@@ -8,13 +8,18 @@ import msgspec
 from aiohttp import web
 
 from crm.calls_read import CallFilter
+from crm.communications import CommunicationFilter
+from crm.lead_lists import LeadFilter
 from crm.party_lists import PartyFilter, Which
+from web.api.communication_types import Kind
 from web.api.contract import ApiRoutes
 from web.api.import_types import SheetName
+from web.api.lead_types import Asked
 from web.api.party_types import PartyType
-from web.api.reading import Moment, Text, given, read_moment
+from web.api.reading import Id, Moment, Text, given, read_moment
 from web.sheets import CONTENT_TYPES, SheetFormat
 from web.tables import send_calls, send_parties
+from web.work_tables import send_communications, send_leads
 
 routes = ApiRoutes()
 _GIVES: Final = tuple(CONTENT_TYPES.values())
@@ -36,6 +41,21 @@ class CallExportQuery(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     to: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
+class LeadExportQuery(msgspec.Struct, kw_only=True):
+    """What narrows the list, as in the list itself."""
+
+    format: SheetName = SheetName.CSV
+    state: Asked = "going"
+    stage: Id | msgspec.UnsetType = msgspec.UNSET
+    owner: Id | msgspec.UnsetType = msgspec.UNSET
+
+
+class CommunicationExportQuery(CallExportQuery, kw_only=True):
+    """The kind, and the period, half-open."""
+
+    kind: Kind | msgspec.UnsetType = msgspec.UNSET
+
+
 @routes.endpoint(
     "GET", "/api/v1/parties/export", right="export", summary="Parties as a file", answer=None, gives=_GIVES
 )
@@ -52,3 +72,27 @@ async def calls(request: web.Request, query: CallExportQuery) -> web.StreamRespo
     since, until = read_moment("from", query.from_), read_moment("to", query.to)
     wanted = CallFilter(since=since, until=until)
     return await send_calls(request, wanted, SheetFormat(query.format), {"from": since, "to": until})
+
+
+@routes.endpoint(
+    "GET", "/api/v1/leads/export", right="export", summary="Leads as a file", answer=None, gives=_GIVES
+)
+async def leads(request: web.Request, query: LeadExportQuery) -> web.StreamResponse:
+    wanted = LeadFilter(state=query.state, stage_id=given(query.stage), owner_id=given(query.owner))
+    chosen = {"state": wanted.state, "stage": wanted.stage_id, "owner": wanted.owner_id}
+    return await send_leads(request, wanted, SheetFormat(query.format), chosen)
+
+
+@routes.endpoint(
+    "GET",
+    "/api/v1/communications/export",
+    right="export",
+    summary="Communications as a file",
+    answer=None,
+    gives=_GIVES,
+)
+async def communications(request: web.Request, query: CommunicationExportQuery) -> web.StreamResponse:
+    since, until = read_moment("from", query.from_), read_moment("to", query.to)
+    wanted = CommunicationFilter(kind=given(query.kind), since=since, until=until)
+    chosen = {"kind": wanted.kind, "from": since, "to": until}
+    return await send_communications(request, wanted, SheetFormat(query.format), chosen)

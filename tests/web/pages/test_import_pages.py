@@ -139,9 +139,43 @@ async def test_the_journal_is_exported_as_it_is_filtered(office: Office) -> None
     assert (len(whole), len(missed)) == (3, 2)
     assert "Caller left" in missed[1]
     assert (await office.get("/calls/export.xlsx")).status == 200
+    nothing = await office.get("/calls/export.csv?period=dates&first=01.01.2001&last=02.01.2001")
+    assert (nothing.status, len((await nothing.read()).splitlines())) == (200, 1)
 
 
 @pytest.mark.parametrize("path", ["/parties/export.csv", "/calls/export.xlsx"])
 @pytest.mark.parametrize("who", ["agent", "manager", "telephony"])
 async def test_who_may_not_export_finds_nothing(office: Office, path: str, who: str) -> None:
     assert (await office.get(path, who)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "heading"),
+    [
+        ("/leads/export", "leads", "First response"),
+        ("/communications/export", "communications", "Summary"),
+        ("/admin/users/export", "users", "Login"),
+    ],
+)
+async def test_t20_other_lists_are_exported_too(office: Office, path: str, kind: str, heading: str) -> None:
+    answer = await office.get(f"{path}.csv")
+    rows = list(csv.reader(io.StringIO((await answer.read()).decode("utf-8-sig")), delimiter=";"))
+    assert heading in rows[0]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert (await office.get(f"{path}.xlsx")).status == 200
+    assert (await office.get(f"{path}.csv", "agent")).status == 404
+    async with office.database.sessions() as session:
+        last = await session.scalar(
+            select(AccessLog.record_kind).where(AccessLog.event == "exported").order_by(AccessLog.id.desc())
+        )
+    assert last == kind
+
+
+async def test_t11_communications_go_out_as_far_as_the_right_to_export_reaches(office: Office) -> None:
+    async def rows(who: str, query: str = "") -> int:
+        answer = await office.get(f"/communications/export.csv?{query}", who)
+        return len((await answer.read()).decode("utf-8-sig").splitlines()) - 1
+
+    assert await rows("admin") > 0
+    assert await rows("admin", "kind=sms") == 0
+    assert (await office.get("/admin/users/export.csv", "head")).status == 404  # exports the team's records only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,14 +30,14 @@ from web.pages.answers import PageRoutes
 from web.pages.communications.typed import OWN, form_of_values, typed_moment
 from web.pages.communications.typed import values_of as typed_values
 from web.pages.forms import Form, filled, form_of
-from web.pages.lists.frame import Arrangement, Column, ListFrame, arranged, named
+from web.pages.lists.frame import Column, ListFrame, arranged, named
 from web.pages.periods import PeriodName, period_of
 from web.pages.problems import FORM_ERRORS, note_on, tell
 from web.render import render, render_apart, wants_rows, zone_of
 
 routes = PageRoutes()
 _ID: Final = r"{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
-_FRAME: Final = named(
+FRAME: Final = named(
     ListFrame(
         area="communications",
         path="/communications",
@@ -62,10 +63,10 @@ _FRAME: Final = named(
 async def show_list(request: web.Request) -> web.Response:
     access = request[ACCESS]
     async with request.app[SESSIONS]() as session:
-        list_ = await arranged(session, request, _FRAME)
+        list_ = await arranged(session, request, FRAME)
         try:
             page = await list_communications(
-                session, access, _wanted(request, list_), cursor=request.query.get("after")
+                session, access, wanted_of(request, list_.values), cursor=request.query.get("after")
             )
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
@@ -89,18 +90,20 @@ async def show_list(request: web.Request) -> web.Response:
     )
 
 
-def _wanted(request: web.Request, list_: Arrangement) -> CommunicationFilter:
-    first, last = list_.value("first"), list_.value("last")
-    name = list_.value("period") or (PeriodName.DATES if first or last else "")
+def wanted_of(request: web.Request, values: Mapping[str, str]) -> CommunicationFilter:
+    """What the list's filters ask for."""
+    chosen = Form(dict(values))
+    first, last, kind = chosen.text("first"), chosen.text("last"), chosen.text("kind")
+    name = chosen.text("period") or (PeriodName.DATES if first or last else "")
     period = period_of(name, first, last, request.app[NOW](), zone_of(request))
-    kind, own = list_.value("kind"), Form({"id": list_.value("kind").removeprefix(OWN)})
     is_own = kind.startswith(OWN)
+    direction, state = chosen.text("direction"), chosen.text("state")
     return CommunicationFilter(
         kind="other" if is_own else kind if kind in KINDS else None,
-        own_kind_id=own.whole("id") if is_own else None,
-        direction=list_.value("direction") if list_.value("direction") in DIRECTIONS else None,
-        user_id=Form(dict(list_.values)).whole("user"),
-        meeting_state=list_.value("state") if list_.value("state") in MEETING_STATES else None,
+        own_kind_id=Form({"id": kind.removeprefix(OWN)}).whole("id") if is_own else None,
+        direction=direction if direction in DIRECTIONS else None,
+        user_id=chosen.whole("user"),
+        meeting_state=state if state in MEETING_STATES else None,
         since=period.start,
         until=period.end,
     )

@@ -8,12 +8,15 @@ from crm.errors import Invalid
 from web.keys import SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.calls.pages import chosen_in, filter_of
+from web.pages.communications import pages as communications
+from web.pages.leads import lists as leads
 from web.pages.lists.frame import values_in
 from web.pages.parties.lists import all_found, wanted_of
 from web.pages.parties.sections import SECTIONS
 from web.pages.problems import tell
 from web.sheets import SheetFormat
 from web.tables import send_calls, send_parties
+from web.work_tables import send_communications, send_leads, send_users
 
 routes = PageRoutes()
 
@@ -45,6 +48,28 @@ async def export_calls(request: web.Request) -> web.StreamResponse:
         return await send_calls(request, filter_of(request, chosen), _format(request), chosen.address)
     except Invalid as error:
         raise web.HTTPBadRequest(text=tell(error)) from error
+
+
+@routes.get("/leads/export.xlsx", right="export")
+@routes.get("/leads/export.csv", right="export")
+async def export_leads(request: web.Request) -> web.StreamResponse:
+    chosen = leads.chosen_in(request)
+    return await send_leads(request, leads.filter_of(request, chosen), _format(request), chosen.address)
+
+
+@routes.get("/communications/export.xlsx", right="export")
+@routes.get("/communications/export.csv", right="export")
+async def export_communications(request: web.Request) -> web.StreamResponse:
+    values = values_in(communications.FRAME, request.query)
+    return await send_communications(
+        request, communications.wanted_of(request, values), _format(request), values
+    )
+
+
+@routes.get("/admin/users/export.xlsx", right="export")
+@routes.get("/admin/users/export.csv", right="export")
+async def export_users(request: web.Request) -> web.StreamResponse:
+    return await send_users(request, _format(request))
 
 
 def _format(request: web.Request) -> SheetFormat:

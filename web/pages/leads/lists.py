@@ -57,8 +57,8 @@ class Chosen:
 
 @routes.get("/leads", right="lead.read")
 async def show_leads(request: web.Request) -> web.Response:
-    chosen, cursor = _chosen(request), request.query.get("after")
-    wanted = _filter(request, chosen)
+    chosen, cursor = chosen_in(request), request.query.get("after")
+    wanted = filter_of(request, chosen)
     async with request.app[SESSIONS]() as session:
         try:
             page = await list_leads(session, request[ACCESS], wanted, cursor=cursor)
@@ -78,7 +78,7 @@ async def show_leads(request: web.Request) -> web.Response:
 
 @routes.get("/leads/board", right="lead.read")
 async def show_board(request: web.Request) -> web.Response:
-    return await answer_board(request, _chosen(request))
+    return await answer_board(request, chosen_in(request))
 
 
 async def answer_board(request: web.Request, chosen: Chosen) -> web.Response:
@@ -86,7 +86,7 @@ async def answer_board(request: web.Request, chosen: Chosen) -> web.Response:
     async with request.app[SESSIONS]() as session:
         schemes = await list_schemes(session, request[ACCESS], "lead")
         scheme = _scheme_among(schemes, chosen.scheme)
-        wanted = _filter(request, chosen)
+        wanted = filter_of(request, chosen)
         columns = await lead_board(session, request[ACCESS], scheme, wanted) if scheme else []
     return render(request, "leads/board.html", scheme=scheme, schemes=schemes, columns=columns, chosen=chosen)
 
@@ -95,7 +95,8 @@ def _scheme_among(schemes: list[SchemeInfo], wanted: str) -> SchemeInfo | None:
     return next((each for each in schemes if str(each.id) == wanted), schemes[0] if schemes else None)
 
 
-def _chosen(request: web.Request) -> Chosen:
+def chosen_in(request: web.Request) -> Chosen:
+    """The filters of the address; what the list does not know is left out."""
     form = form_of((name, value[:_MOST_CHARACTERS]) for name, value in request.query.items())
     state, whose = form.text("state"), form.text("whose")
     number = form.text("number").removeprefix("№").strip()
@@ -113,7 +114,8 @@ def _chosen(request: web.Request) -> Chosen:
     )
 
 
-def _filter(request: web.Request, chosen: Chosen) -> LeadFilter:
+def filter_of(request: web.Request, chosen: Chosen) -> LeadFilter:
+    """What was chosen, as the list asks for it."""
     state = chosen.state or (
         "all" if chosen.number else "going"
     )  # a number finds its lead wherever it stands
