@@ -178,4 +178,6 @@ async def test_t11_communications_go_out_as_far_as_the_right_to_export_reaches(o
 
     assert await rows("admin") > 0
     assert await rows("admin", "kind=sms") == 0
-    assert (await office.get("/admin/users/export.csv", "head")).status == 404  # exports the team's records only
+    assert (
+        await office.get("/admin/users/export.csv", "head")
+    ).status == 404  # exports the team's records only
