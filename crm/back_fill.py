@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm.call_statements import as_json
 from crm.call_store import keys_of, store
+from crm.callback_following import follow_calls
 from crm.journal_entries import CallEntry
 from cti.calls.records import CallRecord, ParticipationResult
 
@@ -79,7 +80,8 @@ async def store_back_filled(connection: AsyncConnection, entries: Sequence[CallE
         elif rows[0].ended_unseen:
             completing.append(_completing(entry, rows[0]))
     told = [msgspec.structs.replace(entry, run=RUN) for entry in (*new, *completing)]
-    await store(connection, told)
+    stored_calls = await store(connection, told)
+    await follow_calls(connection, [call.id for call in stored_calls])
     return BackFilled(
         added=len(new), completed=len(completing), known=len(entries) - len(new) - len(completing)
     )

@@ -1,4 +1,5 @@
-"""Directories that the administrator keeps: kinds of parties, sources, tags, reasons for an end, industries.
+"""Directories that the administrator keeps: kinds of parties, sources, tags, reasons for an end, industries,
+reasons for a pause and for closing a missed caller.
 
 An entry is archived, not deleted, once it was used: records go on showing it, forms offer it no more. Kinds are a table of
 their own, since parties point to them by more than a word; here all directories are kept alike.
@@ -29,7 +30,9 @@ TAG: Final = "tag"
 END_REASON: Final = "end_reason"
 INDUSTRY: Final = "industry"
 LEAD_REASON: Final = "lead_reason"  # why a lead is disqualified; a table of its own, and without colours
-DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY, LEAD_REASON)
+PAUSE_REASON: Final = "pause_reason"
+CALLBACK_REASON: Final = "callback_reason"
+DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY, LEAD_REASON, PAUSE_REASON, CALLBACK_REASON)
 MOST_ENTRIES: Final = 500  # of one directory: more is no directory any more
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from crm.call_store import ACCESS_AFTER_CALL, StoredCall, store
+from crm.callback_following import follow_calls
 from crm.database import Database
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry, decode, encode
 from crm.matching import find_by_number
@@ -271,7 +272,20 @@ async def store_entries(
         stored += await store(connection, calls, access=access, has_mirrors=has_mirrors)
         calls = []
         await close_unseen(connection, entry.connection_id, entry.present, entry.at)
-    return stored + await store(connection, calls, access=access, has_mirrors=has_mirrors)
+    stored += await store(connection, calls, access=access, has_mirrors=has_mirrors)
+    await _follow(connection, stored)
+    return stored
+
+
+async def _follow(connection: AsyncConnection, stored: Sequence[StoredCall]) -> None:
+    """Callers who were missed, and what else follows; a fault in it costs no call its place in the journal."""
+    try:
+        async with connection.begin_nested():
+            await follow_calls(connection, [call.id for call in stored])
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.exception("what follows from calls was not written", calls=[str(call.id) for call in stored])
 
 
 async def with_callers(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:

@@ -22,6 +22,7 @@ from crm.rights import Access
 from crm.schema.access import AccessGrant
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Comment, Communication
+from crm.schema.desk import CallbackCase
 from crm.schema.directories import Address, BankAccount, PartyTag
 from crm.schema.leads import Lead
 from crm.schema.meetings import MeetingParticipant
@@ -164,6 +165,8 @@ REFERENCES: Final = (
         combine={"until": "greatest({kept}.until, {gone}.until)"},
     ),
     Reference(column=AccessRequest.party_id, same=("user_id",), is_active="{row}.answered_at is null"),
+    Reference(column=CallbackCase.party_id, purge=Purge.CLEAR),
+    Reference(column=CallbackCase.contact_id, purge=Purge.CLEAR),
     Reference(column=ExternalRef.record_id, among="{row}.record_kind = 'party'"),
     Reference(column=Party.merged_into_id),
 )

@@ -23,6 +23,7 @@ from crm.errors import NotAllowed
 from crm.schema.access import Permission, Role, RoleAssignment, Team, TeamMembership, User
 from crm.schema.base import Base
 from crm.schema.communications import Call, Communication, Participation
+from crm.schema.desk import CallbackCase
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
@@ -60,6 +61,8 @@ RIGHTS: Final = (
     "task.give",
     "call.read",
     "call.notes",
+    "callback.read",
+    "callback.work",
     "recording.listen",
     "live.board",
     "live.own",
@@ -103,6 +106,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "task.give": "all",
         "call.read": "own",
         "call.notes": "own",
+        "callback.read": "team",
+        "callback.work": "team",
         "recording.listen": "own",
         "live.own": "all",
         "journal.read": "own",
@@ -124,6 +129,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "task.give": "all",
         "call.read": "own",
         "call.notes": "own",
+        "callback.read": "team",
+        "callback.work": "team",
         "recording.listen": "own",
         "live.own": "all",
         "journal.read": "own",
@@ -146,6 +153,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "task.give": "all",
         "call.read": "team",
         "call.notes": "team",
+        "callback.read": "team",
+        "callback.work": "team",
         "recording.listen": "team",
         "live.board": "team",
         "live.own": "all",
@@ -156,6 +165,7 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "task.read": "own",
         "task.edit": "own",
         "call.read": "all",
+        "callback.read": "all",
         "live.board": "all",
         "live.own": "all",
         "connection.read": "all",
@@ -401,6 +411,14 @@ def _took_part(access: Access, scope: Scope, call_id: Any) -> ColumnElement[bool
     return select(Participation.id).where(Participation.call_id == call_id, mine).exists()
 
 
+def _case_ways(access: Access, right: str, scope: Scope, case: Any) -> list[ColumnElement[bool]]:
+    """Line groups of the own teams. A group without a team is nobody's, so everybody's: no caller is forgotten."""
+    found: list[ColumnElement[bool]] = [case.taken_by_id == access.user_id]
+    if scope is Scope.TEAM:
+        found += [case.team_id.is_(None), *(case.team_id == team_id for team_id in sorted(access.team_ids))]
+    return found
+
+
 def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> list[ColumnElement[bool]]:
     mine: ColumnElement[bool] = journal.actor_id == access.user_id
     if scope is not Scope.TEAM or not access.team_ids:
@@ -417,6 +435,7 @@ _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[Colum
     Task: _task_ways,
     Communication: _communication_ways,
     Call: _call_ways,
+    CallbackCase: _case_ways,
     ChangeLog: _journal_ways,
     AccessLog: _journal_ways,
 }

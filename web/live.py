@@ -19,6 +19,7 @@ import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
+from crm.callback_states import may_see_case
 from crm.record_feed import RecordEvent, RecordVersion
 from crm.rights import Access
 from cti.desk import AgentsSnapshot, BoardSnapshot, Desk, Message, QueuesSnapshot
@@ -155,6 +156,15 @@ class LiveHub:
         envelope = Envelope(1, kind, at=self._now(), data=data)
         for socket in tuple(self._sockets.get(user_id, ())):
             self._put(socket, _encoder.encode(envelope))
+    def callback(self, told: str) -> None:
+        """A caller to call back appeared, was taken or was settled: whoever may see the case hears of it."""
+        what, case_id, team_id = told.split(" ")
+        frame: bytes | None = None
+        for socket in [each for sockets in self._sockets.values() for each in sockets]:
+            if may_see_case(socket.access, int(team_id) or None):
+                envelope = Envelope(1, f"callback.{what}", at=self._now(), data={"id": int(case_id)})
+                frame = frame or _encoder.encode(envelope)
+                self._put(socket, frame)
 
     def recheck(self, user_id: int) -> None:
         """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""

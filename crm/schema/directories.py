@@ -22,7 +22,10 @@ class DirectoryEntry(HasId, Base):
     colour: Mapped[str | None]
     archived_at: Mapped[datetime | None]
     __table_args__ = (
-        CheckConstraint("directory in ('source', 'tag', 'end_reason', 'industry')", name="directory"),
+        CheckConstraint(
+            "directory in ('source', 'tag', 'end_reason', 'industry', 'pause_reason', 'callback_reason')",
+            name="directory",
+        ),
         Index("uq_directory_entry_name", "directory", func.lower(text("name")), unique=True),
     )
 

@@ -16,11 +16,13 @@ from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.stories.keeper import StoryKeeper
 from ami_adapter.stories.shelf import FOLDER, StoryShelf
 from crm.call_store import StoredCall
+from crm.callback_states import CALLBACK_CHANNEL
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
+from crm.handling_rules import ACTION_CHANNEL
 from crm.importing.jobs import IMPORT_CHANNEL
 from crm.journal import Journal
 from crm.links import sessions_without_transaction, why_silent
@@ -38,6 +40,7 @@ from cti.daemon.agent_book import AgentBook
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
+from cti.daemon.follow_ups import FollowUps
 from cti.daemon.housekeeping import Housekeeping
 from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
@@ -120,6 +123,7 @@ class Program:
         self._housekeeping = Housekeeping(database.sessions, now=wall_clock, time_zone=settings.time_zone)
         self._imports = Imports(database)
         self._reminders = Reminders(database.sessions, now=wall_clock)
+        self._follow_ups = FollowUps(database.sessions)
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -145,6 +149,7 @@ class Program:
                     self._agent_book.run,
                     self._back_fill.run,
                     self._imports.run,
+                    self._follow_ups.run,
                     self._renewal.run,
                     self._housekeeping.run,
                     self._reminders.run,
@@ -254,6 +259,8 @@ class Program:
                 NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
                 IMPORT_CHANNEL: lambda _job: self._imports.look(),
                 TASK_CHANNEL: self._tell_task,
+                ACTION_CHANNEL: lambda _nothing: self._follow_ups.look(),
+                CALLBACK_CHANNEL: self._hub.callback,
             },
             catch_up=self._catch_up,
         )

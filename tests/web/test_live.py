@@ -499,3 +499,16 @@ async def test_the_bell_rings_in_every_tab_of_its_user_and_nowhere_else(office: 
         assert (message["type"], message["data"], "seq" in message) == ("notification", {"id": 42}, False)
     with pytest.raises(TimeoutError):
         await other.receive_json(timeout=0.2)
+
+
+async def test_t11_a_missed_caller_is_told_to_the_line_groups_members(office: Office) -> None:
+    agent, head = await office.connect("session-agent"), await office.connect("session-head")
+    for ws in (agent, head):
+        await heard(ws)
+    office.hub.callback("opened 7 0")  # a line without a team is everybody's
+    for ws in (agent, head):
+        message = await heard(ws)
+        assert (message["type"], message["data"], "seq" in message) == ("callback.opened", {"id": 7}, False)
+    office.hub.callback("resolved 8 99")  # a team of others
+    with pytest.raises(TimeoutError):
+        await agent.receive_json(timeout=0.2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.api import (
+    callbacks,
     calls,
     communications,
     company,
@@ -25,6 +26,7 @@ _TABLES: Final = (
     leads.routes,
     tasks.routes,
     calls.routes,
+    callbacks.routes,
     communications.routes,
     present.routes,
     company.routes,

@@ -9,6 +9,7 @@ from web.pages.admin import (
     connections,
     directories,
     extensions,
+    handling,
     journals,
     lines,
     numbers,
@@ -36,6 +37,7 @@ from web.pages.leads import of_party as leads_of_party
 from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
 from web.pages.me import pages as me
+from web.pages.missed import pages as missed
 from web.pages.notices import pages as notices
 from web.pages.parties import (
     access,
@@ -96,12 +98,14 @@ ROUTES: Final[tuple[Routes, ...]] = (
     exports.routes,
     calls.routes,
     live_calls.routes,
+    missed.routes,
     desk.routes,
     me.routes,
     sections.routes,
     connections.routes,
     second_truth.routes,
     lines.routes,
+    handling.routes,
     extensions.routes,
     users.routes,
     sight.routes,

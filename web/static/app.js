@@ -16,6 +16,7 @@ const HEAVY = new Map([
   ["live-board", "./elements/live-board.js"],
   ["live-part", "./elements/live-part.js"],
   ["theme-choice", "./elements/theme-choice.js"],
+  ["missed-list", "./elements/missed-list.js"],
 ]);
 const main = document.querySelector("#main");
 
@@ -79,4 +80,5 @@ document.addEventListener("keydown", (event) => {
 
 import("./elements/notice-bell.js"); // nothing waits for it
 import("./elements/task-reminders.js");
+import("./elements/missed-badge.js");
 loadHeavy();

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami_adapter.stories.shelf import StoryShelf
 from crm import accounts, parties, telephony
 from crm.by_hand import CommunicationValues, log_communication
+from crm.callback_following import follow_calls
 from crm.comments import add_comment, pin_comment
 from crm.communication_kinds import add_kind
 from crm.database import Database
@@ -29,6 +30,7 @@ from crm.numbers import NumberValues
 from crm.rights import ROLE_CODES, Access
 from crm.schema.base import uuid7
 from crm.schema.communications import Call, CallNote, Communication, Leg, Participation, Transfer
+from crm.schema.desk import CallbackCase
 from crm.schema.parties import Party
 from crm.sealing import open_seal
 from crm.task_values import TaskValues
@@ -60,6 +62,7 @@ class Office:
     foreign_id: int = 0  # of somebody in another team
     call_id: UUID = field(default_factory=uuid7)
     missed_id: UUID = field(default_factory=uuid7)
+    case_id: int = 0  # of the missed call's caller
     lead_id: int = 0  # the agent's, open
     ended_lead_id: int = 0  # the agent's, disqualified
     foreign_lead_id: int = 0  # the stranger's
@@ -194,6 +197,8 @@ async def _calls(session: AsyncSession, office: Office) -> None:
     await _call(session, office, office.call_id, now - timedelta(hours=2), "answered")
     await _call(session, office, office.missed_id, now - timedelta(hours=1), "abandoned")
     agent = office.people["agent"].user_id
+    await follow_calls(await session.connection(), [office.missed_id])
+    office.case_id = (await session.execute(select(CallbackCase.id))).scalar_one()
     note = {"id": uuid7(), "call_id": office.call_id, "user_id": agent, "text": "Просили прислать договор"}
     await session.execute(insert(CallNote).values(note))
 

@@ -75,6 +75,12 @@ PAGES = (
     "/parties/{firm}/tasks",
     "/leads/{lead}/tasks?state=all",
     "/live-calls",
+    "/missed",
+    "/missed?show=done&mine=1&line={line}",
+    "/missed/{case}",
+    "/admin/handling",
+    "/admin/handling?line={line}",
+    "/admin/handling/try?call={missed}",
     "/desk",
     "/admin/connections",
     "/admin/connections/new",
@@ -130,6 +136,7 @@ def filled_in(path: str, office: Office) -> str:
         ended_lead=office.ended_lead_id,
         letter=office.letter_id,
         task=office.task_id,
+        case=office.case_id,
     )
 
 

@@ -28,6 +28,8 @@ TITLES: Final[Mapping[str, str]] = {
     "end_reason": N_("Reasons for an end"),
     "industry": N_("Industries"),
     "lead_reason": N_("Reasons of disqualifying"),
+    "pause_reason": N_("Reasons for a pause"),
+    "callback_reason": N_("Why a missed caller is closed"),
 }
 
 

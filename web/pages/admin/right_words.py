@@ -34,6 +34,8 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     N_("Calls"): {
         "call.read": N_("See calls in the journal"),
         "call.notes": N_("Read notes of calls"),
+        "callback.read": N_("See missed callers"),
+        "callback.work": N_("Take and close missed callers"),
         "recording.listen": N_("Listen to recordings"),
         "live.own": N_("See own calls as they happen"),
         "live.board": N_("Live board: calls of others"),

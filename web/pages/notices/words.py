@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crm.notifications import NoticeInfo
+from web.formats import phone
 from web.i18n import gettext as _
 from web.i18n import ngettext
 
@@ -41,8 +42,27 @@ def sentence(notice: NoticeInfo) -> str:
                 "who": who,
                 "name": detail.get("subject") or _("without a subject"),
             }
+        case "callback":
+            text = _("%(who)s hands you a missed caller: %(phone)s")
+            return text % {"who": who, "phone": phone(str(detail.get("phone") or ""))}
+        case "call":
+            return _of_call(notice)
         case _:
             return notice.kind
+
+
+def _of_call(notice: NoticeInfo) -> str:
+    """A rule wanted this call told."""
+    detail = notice.detail
+    number = phone(str(detail["phone"])) if detail.get("phone") else _("Number withheld")
+    whom = {"name": detail.get("name") or number}
+    if detail.get("direction") == "inbound":
+        if detail.get("is_answered"):
+            return _("%(name)s called and was answered") % whom
+        return _("%(name)s called and reached nobody") % whom
+    if detail.get("is_answered"):
+        return _("%(name)s was called and answered") % whom
+    return _("%(name)s was called and not reached") % whom
 
 
 def _name(notice: NoticeInfo) -> str:
@@ -58,6 +78,8 @@ def address_of(notice: NoticeInfo) -> str:
         return "/parties/access-requests"
     if notice.record_kind == "task":
         return f"/tasks/{record}"
+    if notice.record_kind == "callback_case":
+        return "/missed?mine=1"
     if notice.record_kind == "communication":
         return f"/communications/{record}"
     return "/notifications"

@@ -1,0 +1,42 @@
+// The badge on the bottom bar: how many callers wait to be called back, as far as the reader's rights reach.
+
+import { live } from "../live.js";
+
+const PAUSE = 300;
+
+class MissedBadge extends HTMLElement {
+  #listeners = null;
+  #due = 0;
+
+  connectedCallback() {
+    this.#listeners = new AbortController();
+    live.addEventListener("message", ({ detail }) => this.#hear(detail.type), { signal: this.#listeners.signal });
+    this.#count();
+  }
+
+  disconnectedCallback() {
+    this.#listeners.abort();
+    clearTimeout(this.#due);
+  }
+
+  #hear(type) {
+    if (type !== "hello" && !type.startsWith("callback.")) return;
+    clearTimeout(this.#due);
+    this.#due = setTimeout(() => this.#count(), PAUSE);
+  }
+
+  async #count() {
+    try {
+      const answer = await fetch("/missed/count", { redirect: "error" });
+      if (answer.status !== 200) return;
+      const { waiting } = await answer.json();
+      const badge = this.querySelector(".bell-count");
+      badge.hidden = waiting === 0;
+      badge.textContent = waiting > 99 ? "99+" : String(waiting);
+    } catch {
+      // the server is away; the next hello asks again
+    }
+  }
+}
+
+customElements.define("missed-badge", MissedBadge);
