@@ -207,11 +207,15 @@ async def follow_calls(connection: AsyncConnection, calls: Iterable[Any]) -> Non
 async def _follow(session: AsyncSession, told: Sequence[Any]) -> None:
     rules = await all_rules(session)
     changed = await _take_back(session, [row for row in told if row.case_id and not _stays(row)])
+    events: dict[int, tuple[str, int | None]] = {}  # by case: opened or changed, and its team
     for row in told:
         if row.ended_at is not None and _counts(row):
-            changed |= await _apply_rule(session, rules, row)
+            await _apply_rule(session, rules, row, events)
+    for case_id, (what, team_id) in sorted(events.items()):
+        await session.execute(_COUNT, {"case_id": case_id})
+        await _tell(session, what, case_id, team_id)
     changed |= await _concerned(session, [row for row in told if _counts(row)])
-    for case_id in sorted(changed):
+    for case_id in sorted(changed | events.keys()):
         await judge(session, case_id)
 
 
@@ -250,11 +254,13 @@ async def _take_back(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
     return cases
 
 
-async def _apply_rule(session: AsyncSession, rules: Rules, row: Any) -> set[int]:
-    """What the rule of this call says: its case now, all else beside the journal. The cases it touched."""
+async def _apply_rule(
+    session: AsyncSession, rules: Rules, row: Any, events: dict[int, tuple[str, int | None]]
+) -> None:
+    """What the rule of this call says: its case now, all else beside the journal."""
     situation = _situation(row)
     if situation is None:
-        return set()
+        return
     rule = rules.of(row.line_id, situation, is_known_caller(row.match_status, row.party_id))
     others = sorted(rule.actions - {FollowUp.CALLBACK_CASE})
     if others:
@@ -262,13 +268,14 @@ async def _apply_rule(session: AsyncSession, rules: Rules, row: Any) -> set[int]
         await session.execute(upsert(CallAction).values(wanted).on_conflict_do_nothing())
         await notify(session, ACTION_CHANNEL, "")
     is_owed = FollowUp.CALLBACK_CASE in rule.actions and row.customer_e164 is not None
-    if not is_owed or (row.case_id is not None and _stays(row)):
-        return set()
-    return {await _miss(session, row, row.started_at + timedelta(minutes=rule.due_minutes))}
+    if is_owed and (row.case_id is None or not _stays(row)):
+        case_id, is_new = await _miss(session, row, row.started_at + timedelta(minutes=rule.due_minutes))
+        if is_new or case_id not in events:
+            events[case_id] = ("opened" if is_new else "changed", row.team_id)
 
 
-async def _miss(session: AsyncSession, row: Any, due_at: datetime) -> int:
-    """Count a missed call in the case it belongs to: the one that was open at its moment, else a new one."""
+async def _miss(session: AsyncSession, row: Any, due_at: datetime) -> tuple[int, bool]:
+    """Put a missed call into the case it belongs to: the one that was open at its moment, else a new one (True)."""
     values = {
         "e164": row.customer_e164,
         "line_group": line_group_of(row.team_id, row.line_id),
@@ -282,13 +289,10 @@ async def _miss(session: AsyncSession, row: Any, due_at: datetime) -> int:
     }
     found = await session.scalar(_CASE_FOR, values)
     case_id: int = found or (await session.execute(_OPEN, values)).scalar_one()
-    values["case_id"] = case_id
-    await session.execute(_ADD_MISS, values)
+    await session.execute(_ADD_MISS, values | {"case_id": case_id})
     if found is not None:
-        await session.execute(_ADDED, values)
-        await session.execute(_COUNT, values)
-    await _tell(session, "opened" if found is None else "changed", case_id, row.team_id)
-    return case_id
+        await session.execute(_ADDED, values | {"case_id": case_id})
+    return case_id, found is None
 
 
 async def _concerned(session: AsyncSession, rows: Sequence[Any]) -> set[int]:

@@ -152,9 +152,9 @@ async def test_i02_two_hundred_misses_at_once_are_one_case(database: Database) -
 
     async def store(part: int) -> None:
         async with database.engine.begin() as connection:
-            await store_entries(connection, told[part::8])
+            await store_entries(connection, told[part::5])
 
-    await asyncio.gather(*map(store, range(8)))
+    await asyncio.gather(*map(store, range(5)))
     async with database.sessions() as session:
         company.session = session
         case = await company.case(caller(22))
