@@ -7,6 +7,7 @@ late or corrected leaves the same cases (invariant I2); one follower at a time, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ _TOLD: Final = text(
 )
 _CASE_FOR: Final = text(
     """
-    select id from callback_case where e164 = :e164 and line_group = :line_group
+    select id, resolved_at from callback_case where e164 = :e164 and line_group = :line_group
         and (resolved_at is null or resolved_at >= :missed_at)
     order by resolved_at nulls last limit 1 for update
     """
@@ -204,18 +205,29 @@ async def follow_calls(connection: AsyncConnection, calls: Iterable[Any]) -> Non
         await session.commit()  # of the session alone: the transaction stays the caller's
 
 
+@dataclass(slots=True)
+class _Found:
+    """The cases that misses of this batch belong to: by caller and line group, and what to tell of each."""
+
+    waiting: dict[tuple[str, str], int] = field(default_factory=dict)
+    events: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # opened or changed, and the team
+    misses: list[dict[str, Any]] = field(default_factory=list)
+
+
 async def _follow(session: AsyncSession, told: Sequence[Any]) -> None:
     rules = await all_rules(session)
     changed = await _take_back(session, [row for row in told if row.case_id and not _stays(row)])
-    events: dict[int, tuple[str, int | None]] = {}  # by case: opened or changed, and its team
+    found = _Found()
     for row in told:
         if row.ended_at is not None and _counts(row):
-            await _apply_rule(session, rules, row, events)
-    for case_id, (what, team_id) in sorted(events.items()):
+            await _apply_rule(session, rules, row, found)
+    if found.misses:
+        await session.execute(_ADD_MISS, found.misses)
+    for case_id, (what, team_id) in sorted(found.events.items()):
         await session.execute(_COUNT, {"case_id": case_id})
         await _tell(session, what, case_id, team_id)
     changed |= await _concerned(session, [row for row in told if _counts(row)])
-    for case_id in sorted(changed | events.keys()):
+    for case_id in sorted(changed | found.events.keys()):
         await judge(session, case_id)
 
 
@@ -254,9 +266,7 @@ async def _take_back(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
     return cases
 
 
-async def _apply_rule(
-    session: AsyncSession, rules: Rules, row: Any, events: dict[int, tuple[str, int | None]]
-) -> None:
+async def _apply_rule(session: AsyncSession, rules: Rules, row: Any, found: _Found) -> None:
     """What the rule of this call says: its case now, all else beside the journal."""
     situation = _situation(row)
     if situation is None:
@@ -269,13 +279,14 @@ async def _apply_rule(
         await notify(session, ACTION_CHANNEL, "")
     is_owed = FollowUp.CALLBACK_CASE in rule.actions and row.customer_e164 is not None
     if is_owed and (row.case_id is None or not _stays(row)):
-        case_id, is_new = await _miss(session, row, row.started_at + timedelta(minutes=rule.due_minutes))
-        if is_new or case_id not in events:
-            events[case_id] = ("opened" if is_new else "changed", row.team_id)
+        await _miss(session, row, row.started_at + timedelta(minutes=rule.due_minutes), found)
 
 
-async def _miss(session: AsyncSession, row: Any, due_at: datetime) -> tuple[int, bool]:
-    """Put a missed call into the case it belongs to: the one that was open at its moment, else a new one (True)."""
+async def _miss(session: AsyncSession, row: Any, due_at: datetime, found: _Found) -> None:
+    """Put a missed call into the case it belongs to: the one that was open at its moment, else a new one.
+
+    Calls come by their start. Where one found no case that was settled after it, later ones find none either.
+    """
     values = {
         "e164": row.customer_e164,
         "line_group": line_group_of(row.team_id, row.line_id),
@@ -285,14 +296,19 @@ async def _miss(session: AsyncSession, row: Any, due_at: datetime) -> tuple[int,
         "contact_id": row.contact_id,
         "missed_at": row.started_at,
         "due_at": due_at,
-        "call_id": row.id,
     }
-    found = await session.scalar(_CASE_FOR, values)
-    case_id: int = found or (await session.execute(_OPEN, values)).scalar_one()
-    await session.execute(_ADD_MISS, values | {"case_id": case_id})
-    if found is not None:
+    key = (values["e164"], values["line_group"])
+    case_id, is_new = found.waiting.get(key), False
+    if case_id is None:
+        stored = (await session.execute(_CASE_FOR, values)).first()
+        is_new = stored is None
+        case_id = stored.id if stored else (await session.execute(_OPEN, values)).scalar_one()
+        if stored is None or stored.resolved_at is None:
+            found.waiting[key] = case_id
+    if not is_new and (case_id not in found.events or row.party_id):
         await session.execute(_ADDED, values | {"case_id": case_id})
-    return case_id, found is None
+    found.misses.append({"call_id": row.id, "case_id": case_id, "missed_at": row.started_at})
+    found.events.setdefault(case_id, ("opened" if is_new else "changed", row.team_id))
 
 
 async def _concerned(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
