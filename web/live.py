@@ -156,6 +156,7 @@ class LiveHub:
         envelope = Envelope(1, kind, at=self._now(), data=data)
         for socket in tuple(self._sockets.get(user_id, ())):
             self._put(socket, _encoder.encode(envelope))
+
     def callback(self, told: str) -> None:
         """A caller to call back appeared, was taken or was settled: whoever may see the case hears of it."""
         what, case_id, team_id = told.split(" ")
