@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0032"
-down_revision = "0030"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
