@@ -200,8 +200,10 @@ def _new_exten(headers: dict[str, str], at: datetime | None) -> ChannelEvent | N
         return PersonSought(channel=channel, at=at)
     if application == "GotoIfTime":
         return HoursChecked(channel=channel, at=at)
-    is_blocked = application == "GotoIf" and headers.get("AppData") == "1?blacklisted"
-    return CallerBlocked(channel=channel, at=at) if is_blocked else None
+    jump = headers.get("AppData") if application == "GotoIf" else None
+    if jump == "1?after-hours":
+        return HoursChecked(channel=channel, at=at)
+    return CallerBlocked(channel=channel, at=at) if jump == "1?blacklisted" else None
 
 
 def _hangup_request(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:

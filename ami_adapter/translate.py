@@ -21,7 +21,8 @@ FLOODS = frozenset({b"VarSet", b"Newexten"})
 # Of these only a handful of variables and applications are worth decoding.
 WANTED_VARIABLES = (b"FROM_DID\r", b"__FROM_DID\r", b"MIXMONITOR_FILENAME\r", b"VMSTATUS\r")
 WANTED_APPLICATIONS = tuple(name.encode() + b"\r" for name in APPLICATIONS)
-TAKEN_FOR_BLOCKED = b"\r\nAppData: 1?blacklisted"  # the last header: FreePBX found the caller on its list
+# The last header of a GotoIf that jumps: FreePBX found the caller on its list, or ringcard told the dialplan so.
+TOLD_BY_JUMPS = (b"\r\nAppData: 1?blacklisted", b"\r\nAppData: 1?after-hours")
 NEVER_WANTED = (
     *(b"Event: RTCPSent\r", b"Event: RTCPReceived\r", b"Event: TestEvent\r", b"Event: NewConnectedLine\r"),
     *(b"Event: AGIExecStart\r", b"Event: AGIExecEnd\r"),
@@ -129,7 +130,7 @@ def is_noise(raw: bytes) -> bool:
         return not raw.startswith(WANTED_VARIABLES, start + 12)
     if head == b"Event: Newexte":
         start = raw.rfind(b"\r\nApplication: ")
-        return not (raw.startswith(WANTED_APPLICATIONS, start + 15) or raw.endswith(TAKEN_FOR_BLOCKED))
+        return not (raw.startswith(WANTED_APPLICATIONS, start + 15) or raw.endswith(TOLD_BY_JUMPS))
     return raw.startswith(NEVER_WANTED)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.calendars import check_calendar
 from crm.changes import DIRECTORY_CHANNEL, notify, record_change
 from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.names import checked_name
@@ -31,6 +32,7 @@ class LineInfo:
     name: str
     colour: str | None  # "#2f6fed"
     team_id: int | None
+    calendar_id: int | None
     allows_outgoing: bool
     version: int
 
@@ -44,6 +46,7 @@ async def add_line(
     *,
     colour: str | None = None,
     team_id: int | None = None,
+    calendar_id: int | None = None,
     via: str = "form",
 ) -> int:
     """A new line, its number understood as this connection writes numbers.
@@ -57,6 +60,7 @@ async def add_line(
     )
     if await session.scalar(exists) is None:
         raise NotFound("connection", connection_id)
+    await check_calendar(session, calendar_id)
     row = {
         "connection_id": connection_id,
         "presented": number.strip(),
@@ -64,6 +68,7 @@ async def add_line(
         "name": checked_name(name),
         "colour": checked_colour(colour),
         "team_id": team_id,
+        "calendar_id": calendar_id,
     }
     try:
         async with session.begin_nested():
@@ -88,21 +93,24 @@ async def edit_line(
     name: str,
     colour: str | None = None,
     team_id: int | None = None,
+    calendar_id: int | None = None,
     via: str = "form",
 ) -> None:
-    """Number, name, colour and team of a line.
+    """Number, name, colour, team and hours of a line.
 
     Raises:
         NotAllowed, NotFound, Invalid, Taken, Conflict.
     """
     access.require("line.manage")
     row = await _locked(session, line_id)
+    await check_calendar(session, calendar_id)
     new = {
         "presented": number.strip(),
         "e164": await _e164(session, row.connection_id, number),
         "name": checked_name(name),
         "colour": checked_colour(colour),
         "team_id": team_id,
+        "calendar_id": calendar_id,
     }
     old = {column: getattr(row, column) for column in new}
     if row.version != version:
@@ -151,6 +159,7 @@ async def list_lines(session: AsyncSession, connection_id: int | None = None) ->
             name=line.name,
             colour=line.colour,
             team_id=line.team_id,
+            calendar_id=line.calendar_id,
             allows_outgoing=line.allows_outgoing,
             version=line.version,
         )

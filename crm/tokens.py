@@ -19,6 +19,7 @@ from crm.schema.access import ApiToken, User
 from crm.sign_in import TOUCH_EVERY, token_hash
 
 PREFIX: Final = "rc_"
+MOST_TOKEN_CHARACTERS: Final = 128  # longer ones are not even hashed
 SHOWN_CHARACTERS: Final = 8  # of a token, to tell tokens apart in lists
 
 

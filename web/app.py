@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from crm.errors import CrmError
 from crm.journal import is_away
-from web import api, assets, auth, live, notes, pages, pops, status
+from web import api, assets, auth, live, notes, pages, pops, routing, status
 from web.assets import read_assets
 from web.i18n import read_catalogues, speaking
 from web.keys import (
@@ -44,7 +44,7 @@ _COMPRESSED_TYPES: Final = frozenset({"text/html", "application/json", "applicat
 
 def route_table() -> list[Route]:
     """Every route and socket message with the right it needs: what `ringcard routes` prints."""
-    own = (assets.routes, auth.routes, live.routes, pops.routes, notes.routes, status.routes)
+    own = (assets.routes, auth.routes, live.routes, pops.routes, notes.routes, status.routes, routing.routes)
     tables = (*own, *pages.ROUTES, *api.ROUTES)
     return [line for table in tables for line in table]
 

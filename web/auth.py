@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 routes = Routes()
 
 SESSION_SECONDS: Final = 12 * 3600
+_BASIC_PATHS: Final = frozenset({"/route"})  # what a PBX asks for: it can send a password, and no header
 _MOST_CHARACTERS: Final = 128  # of a login or a password: longer ones cost time to hash (threat T16)
 
 
@@ -35,8 +37,19 @@ def credential_of(request: web.Request) -> Credential | None:
     scheme, _space, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() == "bearer" and secret:
         return Credential(secret=secret.strip(), is_token=True)
+    if scheme.lower() == "basic" and request.path in _BASIC_PATHS:
+        return _password_of(secret)
     cookie = request.cookies.get(cookie_name(request))
     return Credential(secret=cookie, is_token=False) if cookie else None
+
+
+def _password_of(encoded: str) -> Credential | None:
+    """The password of `user:password`, whatever the user; it is an API token."""
+    try:
+        _user, _colon, password = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return Credential(secret=password, is_token=True) if password else None
 
 
 @web.middleware

@@ -3,6 +3,7 @@
 from crm.schema import (
     access,
     binned,
+    calendars,
     communications,
     desk,
     directories,
@@ -24,6 +25,7 @@ __all__ = [
     "Base",
     "access",
     "binned",
+    "calendars",
     "communications",
     "desk",
     "directories",

@@ -101,6 +101,7 @@ class Line(HasId, Tracked, Binned, Base):
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     profile_id: Mapped[int | None] = mapped_column(ForeignKey("numbering_profile.id"))
     allows_outgoing: Mapped[bool] = mapped_column(server_default=text("true"))
+    calendar_id: Mapped[int | None] = mapped_column(ForeignKey("work_calendar.id"), index=True)
     __table_args__ = (
         Index(
             "uq_line_connection_id_e164",

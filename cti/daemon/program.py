@@ -37,6 +37,7 @@ from crm.telephony import connection_secret, list_connections
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import PresenceEvent
 from cti.daemon.agent_book import AgentBook
+from cti.daemon.agi import RouteAgi
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.figures import publish_figures
@@ -48,7 +49,7 @@ from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
 from cti.daemon.recognition import Recognition
 from cti.daemon.reminders import Reminders
-from cti.daemon.settings import Settings
+from cti.daemon.settings import Settings, address_of
 from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
@@ -157,6 +158,7 @@ class Program:
                 ):
                     tasks.create_task(work())
                 tasks.create_task(self._note_heard())
+                tasks.create_task(self._answer_dialplans())
                 tasks.create_task(self._keep_stories())
                 keep_what_stays()
                 started.set()
@@ -308,6 +310,23 @@ class Program:
             await self._keeper.run()
         else:
             await asyncio.to_thread(self._shelf.begin, wall_clock())
+
+    async def _answer_dialplans(self) -> None:
+        """Over FastAGI; over HTTP the web part answers. An address that is taken costs this service alone."""
+        if self.settings.agi_listen is None:
+            return
+        host, port = address_of(self.settings.agi_listen)
+        asked = RouteAgi(
+            host,
+            port,
+            sessions=sessions_without_transaction(self.database),
+            gate=CrmGate(self.database.sessions, wall_clock),
+            now=wall_clock,
+        )
+        try:
+            await asked.server.run()
+        except OSError as error:
+            log.error("agi_not_listening", address=self.settings.agi_listen, why=error.strerror)
 
     async def _note_heard(self) -> None:
         while True:

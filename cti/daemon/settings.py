@@ -37,6 +37,7 @@ class Settings:
     region: str = "RU"
     trusted_proxies: tuple[str, ...] = ()
     public_origins: tuple[str, ...] = ()
+    agi_listen: str | None = None  # HOST:PORT where dialplans may ask over FastAGI; None: nowhere
     story_days: int = 14  # how long the story of a call is kept; 0: none is
     story_megabytes: int = 1024
 
@@ -61,6 +62,7 @@ NAMES = (
     "region",
     "trusted_proxies",
     "public_origins",
+    "agi_listen",
     "story_days",
     "story_megabytes",
 )
@@ -119,16 +121,32 @@ def _checked(values: dict[str, Any]) -> Settings:
         ),
         trusted_proxies=_networks(values.get("trusted_proxies", ())),
         public_origins=_words(values.get("public_origins", ())),
+        agi_listen=_agi_listen(values.get("agi_listen")),
         story_days=_whole("story_days", values.get("story_days", 14), least=0, most=3650),
         story_megabytes=_whole("story_megabytes", values.get("story_megabytes", 1024), least=1, most=2**20),
     )
 
 
-def _listen(value: str) -> tuple[str, int]:
+def address_of(listen: str) -> tuple[str, int]:
+    """Host and port of "127.0.0.1:4573".
+
+    Raises:
+        SettingsError: it is no such.
+    """
+    return _listen(listen, name="agi_listen", example="127.0.0.1:4573")
+
+
+def _agi_listen(value: object) -> str | None:
+    if value:
+        address_of(str(value))
+    return str(value) if value else None
+
+
+def _listen(value: str, *, name: str = "listen", example: str = "127.0.0.1:8080") -> tuple[str, int]:
     host, colon, port = value.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise SettingsError(f"listen is {value!r}, which is not HOST:PORT. Write for example 127.0.0.1:8080.")
+        raise SettingsError(f"{name} is {value!r}, which is not HOST:PORT. Write for example {example}.")
     return host, int(port)
 
 

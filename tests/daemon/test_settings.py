@@ -38,6 +38,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"RINGCARD_REGION": "XX"}, "'XX'"),
         ({"RINGCARD_TIME_ZONE": "Mars/Olympus"}, "'Mars/Olympus'"),
         ({"RINGCARD_LOG_LEVEL": "loud"}, "'loud'"),
+        ({"RINGCARD_AGI_LISTEN": "4573"}, "agi_listen is '4573', which is not HOST:PORT"),
         ({"RINGCARD_STORY_DAYS": "-1"}, "story_days is '-1'; it is a whole number from 0 to 3650"),
         ({"RINGCARD_STORY_MEGABYTES": "1 GB"}, "story_megabytes is '1 GB'"),
         ({"RINGCARD_CONFIG": "/nowhere/ringcard.toml"}, "/nowhere/ringcard.toml"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.admin import (
+    calendars,
     communication_kinds,
     connections,
     directories,
@@ -106,6 +107,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     second_truth.routes,
     lines.routes,
     handling.routes,
+    calendars.routes,
     extensions.routes,
     users.routes,
     sight.routes,

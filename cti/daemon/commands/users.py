@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.accounts import block_user, create_user, find_user, list_users
-from crm.rights import ROLE_CODES, command_access
+from crm.rights import ROLE_CODES, Scope, access_of, command_access
 from crm.tokens import create_token
 from crm.user_lists import UserInfo
 from cti.daemon.commands.secrets_in import read_secret
@@ -31,6 +31,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     create = tokens.add_parser("create", help="make an API token of a user and print it, once")
     create.add_argument("login")
     create.add_argument("--name", required=True, help="the program that will use it")
+    least = "may be repeated: the token may do this and no more; without it, whatever its user may"
+    create.add_argument("--right", action="append", metavar="RIGHT", help=least)
     create.set_defaults(run=in_session(_create_token))
 
 
@@ -104,7 +106,10 @@ async def _block(session: AsyncSession, options: argparse.Namespace) -> None:
 
 async def _create_token(session: AsyncSession, options: argparse.Namespace) -> None:
     user = await user_named(session, options.login)
-    print(await create_token(session, command_access(), user.id, options.name))
+    access = await access_of(session, user.id)
+    scopes = access.scopes if access else {}
+    rights = {right: scopes.get(right, Scope.ALL).name.lower() for right in options.right or ()}
+    print(await create_token(session, command_access(), user.id, options.name, rights=rights or None))
 
 
 async def user_named(session: AsyncSession, login: str) -> UserInfo:

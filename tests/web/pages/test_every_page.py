@@ -89,6 +89,8 @@ PAGES = (
     "/admin/lines",
     "/admin/lines/new",
     "/admin/lines/{line}",
+    "/admin/calendars",
+    "/admin/calendars/new",
     "/admin/extensions",
     "/admin/users",
     "/admin/users/new",

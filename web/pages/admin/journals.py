@@ -43,6 +43,7 @@ KINDS: Final[Mapping[str, str]] = {
     "custom_field": N_("Own field"),
     "connection": N_("Connection"),
     "line": N_("Line"),
+    "work_calendar": N_("Working hours"),
     "extension": N_("Extension"),
     "profile": N_("Numbering profile"),
 }

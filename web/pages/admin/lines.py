@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from crm import accounts, telephony
+from crm.calendars import list_calendars
 from crm.errors import Conflict, NotFound
 from crm.telephony import LineInfo
 from web.keys import ACCESS, SESSIONS
@@ -44,6 +45,7 @@ async def add_line(request: web.Request) -> web.Response:
                 form.text("name"),
                 colour=form.optional("colour"),
                 team_id=form.whole("team_id"),
+                calendar_id=form.whole("calendar_id"),
             )
     except FORM_ERRORS as error:
         note_on(form, error)
@@ -60,6 +62,7 @@ async def show_line(request: web.Request) -> web.Response:
             "name": line.name,
             "colour": line.colour,
             "team_id": line.team_id,
+            "calendar_id": line.calendar_id,
             "version": line.version,
         }
     )
@@ -81,6 +84,7 @@ async def edit_line(request: web.Request) -> web.Response:
                 name=form.text("name"),
                 colour=form.optional("colour"),
                 team_id=form.whole("team_id"),
+                calendar_id=form.whole("calendar_id"),
             )
     except FORM_ERRORS as error:
         note_on(form, error)
@@ -111,6 +115,7 @@ async def _show_form(
     async with request.app[SESSIONS]() as session:
         connections = await telephony.list_connections(session, request[ACCESS])
         teams = await accounts.list_teams(session)
+        calendars = await list_calendars(session)
     return render_section(
         request,
         "admin/line.html",
@@ -120,4 +125,5 @@ async def _show_form(
         line=line,
         connections=connections,
         teams=teams,
+        calendars=calendars,
     )

@@ -36,6 +36,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "call.notes": N_("Read notes of calls"),
         "callback.read": N_("See missed callers"),
         "callback.work": N_("Take and close missed callers"),
+        "call.route": N_("Ask who should get a call (for the PBX itself)"),
         "recording.listen": N_("Listen to recordings"),
         "live.own": N_("See own calls as they happen"),
         "live.board": N_("Live board: calls of others"),
