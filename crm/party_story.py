@@ -1,4 +1,4 @@
-"""All that happened with a party in one line of time: communications, comments, and what was changed in its card."""
+"""All that happened with a party in one line of time: communications, comments, tasks, and what was changed in its card."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from crm.paging import Page, decode_cursor, encode_cursor, moment_of, no_such_pa
 from crm.party_access import readable_party
 from crm.rights import Access
 from crm.schema.parties import Party
+from crm.task_lists import TaskRow, newest_tasks
 from crm.timeline import TimelineItem, lead_timeline, timeline
 
 MOST: Final = 100  # entries of a page; each source is asked for one more
@@ -29,11 +30,12 @@ class Source(IntEnum):
     CHANGE = 0
     COMMENT = 1
     COMMUNICATION = 2
+    TASK = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryEntry:
-    """One entry; exactly one of the three is there."""
+    """One entry; exactly one of the four is there."""
 
     at: datetime
     source: Source
@@ -41,6 +43,7 @@ class StoryEntry:
     communication: TimelineItem | None = None
     comment: CommentInfo | None = None
     change: ChangeInfo | None = None
+    task: TaskRow | None = None  # where it was set, as it stands now
 
     @property
     def key(self) -> tuple[datetime, int, UUID]:
@@ -78,9 +81,17 @@ async def party_story(
 async def lead_story(
     session: AsyncSession, access: Access, lead_id: int, *, cursor: str | None = None
 ) -> Page[StoryEntry]:
-    """A page of what is known of a lead, newest first: its calls and what was logged by hand."""
-    page = await lead_timeline(session, access, lead_id, cursor=cursor)
-    return Page(items=tuple(map(_of_communication, page.items)), next=page.next)
+    """A page of what is known of a lead, newest first: its calls, what was logged by hand, and its tasks."""
+    size, before = page_size(None), _key_in(cursor)
+    bound = _bound(before, Source.COMMUNICATION)
+    place = None if bound is None else encode_cursor(bound[0].isoformat(), str(bound[1]))
+    calls = await lead_timeline(session, access, lead_id, cursor=place, limit=size + 1)
+    bound = _bound(before, Source.TASK)
+    tasks = await newest_tasks(session, access, bound, size + 1, lead_id=lead_id)
+    found = [*map(_of_communication, calls.items), *map(_of_task, tasks)]
+    found.sort(key=lambda entry: entry.key, reverse=True)
+    more = _encode(found[size - 1]) if len(found) > size else None
+    return Page(items=tuple(found[:size]), next=more)
 
 
 def _of_communication(item: TimelineItem) -> StoryEntry:
@@ -111,10 +122,24 @@ async def _changes(
     return [StoryEntry(at=each.at, source=Source.CHANGE, id=_FIRST_ID, change=each) for each in found]
 
 
+async def _tasks(
+    session: AsyncSession, access: Access, party: Party, before: Key | None, most: int
+) -> list[StoryEntry]:
+    """Within one's right to tasks, which have a scope of their own (crm-model 11)."""
+    bound = _bound(before, Source.TASK)
+    found = await newest_tasks(session, access, bound, most, party_id=party.id)
+    return list(map(_of_task, found))
+
+
+def _of_task(task: TaskRow) -> StoryEntry:
+    return StoryEntry(at=task.created_at, source=Source.TASK, id=UUID(int=task.id), task=task)
+
+
 _READ: Final = {
     Source.COMMUNICATION: _communications,
     Source.COMMENT: _comments,
     Source.CHANGE: _changes,
+    Source.TASK: _tasks,
 }
 
 

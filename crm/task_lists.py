@@ -171,6 +171,37 @@ async def task_ids(session: AsyncSession, access: Access, wanted: TaskFilter, mo
     return list(await session.scalars(select(rows.c.id).limit(most)))
 
 
+async def newest_tasks(
+    session: AsyncSession,
+    access: Access,
+    before: tuple[datetime, UUID] | None,
+    most: int,
+    *,
+    party_id: int | None = None,
+    lead_id: int | None = None,
+) -> list[TaskRow]:
+    """For the line of time: tasks of every state by when they were set, newest first; none without the right to tasks.
+
+    Args:
+        before: a moment, and the number of the task that ended the page before, as a UUID.
+    """
+    if not access.may("task.read"):
+        return []
+    wanted = TaskFilter(state="all", party_id=party_id, lead_id=lead_id)
+    query = select(Task.id).where(*_conditions(wanted), condition(access, "task.read", Task))
+    if before is not None:
+        last = min(before[1].int, 2**63 - 1)
+        query = query.where(tuple_(Task.created_at, Task.id) < tuple_(before[0], last))
+    found = await session.scalars(query.order_by(Task.created_at.desc(), Task.id.desc()).limit(most))
+    return await task_rows(session, access, list(found))
+
+
+async def fitting_tasks(session: AsyncSession, access: Access, party_id: int, most: int = 5) -> list[TaskRow]:
+    """What a talk with somebody may have done: one's own open tasks to call them, by term."""
+    wanted = TaskFilter(whose="mine", kind="call", party_id=party_id)
+    return list((await list_tasks(session, access, wanted, limit=most)).items)
+
+
 async def task_rows(session: AsyncSession, access: Access, task_ids: Sequence[int]) -> list[TaskRow]:
     """These tasks as rows, in this order; a fixed number of queries for any number of them."""
     if not task_ids:

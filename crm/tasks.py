@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change
+from crm.changes import HIDDEN, record_change
 from crm.errors import Invalid, NotFound
 from crm.notifications import tell_users
 from crm.reminders import (
@@ -42,6 +42,9 @@ _EDITED: Final = (
     "title", "kind", "priority", "due_at", "due_on", "note", "party_id", "contact_id", "lead_id",
     "communication_id", "is_private",
 )  # fmt: skip
+
+
+_WRITTEN: Final = ("title", "note", "result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,8 @@ async def create_task(
     _check_private(row, access.actor_id)
     task_id = (await session.execute(insert(Task).values(row).returning(Task.id))).scalar_one()
     after = {name: value for name, value in row.items() if value is not None and name != "deadline"}
-    await record_change(session, access, "task", task_id, after=after, via=via)
+    told = _discreet(after, is_private=values.is_private)
+    await record_change(session, access, "task", task_id, after=told, via=via)
     await _watch(session, task_id, new.watcher_ids)
     if new.remind_at is not None or new.remind_minutes is not None:
         at, minutes = new.remind_at, new.remind_minutes
@@ -301,21 +305,15 @@ async def _write(
     via: str,
 ) -> int:
     """Write these columns of a locked task, with change log and outbox event. Returns the version."""
-    before = {name: getattr(task, name) for name in after}
-    task_id, owner_id, version, was_due = task.id, task.owner_id, task.version, task.due_at
     told = {name: value for name, value in after.items() if name != "deadline"}
-    changed = await record_change(
-        session,
-        access,
-        "task",
-        task_id,
-        before={name: before[name] for name in told},
-        after=told,
-        event=event,
-        via=via,
-    )
-    if not changed:
+    before = {name: getattr(task, name) for name in told}
+    task_id, owner_id, version, was_due = task.id, task.owner_id, task.version, task.due_at
+    if before == told:
         return version
+    is_private = bool(after.get("is_private", task.is_private))
+    old, new = _discreet(before, is_private=is_private), _discreet(told, is_private=is_private)
+    common: dict[str, Any] = {"event": event, "via": via}
+    await record_change(session, access, "task", task_id, before=old, after=new, **common)
     row = {**after, "version": version + 1, "updated_at": func.now()}
     await session.execute(update(Task).where(Task.id == task_id).values(row))
     if "due_at" in after and after["due_at"] != was_due:
@@ -323,6 +321,12 @@ async def _write(
     await tell_task(session, owner_id, "changed", task_id)
     await session.refresh(task)
     return version + 1
+
+
+def _discreet(fields: Mapping[str, Any], *, is_private: bool) -> dict[str, Any]:
+    """What the journals keep: of a private task nothing that its author wrote."""
+    hidden = _WRITTEN if is_private else ()
+    return {name: HIDDEN if name in hidden and value else value for name, value in fields.items()}
 
 
 async def _give(session: AsyncSession, access: Access, task_id: int, row: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from crm.database import Database
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound
 from crm.merging import merge_parties
 from crm.party_access import readable_party
+from crm.party_story import Source, lead_story, party_story
 from crm.reminders import add_reminder, dismiss, fire_due, reminders_of, shown_reminders, snooze
 from crm.rights import Access
 from crm.schema.base import uuid7
@@ -31,6 +32,7 @@ from tests.crm.enquiries import make_lead
 from tests.crm.people import COMMAND, make_team, make_user
 
 MOSCOW = "Europe/Moscow"
+TASKS = frozenset({Source.TASK})
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -133,6 +135,13 @@ async def test_a_private_task_is_seen_by_its_author_alone(session: AsyncSession)
         await tasks.complete_task(session, admin, task_id)
     with pytest.raises(Invalid):
         await setting(session, agent, is_private=True, owner=admin)
+    await tasks.edit_task(session, agent, task_id, {"title": "Врач", "note": "к двум"}, home_zone=MOSCOW)
+    assert (await stored(session, task_id)).title == "Врач"
+    kept = select(ChangeLog.new, OutboxEvent.after).join(
+        OutboxEvent, OutboxEvent.record_id == ChangeLog.record_id
+    )
+    rows = await session.execute(kept.where(ChangeLog.record_id == str(task_id)))
+    assert not any(word in str(row) for row in rows for word in ("Зубной", "Врач", "к двум"))
     client = await planting.organisation(session, "ООО «Личное»", owner_id=agent.user_id)
     with pytest.raises(Invalid):
         await setting(session, agent, is_private=True, party_id=client)
@@ -302,6 +311,25 @@ async def test_a_task_during_a_call_knows_its_client_before_the_journal_does(ses
     new = NewTask(values=TaskValues(title="Сейчас", communication_id=unknown), is_present=True)
     made = await create_task(session, agent, new, home_zone=MOSCOW)
     assert (await stored(session, made)).communication_id == unknown
+
+
+async def test_tasks_stand_in_the_line_of_time_page_by_page(session: AsyncSession) -> None:
+    agent = await make_user(session)
+    lead = await make_lead(session, agent, need="Окна")
+    for number in range(5):
+        await setting(session, agent, f"{number}", lead_id=lead.id)
+    private = await make_user(session, ("admin",))
+    await setting(session, private, "чужая", lead_id=lead.id)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await party_story(session, agent, lead.party_id, sources=TASKS, cursor=cursor, limit=2)
+        seen += [entry.task.title for entry in page.items if entry.task]
+        if (cursor := page.next) is None:
+            break
+    assert seen == ["4", "3", "2", "1", "0"]
+    of_lead = await lead_story(session, agent, lead.id)
+    assert [entry.task.title for entry in of_lead.items if entry.task] == seen
 
 
 async def test_a_merge_takes_tasks_along(session: AsyncSession) -> None:

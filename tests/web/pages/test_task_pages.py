@@ -140,6 +140,12 @@ async def test_a_call_window_sets_a_task_with_a_reminder(office: Office) -> None
     assert row.due_at is not None
     assert row.due_at - fire_at == timedelta(minutes=10)
     assert (await office.post(path, {"title": ""}, "agent")).status == 422
+    line = await (await office.get(f"{path}?party={office.firm_id}", "agent")).text()
+    assert "Complete the task “Перезвонить”" in line
+    done = await office.post(f"{path}/{row.id}/complete", {"party": str(office.firm_id)}, "agent")
+    assert "The task is done." in await done.text()
+    assert ((await stored(office, row.id)).state, "Перезвонить”" in await done.text()) == ("done", False)
+    assert (await office.post(f"{path}/{office.task_id}/complete", {}, "stranger")).status == 404
     assert (await office.post(path, {"title": "x"}, "stranger")).status == 404
 
 
@@ -195,6 +201,22 @@ async def test_the_desktop_shows_who_waits_and_what_is_due(office: Office) -> No
     figures = re.findall(r"<dd>(.*?)</dd>", await (await office.get("/desk/figures", "agent")).text())
     assert figures[:2] in (["1", "1"], ["0", "1"], ["0", "0"])  # the planted calls may be of yesterday
     assert "Отправить договор" not in await (await office.get("/desk", "stranger")).text()
+
+
+async def test_the_card_of_a_client_tells_of_tasks(office: Office) -> None:
+    page = await (await office.get(f"/parties/{office.firm_id}?show=tasks", "agent")).text()
+    assert page.count("timeline-item") >= 1
+    assert "Отправить договор" in page
+    await new_task(office, title="По лиду", lead=str(office.lead_id))
+    assert "По лиду" in await (await office.get(f"/leads/{office.lead_id}", "agent")).text()
+
+
+async def test_a_day_moves_with_ones_time_zone(office: Office) -> None:
+    task_id = await new_task(office, "manager", due="11.01.2030")
+    before = (await stored(office, task_id)).deadline
+    settings = {"language": "en", "time_zone": "Asia/Vladivostok"}
+    assert (await office.post("/me/settings", settings, "manager")).status == 303
+    assert (await stored(office, task_id)).deadline < before
 
 
 async def test_a_draft_of_a_new_task_comes_back(office: Office) -> None:

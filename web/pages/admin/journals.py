@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, str]] = {
     "end_reason": N_("Reason for the end"),
     "industry": N_("Industry"),
     "lead": N_("Lead"),
+    "task": N_("Task"),
     "lead_reason": N_("Reason of disqualifying"),
     "scheme": N_("Scheme"),
     "stage": N_("Stage"),

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from crm import accounts
 from crm.own_settings import change_own_settings
+from crm.tasks import follow_zone
 from web.i18n import LANGUAGES
-from web.keys import ACCESS, SESSION_TOKEN, SESSIONS
+from web.keys import ACCESS, SERVICES, SESSION_TOKEN, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
 from web.pages.problems import FORM_ERRORS, note_on
@@ -48,6 +49,7 @@ async def change_settings(request: web.Request) -> web.Response:
                 language=form.text("language"),
                 time_zone=form.optional("time_zone"),
             )
+            await follow_zone(session, request[ACCESS], request.app[SERVICES].time_zone)
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _show(request, form, status=422)

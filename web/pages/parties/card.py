@@ -27,6 +27,7 @@ SHOWN: Final = {
     "communications": frozenset({Source.COMMUNICATION}),
     "comments": frozenset({Source.COMMENT}),
     "changes": frozenset({Source.CHANGE}),
+    "tasks": frozenset({Source.TASK}),
 }  # by the word in the address; any other is everything
 
 

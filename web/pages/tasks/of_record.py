@@ -8,12 +8,14 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.calls_read import call_card
 from crm.errors import Invalid
 from crm.lead_cards import lead_card
 from crm.party_cards import party_card
-from crm.task_lists import TaskFilter, count_tasks, list_tasks
+from crm.task_lists import TaskFilter, count_tasks, fitting_tasks, list_tasks
 from crm.task_values import TaskValues
-from crm.tasks import NewTask, create_task
+from crm.tasks import NewTask, complete_task, create_task
+from web.i18n import gettext as _
 from web.keys import ACCESS, DESK, NOW, SERVICES, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
@@ -78,8 +80,7 @@ async def set_quickly(request: web.Request) -> web.Response:
 @routes.get(rf"/calls/{CALL_ID}/task", right="task.edit", kind=RouteKind.FRAGMENT)
 async def show_line_of_call(request: web.Request) -> web.Response:
     """The line for a call window; `party` in the address is whom the window takes the caller for."""
-    party = request.query.get("party", "")
-    return _line(request, call_id_of(request), Form({"party": party}))
+    return await _line(request, Form({"party": request.query.get("party", "")}))
 
 
 @routes.post(rf"/calls/{CALL_ID}/task", right="task.edit", kind=RouteKind.FRAGMENT)
@@ -91,21 +92,53 @@ async def set_from_call(request: web.Request) -> web.Response:
     values = _values(request, form, kind="call", due_at=due_at, due_on=due_on)
     is_present = request.app[DESK].has_seat(request[ACCESS].user_id, call_id)
     try:
-        made = await _set(request, form, values, remind_minutes=REMIND_BEFORE, is_present=is_present)
+        await _set(request, form, values, remind_minutes=REMIND_BEFORE, is_present=is_present)
     except FORM_ERRORS as error:
-        return _line(request, call_id, form, problem=tell(error))
-    return _line(request, call_id, Form({"party": form.text("party")}), made=made, title=values.title)
+        return await _line(request, form, problem=tell(error))
+    told = _("Set for tomorrow at 10:00: %(title)s") % {"title": values.title}
+    return await _line(request, Form({"party": form.text("party")}), told=told)
 
 
-def _line(request: web.Request, call_id: UUID, form: Form, **told: Any) -> web.Response:
-    shown = {"problem": "", "made": None, "title": "", **told}
+@routes.post(rf"/calls/{CALL_ID}/task/{{id:\d+}}/complete", right="task.edit", kind=RouteKind.FRAGMENT)
+async def complete_from_call(request: web.Request) -> web.Response:
+    """«Завершить задачу»: done in this call, which it is tied to."""
+    form, task_id = form_of((await request.post()).items()), id_in_path(request)
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await complete_task(
+                session,
+                request[ACCESS],
+                task_id,
+                call_id=await _own_call(session, request),
+                via="call_window",
+            )
+    except FORM_ERRORS as error:
+        return await _line(request, form, problem=tell(error))
+    return await _line(request, Form({"party": form.text("party")}), told=_("The task is done."))
+
+
+async def _own_call(session: AsyncSession, request: web.Request) -> UUID:
+    """The call in the address, if it is at this user now, or within their right to calls. Raises NotFound."""
+    access, call_id = request[ACCESS], call_id_of(request)
+    if not request.app[DESK].has_seat(access.user_id, call_id):
+        await call_card(session, access, call_id)
+    return call_id
+
+
+async def _line(request: web.Request, form: Form, *, problem: str = "", told: str = "") -> web.Response:
+    access, party_id = request[ACCESS], form.whole("party")
+    async with request.app[SESSIONS]() as session:
+        fitting = await fitting_tasks(session, access, party_id) if party_id else []
     return render_fragment(
         request,
         "tasks/call_line.html",
-        status=422 if shown["problem"] else 200,
-        call_id=call_id,
-        form=form,
-        **shown,
+        status=422 if problem else 200,
+        call_id=call_id_of(request),
+        party=party_id or "",
+        title=form.text("title"),
+        fitting=fitting,
+        problem=problem,
+        told=told,
     )
 
 

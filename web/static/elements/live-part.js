@@ -7,8 +7,10 @@ const PAUSE = 400;
 class LivePart extends HTMLElement {
   #listeners = null;
   #timer = 0;
+  #since = 0;
 
   connectedCallback() {
+    this.#since = Date.now();
     this.#listeners = new AbortController();
     live.addEventListener("message", ({ detail }) => this.#hear(detail), this.#listeners);
   }
@@ -19,7 +21,9 @@ class LivePart extends HTMLElement {
   }
 
   #hear({ type }) {
-    if (!this.dataset.on.split(" ").some((begin) => type.startsWith(begin))) return;
+    // After a lost connection the part may be old; the first picture after the page came is as old as the page.
+    const isBack = type === "hello" && Date.now() - this.#since > 2000;
+    if (!isBack && !this.dataset.on.split(" ").some((begin) => type.startsWith(begin))) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.dispatchEvent(new CustomEvent("part-changed")), PAUSE);
   }
