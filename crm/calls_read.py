@@ -151,6 +151,12 @@ async def list_calls(
     )
 
 
+async def calls_of(session: AsyncSession, access: Access, ids: Sequence[UUID]) -> list[CallInfo]:
+    """Those of these calls that this user may see, without those that went into another one."""
+    query = _within(access, CallFilter(with_mirrors=True)).where(Call.id.in_(ids)).order_by(*_NEWEST_FIRST)
+    return [_info(row) for row in await session.execute(query)]
+
+
 async def call_card(session: AsyncSession, access: Access, call_id: UUID) -> CallCard:
     """One call, whole. An id that went into another call by a transfer shows that one.
 

@@ -145,6 +145,14 @@ async def list_communications(
     )
 
 
+async def communications_of(
+    session: AsyncSession, access: Access, ids: Sequence[UUID]
+) -> list[CommunicationInfo]:
+    """Those of these that stand in the user's lists; also calls that are told under another one's id."""
+    query = _all().where(Communication.id.in_(ids), or_(*_ways(access))).order_by(*_NEWEST_FIRST)
+    return [_info(row) for row in await session.execute(query)]
+
+
 async def communication_card(
     session: AsyncSession, access: Access, communication_id: UUID
 ) -> CommunicationCard:

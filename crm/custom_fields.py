@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change, storable
-from crm.errors import Invalid, NotFound, Taken
+from crm.changes import last_author, record_change, storable
+from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.names import checked_name
 from crm.party_access import editable_party
 from crm.rights import Access
@@ -163,22 +163,38 @@ def with_custom(
 
 
 async def set_custom(
-    session: AsyncSession, access: Access, party_id: int, given: Mapping[str, Any], *, via: str = "api"
-) -> dict[str, Any]:
-    """Write values of own fields of a party; what is not named stays, None takes a value away. Returns all of them.
+    session: AsyncSession,
+    access: Access,
+    party_id: int,
+    given: Mapping[str, Any],
+    *,
+    version: int | None = None,
+    via: str = "api",
+) -> tuple[dict[str, Any], int]:
+    """Write values of own fields of a party; what is not named stays, None takes a value away.
+
+    Args:
+        version: of the party, as it was read; None: the last change wins.
+
+    Returns all values, and the party's version now.
 
     Raises:
-        NotAllowed, NotFound, Invalid.
+        NotAllowed, NotFound, Invalid, Conflict (the party was changed meanwhile).
     """
     party = await editable_party(session, access, party_id)
     before = dict(party.custom)
+    if version not in (None, party.version):
+        differing = {f"custom.{key}": (before.get(key), value) for key, value in given.items()}
+        raise Conflict(differing, party.version, await last_author(session, "party", party.id))
     after = await checked_custom(session, given, stored=before)
     told = ({f"custom.{key}": value for key, value in each.items()} for each in (before, after))
     old, new = told
+    now = party.version
     if await record_change(session, access, "party", party.id, before=old, after=new, via=via):
-        changed = {"custom": after, "version": party.version + 1, "updated_at": func.now()}
+        now += 1
+        changed = {"custom": after, "version": now, "updated_at": func.now()}
         await session.execute(update(Party).where(Party.id == party.id).values(changed))
-    return after
+    return after, now
 
 
 def _checked(field: FieldInfo, value: object) -> Value:

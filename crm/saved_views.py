@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change, storable
-from crm.errors import Invalid, NotFound, Taken
+from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.rights import Access
 from crm.schema.access import Role, RoleAssignment, User
 from crm.schema.views import ListColumns, SavedView, SavedViewRole
@@ -108,14 +108,17 @@ async def change_view(
     name: str,
     content: ViewContent,
     role_codes: Collection[str],
+    version: int | None = None,
     via: str = "form",
 ) -> None:
-    """One's own view, under another name or with other content.
+    """One's own view, under another name or with other content. `version`: as it was read; None: the last change wins.
 
     Raises:
-        NotFound, Invalid, Taken.
+        NotFound, Invalid, Taken, Conflict.
     """
     view = await _own(session, access, view_id)
+    if version not in (None, view.version):
+        raise Conflict({"name": (view.name, name)}, view.version, view.owner_name)
     name, content = _checked_name(name), _checked(content)
     roles = await _role_ids(session, access, role_codes, already=view.role_codes)
     before = {**_stored(view.name, view.content), "roles": sorted(view.role_codes)}

@@ -118,7 +118,7 @@ async def test_values_of_own_fields_are_checked_and_kept(session: AsyncSession) 
     good = {"floor": 3, "since": "2026-02-28", "vip": True, "motto": " On time ", "size": "small"}
     party = await create_party(session, COMMAND, FIRM, kinds=["client"], custom=good)
     assert (await party_card(session, COMMAND, party)).custom == good | {"motto": "On time"}
-    left = await set_custom(session, COMMAND, party, {"floor": None, "size": "large"})
+    left, _version = await set_custom(session, COMMAND, party, {"floor": None, "size": "large"})
     assert left == {"since": "2026-02-28", "vip": True, "motto": "On time", "size": "large"}
     assert (await party_card(session, COMMAND, party)).custom == left
     stranger = await make_user(session)
@@ -171,7 +171,7 @@ async def test_an_own_field_is_defined_once_and_keeps_its_type(session: AsyncSes
     await edit_field(session, COMMAND, field.id, name="Size", options=["l"], is_archived=True)
     assert (await party_card(session, COMMAND, party)).custom == {"size": "s"}  # what is stored stays
     assert await refused(set_custom(session, COMMAND, party, {"size": "l"})) == "custom"
-    assert await set_custom(session, COMMAND, party, {"size": None}) == {}
+    assert (await set_custom(session, COMMAND, party, {"size": None}))[0] == {}
     assert [each.archived_at is None for each in await list_fields(session)] == [False]
     with pytest.raises(NotFound):
         await edit_field(session, COMMAND, 10**9, name="x")

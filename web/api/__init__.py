@@ -6,6 +6,7 @@ from typing import Final
 
 from web.api import (
     callbacks,
+    call_notes,
     calls,
     communications,
     company,
@@ -17,6 +18,7 @@ from web.api import (
     parties,
     present,
     tasks,
+    views,
 )
 from web.api.contract import ApiRoutes
 from web.api.describing import routes_describing
@@ -27,7 +29,9 @@ _TABLES: Final = (
     tasks.routes,
     calls.routes,
     callbacks.routes,
+    call_notes.routes,
     communications.routes,
+    views.routes,
     present.routes,
     company.routes,
     custom_fields.routes,

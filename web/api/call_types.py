@@ -17,7 +17,7 @@ from cti.calls.records import (
     Origin,
     ParticipationResult,
 )
-from web.api.reading import Id, Moment, PageQuery
+from web.api.reading import ChangedQuery, Id, Moment
 
 Outcome = Literal[
     "answered", "voicemail", "abandoned", "not_served", "after_hours", "menu_only", "blocked", "busy", "no_answer",
@@ -36,7 +36,7 @@ Number = Annotated[
 ]
 
 
-class CallQuery(PageQuery, kw_only=True):
+class CallQuery(ChangedQuery, kw_only=True):
     """Calls, newest first. The period is half-open: `from` ≤ start < `to`."""
 
     direction: Direction | UnsetType = UNSET
@@ -113,6 +113,8 @@ class Call(msgspec.Struct, kw_only=True):
 class CallList(msgspec.Struct):
     items: list[Call]
     next: str | None
+    gone: list[UUID] = []  # with `changed_since`: what is told under another call's id
+    resume: str | None = None
 
 
 class Leg(msgspec.Struct):

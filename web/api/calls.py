@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -13,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.call_parts import Parts, parts_of
 from crm.calls_read import CallCard, CallFilter, CallInfo, call_card, list_calls, tell_stored
-from crm.errors import NotFound
+from crm.changed_records import changed_calls
 from crm.party_access import readable_party
 from crm.rights import Access
 from web.api.call_types import Call, CallList, CallQuery, WholeCall
 from web.api.contract import ApiRoutes, Reply
-from web.api.reading import NoQuery, given, read_moment
+from web.api.reading import NoQuery, given, read_changed_since, read_moment, uuid_in_path
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
@@ -29,7 +30,9 @@ _OF_CLIENTS: Final = ("party_id", "party_name", "contact_id", "contact_name")
 
 @routes.endpoint("GET", PATH, right="call.read", summary="Calls, newest first", answer=CallList)
 async def list_(request: web.Request, query: CallQuery) -> CallList:
-    access = request[ACCESS]
+    access, changed_since = request[ACCESS], read_changed_since(query)
+    if changed_since is not None:
+        return await _changed(request, query, changed_since)
     since, until = read_moment("from", query.from_), read_moment("to", query.to)
     async with request.app[SESSIONS]() as session:
         wanted = CallFilter(
@@ -50,6 +53,15 @@ async def list_(request: web.Request, query: CallQuery) -> CallList:
     return CallList(items=items, next=page.next)
 
 
+async def _changed(request: web.Request, query: CallQuery, since: datetime) -> CallList:
+    access = request[ACCESS]
+    async with request.app[SESSIONS]() as session:
+        page = await changed_calls(session, access, since, cursor=query.cursor or None, limit=query.limit)
+        parts = await parts_of(session, access, [call.id for call in page.items])
+    items = [msgspec.convert(_told(access, call, parts), Call) for call in page.items]
+    return CallList(items=items, next=page.next, gone=list(page.gone), resume=page.resume)
+
+
 async def _readable(session: AsyncSession, access: Access, party_id: int | None) -> int | None:
     """The filter tells nothing of parties outside one's rights, not even whether they called."""
     if party_id is None:
@@ -67,7 +79,7 @@ async def _readable(session: AsyncSession, access: Access, party_id: int | None)
     moves=True,
 )
 async def show(request: web.Request, _query: NoQuery) -> WholeCall | Reply:
-    access, call_id = request[ACCESS], _id_in_path(request)
+    access, call_id = request[ACCESS], uuid_in_path(request, "call")
     async with request.app[SESSIONS]() as session:
         card = await call_card(session, access, call_id)
     if card.call.id != call_id:  # it went into another call by a transfer
@@ -76,14 +88,6 @@ async def show(request: web.Request, _query: NoQuery) -> WholeCall | Reply:
     told = _told(access, card.call, _parts(card))
     more = {"participations": card.participations, "notes": card.notes}
     return msgspec.convert(told | more, WholeCall, from_attributes=True)
-
-
-def _id_in_path(request: web.Request) -> UUID:
-    text = request.match_info["id"]
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise NotFound("call", text) from error
 
 
 def _told(access: Access, call: CallInfo, parts: Parts) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.api.party_types import Code
-from web.api.reading import Id, LongText, Moment, PageQuery, Text
+from web.api.reading import ChangedQuery, Id, LongText, Moment, PageQuery, Text
 
 Kind = Literal["call", "email", "meeting", "web_request", "chat", "sms", "other"]
 Direction = Literal["in", "out", "none"]
@@ -18,7 +18,7 @@ MeetingState = Literal["planned", "held", "cancelled"]
 Ids = Annotated[list[Id], Meta(max_length=50)]
 
 
-class CommunicationQuery(PageQuery, kw_only=True):
+class CommunicationQuery(ChangedQuery, kw_only=True):
     """Communications, newest first. The period is half-open: `from` ≤ start < `to`."""
 
     kind: Kind | UnsetType = UNSET
@@ -58,8 +58,12 @@ class Communication(msgspec.Struct, kw_only=True):
 
 
 class CommunicationList(msgspec.Struct):
+    """A page. With `changed_since`: what is told under another one's id (`gone`), and the cursor to `resume` with later."""
+
     items: list[Communication]
     next: str | None
+    gone: list[UUID] = []
+    resume: str | None = None
 
 
 class Participant(msgspec.Struct):
@@ -95,6 +99,32 @@ class NewCommunication(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     result: LongText | None = None
     user_ids: Ids = []
     person_ids: Ids = []
+
+
+class CommunicationChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to change of one that was written by hand; null empties a field, what is left out stays."""
+
+    kind: Kind | UnsetType = UNSET
+    direction: Direction | UnsetType = UNSET
+    started_at: Moment | UnsetType = UNSET
+    ended_at: Moment | UnsetType | None = UNSET
+    own_kind_id: Id | UnsetType | None = UNSET
+    subject: Text | UnsetType | None = UNSET
+    summary: LongText | UnsetType | None = UNSET
+    party_id: Id | UnsetType | None = UNSET
+    contact_id: Id | UnsetType | None = UNSET
+    state: MeetingState | UnsetType | None = UNSET
+    place: Text | UnsetType | None = UNSET
+    result: LongText | UnsetType | None = UNSET
+    user_ids: Ids | UnsetType = UNSET
+    person_ids: Ids | UnsetType = UNSET
+
+
+class CommunicationVersion(msgspec.Struct):
+    """What is stored now."""
+
+    id: UUID
+    version: int
 
 
 class MadeCommunication(msgspec.Struct):
@@ -171,6 +201,28 @@ class ViewQuery(msgspec.Struct, kw_only=True):
     area: Code
 
 
+class ViewWishes(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a view is to keep; filters and columns that its list does not know are left out."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*\S[^\x00]*$")]
+    filters: Annotated[dict[Code, Text], Meta(max_length=30)] = {}
+    sort: Annotated[str, Meta(max_length=50, pattern=r"^[^\x00]*$")] = ""
+    columns: Annotated[list[Code], Meta(max_length=30)] = []
+    role_codes: Annotated[list[Code], Meta(max_length=30)] = []
+
+
+class NewView(ViewWishes, kw_only=True, forbid_unknown_fields=True):
+    """`area`: the list it belongs to."""
+
+    area: Code
+
+
+class Removed(msgspec.Struct):
+    """What is no longer there."""
+
+    id: int | UUID
+
+
 class View(msgspec.Struct, kw_only=True):
     """A saved view: filters as they stand in the list's address, the order, the columns ([]: the usual ones)."""
 
@@ -184,6 +236,7 @@ class View(msgspec.Struct, kw_only=True):
     owner_id: int
     owner_name: str
     is_own: bool
+    version: int
 
 
 class ViewList(msgspec.Struct):

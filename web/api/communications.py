@@ -1,47 +1,58 @@
-"""Communications of every kind, comments, notifications, saved views."""
+"""Communications of every kind, comments, notifications."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from crm import comments, notifications
-from crm.by_hand import CommunicationValues, log_communication
+from crm.by_hand import CommunicationValues, edit_communication, log_communication, values_of
+from crm.changed_records import changed_communications
 from crm.communications import CommunicationFilter, communication_card, list_communications
-from crm.errors import NotFound
-from crm.saved_views import views_for
 from web.api.communication_types import (
     Comment,
     CommentList,
     Communication,
+    CommunicationChanges,
     CommunicationList,
     CommunicationQuery,
+    CommunicationVersion,
     MadeCommunication,
     NewComment,
     NewCommunication,
     Notice,
     NoticeList,
     NoticeQuery,
+    Removed,
     SeenAnswer,
     SeenNotices,
-    View,
-    ViewList,
-    ViewQuery,
     WholeCommunication,
 )
 from web.api.contract import ApiRoutes, Reply
-from web.api.reading import NoQuery, PageQuery, given, id_in_path, read_moment
+from web.api.reading import (
+    NoQuery,
+    PageQuery,
+    given,
+    id_in_path,
+    read_changed_since,
+    read_moment,
+    read_version,
+    uuid_in_path,
+)
+from web.api.versions import ETAG, IF_MATCH, versioned
 from web.keys import ACCESS, SESSIONS
 from web.routes import SIGNED_IN
 
 routes = ApiRoutes()
 PATH: Final = "/api/v1/communications"
 _COMMENTS: Final = "/api/v1/parties/{id:[0-9]+}/comments"
+_COMMENT: Final = "/api/v1/comments/{id:[0-9a-fA-F-]{36}}"
 
 
 @routes.endpoint(
@@ -52,6 +63,9 @@ _COMMENTS: Final = "/api/v1/parties/{id:[0-9]+}/comments"
     answer=CommunicationList,
 )
 async def list_(request: web.Request, query: CommunicationQuery) -> CommunicationList:
+    since = read_changed_since(query)
+    if since is not None:
+        return await _changed(request, query, since)
     wanted = CommunicationFilter(
         kind=given(query.kind),
         direction=given(query.direction),
@@ -67,6 +81,15 @@ async def list_(request: web.Request, query: CommunicationQuery) -> Communicatio
         )
     items = [msgspec.convert(item, Communication, from_attributes=True) for item in page.items]
     return CommunicationList(items=items, next=page.next)
+
+
+async def _changed(request: web.Request, query: CommunicationQuery, since: datetime) -> CommunicationList:
+    async with request.app[SESSIONS]() as session:
+        page = await changed_communications(
+            session, request[ACCESS], since, cursor=query.cursor or None, limit=query.limit
+        )
+    items = [msgspec.convert(item, Communication, from_attributes=True) for item in page.items]
+    return CommunicationList(items=items, next=page.next, gone=list(page.gone), resume=page.resume)
 
 
 @routes.endpoint(
@@ -106,19 +129,43 @@ def _moment(name: str, text: str) -> datetime:
     right="party.read",
     summary="One communication, with the people of a meeting",
     answer=WholeCommunication,
+    sends=ETAG,
 )
-async def show(request: web.Request, _query: NoQuery) -> WholeCommunication:
+async def show(request: web.Request, _query: NoQuery) -> Reply:
     async with request.app[SESSIONS]() as session:
-        card = await communication_card(session, request[ACCESS], _uuid_in_path(request))
-    return msgspec.convert(card, WholeCommunication, from_attributes=True)
+        card = await communication_card(session, request[ACCESS], uuid_in_path(request, "communication"))
+    return versioned(
+        msgspec.convert(card, WholeCommunication, from_attributes=True), card.communication.version
+    )
 
 
-def _uuid_in_path(request: web.Request) -> UUID:
-    text = request.match_info["id"]
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise NotFound("communication", text) from error
+@routes.endpoint(
+    "PATCH",
+    PATH + "/{id:[0-9a-fA-F-]{36}}",
+    right="party.read",
+    summary="Change a communication that was written by hand",
+    description="Its author, or whoever may edit the party it is about. What a PBX told is never changed.",
+    answer=CommunicationVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def edit(request: web.Request, _query: NoQuery, changes: CommunicationChanges) -> Reply:
+    access, communication_id = request[ACCESS], uuid_in_path(request, "communication")
+    version, said = read_version(request), _said(changes)
+    async with request.app[SESSIONS].begin() as session:
+        card = await communication_card(session, access, communication_id)
+        values, based_on = replace(values_of(card), **said), version or card.communication.version
+        now = await edit_communication(session, access, communication_id, values, version=based_on, via="api")
+    return versioned(CommunicationVersion(id=communication_id, version=now), now)
+
+
+def _said(changes: CommunicationChanges) -> dict[str, Any]:
+    said = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    for name in ("started_at", "ended_at"):
+        if said.get(name) is not None:
+            said[name] = _moment(name, said[name])
+    people = {name: tuple(said[name]) for name in ("user_ids", "person_ids") if name in said}
+    return said | people
 
 
 @routes.endpoint(
@@ -154,6 +201,40 @@ async def add_comment(request: web.Request, _query: NoQuery, new: NewComment) ->
 
 
 @routes.endpoint(
+    "PATCH",
+    _COMMENT,
+    right="party.read",
+    summary="One's own comment in other words",
+    answer=Comment,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def edit_comment(request: web.Request, _query: NoQuery, new: NewComment) -> Reply:
+    access, comment_id, version = request[ACCESS], uuid_in_path(request, "comment"), read_version(request)
+    async with request.app[SESSIONS].begin() as session:
+        based_on = version or (await comments.comment(session, access, comment_id)).version
+        await comments.edit_comment(session, access, comment_id, new.text, version=based_on, via="api")
+        found = await comments.comment(session, access, comment_id)
+    return versioned(msgspec.convert(found, Comment, from_attributes=True), found.version)
+
+
+@routes.endpoint(
+    "DELETE",
+    _COMMENT,
+    right="party.read",
+    summary="Remove one's own comment",
+    description="Only the journal of changes keeps what it said.",
+    answer=Removed,
+    headers=IF_MATCH,
+)
+async def remove_comment(request: web.Request, _query: NoQuery) -> Removed:
+    comment_id, version = uuid_in_path(request, "comment"), read_version(request)
+    async with request.app[SESSIONS].begin() as session:
+        await comments.remove_comment(session, request[ACCESS], comment_id, version=version, via="api")
+    return Removed(id=comment_id)
+
+
+@routes.endpoint(
     "GET", "/api/v1/notifications", right=SIGNED_IN, summary="One's own notifications", answer=NoticeList
 )
 async def list_notices(request: web.Request, query: NoticeQuery) -> NoticeList:
@@ -185,32 +266,3 @@ async def mark_seen(request: web.Request, _query: NoQuery, seen: SeenNotices) ->
         for notice_id in wanted:
             marked += await notifications.mark_seen(session, request[ACCESS], notice_id)
     return SeenAnswer(marked=marked)
-
-
-@routes.endpoint(
-    "GET",
-    "/api/v1/views",
-    right=SIGNED_IN,
-    summary="Saved views of a list: one's own, and those shared with one's roles",
-    answer=ViewList,
-)
-async def list_views(request: web.Request, query: ViewQuery) -> ViewList:
-    async with request.app[SESSIONS]() as session:
-        found = await views_for(session, request[ACCESS], query.area)
-    return ViewList(
-        items=[
-            View(
-                id=view.id,
-                area=view.area,
-                name=view.name,
-                filters=dict(view.content.filters),
-                sort=view.content.sort,
-                columns=list(view.content.columns),
-                role_codes=list(view.role_codes),
-                owner_id=view.owner_id,
-                owner_name=view.owner_name,
-                is_own=view.is_own,
-            )
-            for view in found
-        ]
-    )

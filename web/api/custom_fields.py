@@ -13,7 +13,8 @@ from msgspec import Meta
 from crm import custom_fields
 from crm.custom_fields import FieldInfo
 from web.api.contract import ApiRoutes, Reply
-from web.api.reading import NoQuery, Text, id_in_path
+from web.api.reading import NoQuery, Text, id_in_path, read_version
+from web.api.versions import ETAG, IF_MATCH, versioned
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
@@ -123,11 +124,16 @@ async def edit(request: web.Request, _query: NoQuery, change: CustomFieldChange)
     right="party.edit",
     summary="Write values of own fields of a party",
     answer=CustomValues,
+    headers=IF_MATCH,
+    sends=ETAG,
 )
-async def write(request: web.Request, _query: NoQuery, given: CustomValues) -> CustomValues:
+async def write(request: web.Request, _query: NoQuery, given: CustomValues) -> Reply:
+    party_id, version = id_in_path(request), read_version(request)
     async with request.app[SESSIONS].begin() as session:
-        stored = await custom_fields.set_custom(session, request[ACCESS], id_in_path(request), given.values)
-    return CustomValues(values=stored)
+        stored, now = await custom_fields.set_custom(
+            session, request[ACCESS], party_id, given.values, version=version
+        )
+    return versioned(CustomValues(values=stored), now)
 
 
 def _told(field: FieldInfo) -> CustomField:

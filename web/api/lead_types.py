@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.api.party_types import Code, Digits, Email, Lifecycle, PartyType, Phone
-from web.api.reading import Id, LongText, Name, PageQuery, Text
+from web.api.reading import ChangedQuery, Id, LongText, Name, Text
 
 State = Literal["open", "on_hold", "converted", "disqualified"]
 Asked = Literal["going", "all", "open", "on_hold", "converted", "disqualified"]
@@ -23,7 +23,7 @@ Marks = Annotated[
 ]
 
 
-class LeadQuery(PageQuery, kw_only=True):
+class LeadQuery(ChangedQuery, kw_only=True):
     """Leads, newest first. `state` "going": open and on hold. `party`: as subject, its organisation, or what the lead became.
 
     `response`: none yet, "quick" within 15 minutes, "slow" later. `q` searches in all of them, and nothing else narrows then.
@@ -79,6 +79,8 @@ class LeadList(msgspec.Struct):
     items: list[LeadItem]
     next: str | None
     is_cut: bool = False
+    gone: list[int] = []  # with `changed_since`: deleted meanwhile
+    resume: str | None = None
 
 
 class LeadParty(msgspec.Struct):

@@ -13,6 +13,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import lead_conversion, leads
+from crm.changed_records import changed_leads
 from crm.errors import Invalid, NotFound
 from crm.lead_cards import lead_card
 from crm.lead_intake import NewLead as NewLeadValues
@@ -45,7 +46,7 @@ from web.api.lead_types import (
     Reopening,
 )
 from web.api.once import ONCE, once
-from web.api.reading import NoQuery, Nothing, given, id_in_path, read_version
+from web.api.reading import NoQuery, Nothing, given, id_in_path, read_changed_since, read_version
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
@@ -107,10 +108,13 @@ def _change(
 @routes.endpoint("GET", PATH, right="lead.read", summary="Leads, newest first", answer=LeadList)
 async def list_(request: web.Request, query: LeadQuery) -> LeadList:
     access = request[ACCESS]
+    since, cursor = read_changed_since(query), query.cursor or None
     async with request.app[SESSIONS]() as session:
+        if since is not None:
+            changed = await changed_leads(session, access, since, cursor=cursor, limit=query.limit)
+            return told(changed, LeadList)
         if query.q.strip():
             return _found(await search_leads(session, access, query.q, limit=query.limit))
-        cursor = query.cursor or None
         page = await list_leads(session, access, _filter(query), cursor=cursor, limit=query.limit)
     return told(page, LeadList)
 

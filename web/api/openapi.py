@@ -174,6 +174,8 @@ def _refusals(endpoint: Endpoint) -> list[HTTPStatus]:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
+    elif endpoint.method == "DELETE":
+        statuses += [HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT]
     return sorted(statuses)
 
 

@@ -1,19 +1,23 @@
-"""Clients and contacts: search, read, create."""
+"""Clients and contacts: search, read, create, change."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import parties
+from crm.changed_records import changed_parties
 from crm.errors import Invalid, NotFound
 from crm.numbers import NumberValues
 from crm.party_cards import party_card
 from crm.party_lists import PartyFilter, Which, condition_of, list_parties
+from crm.party_patching import patch_party
 from crm.party_search import search_parties
 from crm.party_values import PartyValues
 from crm.rights import Access
@@ -25,12 +29,15 @@ from web.api.party_types import (
     NewParty,
     NewPerson,
     Party,
+    PartyChanges,
     PartyItem,
     PartyList,
     PartyQuery,
+    PartyVersion,
     QuickParty,
 )
-from web.api.reading import NoQuery, given, id_in_path
+from web.api.reading import NoQuery, given, id_in_path, read_changed_since, read_version
+from web.api.versions import ETAG, IF_MATCH, versioned
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
@@ -47,6 +54,9 @@ _APART: Final = {  # of a new party: what is not `PartyValues`
 
 @routes.endpoint("GET", PATH, right="party.read", summary="Parties by name, or found", answer=PartyList)
 async def list_(request: web.Request, query: PartyQuery) -> PartyList:
+    since = read_changed_since(query)
+    if since is not None:
+        return await _changed(request, query, since)
     kind, party_type = given(query.kind), given(query.type)
     wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, type=party_type)
     text = given(query.q)
@@ -57,6 +67,15 @@ async def list_(request: web.Request, query: PartyQuery) -> PartyList:
             session, request[ACCESS], wanted, cursor=query.cursor or None, limit=query.limit
         )
     return PartyList(items=[_item(row) for row in page.items], next=page.next)
+
+
+async def _changed(request: web.Request, query: PartyQuery, since: datetime) -> PartyList:
+    async with request.app[SESSIONS]() as session:
+        page = await changed_parties(
+            session, request[ACCESS], since, cursor=query.cursor or None, limit=query.limit
+        )
+    items = [_item(row) for row in page.items]
+    return PartyList(items=items, next=page.next, gone=list(page.gone), resume=page.resume)
 
 
 async def _search(
@@ -80,15 +99,42 @@ def _item(row: Any) -> PartyItem:
     summary="One party with its numbers, contacts and organisations",
     answer=Party,
     moves=True,
+    sends=ETAG,
 )
-async def show(request: web.Request, _query: NoQuery) -> Party | Reply:
+async def show(request: web.Request, _query: NoQuery) -> Reply:
     party_id = id_in_path(request)
     async with request.app[SESSIONS]() as session:
         card = await party_card(session, request[ACCESS], party_id)
     if card.id != party_id:  # merged into another one
         address = {"Location": f"{PATH}/{card.id}"}
         return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
-    return msgspec.convert(card, Party, from_attributes=True)
+    return versioned(msgspec.convert(card, Party, from_attributes=True), card.version)
+
+
+@routes.endpoint(
+    "PATCH",
+    PATH + "/{id:[0-9]+}",
+    right="party.edit",
+    summary="Change some fields of a party",
+    description="Another responsible needs the right party.change_owner. Numbers, addresses and own fields have their own ways.",
+    answer=PartyVersion,
+    headers=IF_MATCH,
+    sends=ETAG,
+)
+async def edit(request: web.Request, _query: NoQuery, changes: PartyChanges) -> Reply:
+    access, version, said = request[ACCESS], read_version(request), msgspec.structs.asdict(changes)
+    said = {name: value for name, value in said.items() if value is not UNSET}
+    kinds, has_owner, owner_id = said.pop("kinds", None), "owner_id" in said, said.pop("owner_id", None)
+    if has_owner:
+        access.require("party.change_owner")
+    async with request.app[SESSIONS].begin() as session:
+        party_id, now = await patch_party(
+            session, access, id_in_path(request), said, kinds=kinds, version=version
+        )
+        if has_owner:
+            await _give(session, access, party_id, owner_id)
+            now = (await party_card(session, access, party_id)).version
+    return versioned(PartyVersion(id=party_id, version=now), now)
 
 
 @routes.endpoint(
@@ -138,7 +184,7 @@ async def _create(session: AsyncSession, access: Access, new: NewParty) -> Creat
     )
 
 
-async def _give(session: AsyncSession, access: Access, party_id: int, owner_id: int) -> None:
+async def _give(session: AsyncSession, access: Access, party_id: int, owner_id: int | None) -> None:
     try:
         await parties.change_owner(session, access, party_id, owner_id, via="api")
     except NotFound as error:

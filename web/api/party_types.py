@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.api.custom_fields import Value, Values
-from web.api.reading import Id, LongText, Name, PageQuery, Text
+from web.api.reading import ChangedQuery, Id, LongText, Name, Text
 
 PartyType = Literal["person", "organisation"]
 Lifecycle = Literal["unqualified", "active", "archived", "merged"]
@@ -27,7 +27,7 @@ Search = Annotated[
 ]
 
 
-class PartyQuery(PageQuery, kw_only=True):
+class PartyQuery(ChangedQuery, kw_only=True):
     """Active parties by name; with `q` a search, which finds archived ones too."""
 
     q: Search | UnsetType = UNSET
@@ -70,11 +70,15 @@ class PartyItem(msgspec.Struct, kw_only=True):
 
 
 class PartyList(msgspec.Struct):
-    """A page. `is_cut`: a search found more than it tells."""
+    """A page. `is_cut`: a search found more than it tells. With `changed_since`: who is deleted or merged (`gone`), and the
+    cursor to `resume` with later.
+    """
 
     items: list[PartyItem]
     next: str | None
     is_cut: bool = False
+    gone: list[int] = []
+    resume: str | None = None
 
 
 class Phone(msgspec.Struct):
@@ -212,6 +216,38 @@ class QuickParty(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_f
 
 
 NewParty = NewPerson | NewOrganisation | QuickParty
+
+
+class PartyChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to change; null empties a field, what is left out stays. Fields of the other type are refused."""
+
+    last_name: Name | UnsetType | None = UNSET
+    first_name: Name | UnsetType | None = UNSET
+    middle_name: Name | UnsetType | None = UNSET
+    sex: Literal["m", "f"] | UnsetType | None = UNSET
+    birth_date: date | UnsetType | None = UNSET
+    form: Literal["legal", "sole_trader"] | UnsetType = UNSET
+    short_name: Name | UnsetType | None = UNSET
+    full_name: Name | UnsetType | None = UNSET
+    inn: Digits | UnsetType | None = UNSET
+    kpp: Digits | UnsetType | None = UNSET
+    ogrn: Digits | UnsetType | None = UNSET
+    website: Text | UnsetType | None = UNSET
+    industry: Text | UnsetType | None = UNSET
+    city: Text | UnsetType | None = UNSET
+    note: LongText | UnsetType | None = UNSET
+    source: Text | UnsetType | None = UNSET
+    language: Text | UnsetType | None = UNSET
+    do_not_call: bool | UnsetType = UNSET
+    kinds: Codes | UnsetType = UNSET
+    owner_id: Id | UnsetType | None = UNSET
+
+
+class PartyVersion(msgspec.Struct):
+    """The party as it is stored now; of a merged one the survivor's id."""
+
+    id: int
+    version: int
 
 
 class Created(msgspec.Struct):

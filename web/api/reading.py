@@ -54,6 +54,38 @@ class PageQuery(msgspec.Struct, kw_only=True):
     cursor: Cursor = ""
 
 
+class ChangedQuery(PageQuery, kw_only=True):
+    """What lists take that also tell what changed."""
+
+    changed_since: Annotated[
+        Moment | UnsetType,
+        Meta(
+            description="what changed since then, in the order of the changes, `gone` beside it; alone with `limit` and `cursor`"
+        ),
+    ] = msgspec.UNSET
+
+
+def read_changed_since(query: ChangedQuery) -> datetime | None:
+    """The moment since when changes are asked for; None if the list itself is.
+
+    Raises:
+        Unreadable: no moment, or with filters of the list.
+    """
+    since = read_moment("changed_since", query.changed_since)
+    if since is None:
+        return None
+    alone = type(query)(limit=query.limit, cursor=query.cursor, changed_since=query.changed_since)
+    if query != alone:
+        raise Unreadable(
+            _(
+                "“changed_since” goes without filters: it tells all that changed, in the order of the changes."
+            ),
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "changed_since",
+        )
+    return since
+
+
 class Unreadable(Exception):
     """The request cannot be understood; the text names the value and the remedy."""
 
@@ -185,6 +217,15 @@ def id_in_path(request: web.Request, name: str = "id") -> int:
     if not 0 < value <= BIGGEST_ID:
         raise NotFound("record", value)
     return value
+
+
+def uuid_in_path(request: web.Request, kind: str) -> UUID:
+    """The UUID that the address carries. Raises NotFound: it is none."""
+    text = request.match_info["id"]
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(kind, text) from error
 
 
 def _unfit(template: str, error: msgspec.ValidationError) -> Unreadable:
