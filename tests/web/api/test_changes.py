@@ -81,7 +81,7 @@ async def test_t11_a_strangers_party_is_not_there_to_change(company: Company) ->
         party = company.parties["stranger"]
         before = await company.contents(party)
         for path in (f"{PARTIES}/{party}", f"{PARTIES}/{party}/custom"):
-            body = {"values": {}} if path.endswith("custom") else {"city": "Tver"}
+            body: dict[str, Any] = {"values": {}} if path.endswith("custom") else {"city": "Tver"}
             assert (await patch(company, path, body, role)).status == 404
         assert await company.contents(party) == before
 
@@ -163,7 +163,7 @@ async def test_a_view_is_saved_changed_and_removed(company: Company) -> None:
     stale = await company.ask("PUT", path, "agent", json=renamed, headers={"If-Match": version})
     assert stale.status == 409
     for method in ("GET", "PUT", "DELETE"):
-        body = {"json": renamed} if method == "PUT" else {}
+        body: dict[str, Any] = {"json": renamed} if method == "PUT" else {}
         assert (await company.ask(method, path, "manager", **body)).status == 404
     assert (await company.ask("DELETE", path, "agent")).status == 200
     assert (await company.get(path, "agent")).status == 404
