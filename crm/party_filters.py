@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from crm.errors import Invalid
 from crm.party_kinds import kind_ids
+from crm.schema.directories import PartyTag
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
 
 
@@ -27,11 +28,7 @@ class Which(StrEnum):
     EVERYBODY = "everybody"  # active parties, for search
 
 
-MOST_SOURCES: Final = 100
-# As the index says it, word for word.
-_HAS_SOURCE: Final = text(
-    "party.source is not null and party.lifecycle = 'active' and party.deleted_at is null"
-)
+MOST_WORDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +40,8 @@ class PartyFilter:
     owner_id: int | None = None  # 0: nobody is responsible
     type: str | None = None  # person, organisation
     source: str | None = None
+    city: str | None = None  # as it is written on the card
+    tag_id: int | None = None
     has_phone: bool | None = None
     spoken_since: datetime | None = None  # the last communication
     spoken_until: datetime | None = None
@@ -74,15 +73,26 @@ def condition_beside_kinds(wanted: PartyFilter, last: Any) -> ColumnElement[bool
 
 
 async def known_sources(session: AsyncSession) -> list[str]:
-    """The sources that active parties have, by name, the first hundred: one step in the index for each."""
-    first = select(func.min(Party.source)).where(_HAS_SOURCE).scalar_subquery()
-    found = select(first.label("source")).cte("found", recursive=True)
-    after = select(func.min(Party.source)).where(_HAS_SOURCE, Party.source > found.c.source)
-    steps = found.union_all(select(after.scalar_subquery()).where(found.c.source.is_not(None)))
-    rows = await session.scalars(
-        select(steps.c.source).where(steps.c.source.is_not(None)).limit(MOST_SOURCES)
-    )
-    return [source for source in rows if source]
+    """The sources that active parties have, by name, the first hundred."""
+    return await _known(session, Party.source)
+
+
+async def known_cities(session: AsyncSession) -> list[str]:
+    """Their cities, likewise."""
+    return await _known(session, Party.city)
+
+
+async def _known(session: AsyncSession, column: Any) -> list[str]:
+    """The values of a column that has an index of its own: one step in it for each."""
+    # As the index says it, word for word.
+    listed = "is not null and party.lifecycle = 'active' and party.deleted_at is null"
+    is_listed = text(f"party.{column.key} {listed}")
+    first = select(func.min(column)).where(is_listed).scalar_subquery()
+    found = select(first.label("word")).cte("found", recursive=True)
+    after = select(func.min(column)).where(is_listed, column > found.c.word)
+    steps = found.union_all(select(after.scalar_subquery()).where(found.c.word.is_not(None)))
+    rows = await session.scalars(select(steps.c.word).where(steps.c.word.is_not(None)).limit(MOST_WORDS))
+    return [word for word in rows if word]
 
 
 def _chosen(wanted: PartyFilter, last: Any) -> list[ColumnElement[bool]]:
@@ -94,6 +104,10 @@ def _chosen(wanted: PartyFilter, last: Any) -> list[ColumnElement[bool]]:
         found.append(Party.type == wanted.type)
     if wanted.source is not None:
         found.append(Party.source == wanted.source)
+    if wanted.city is not None:
+        found.append(Party.city == wanted.city)
+    if wanted.tag_id is not None:
+        found.append(_has_tag(wanted.tag_id))
     if wanted.spoken_since is not None:
         found.append(last >= wanted.spoken_since)
     if wanted.spoken_until is not None:
@@ -103,6 +117,10 @@ def _chosen(wanted: PartyFilter, last: Any) -> list[ColumnElement[bool]]:
     if wanted.has_phone is not None:
         found.append(not_(_lacks("number")) if wanted.has_phone else _lacks("number"))
     return found
+
+
+def _has_tag(tag_id: int) -> ColumnElement[bool]:
+    return select(PartyTag.id).where(PartyTag.party_id == Party.id, PartyTag.tag_id == tag_id).exists()
 
 
 def _lacks(what: str) -> ColumnElement[bool]:

@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.directories import TAG, add_entry
 from crm.numbers import NumberValues
 from crm.owners import colleagues
 from crm.parties import create_party, organisation_values
-from crm.party_filters import PartyFilter, known_sources
+from crm.party_filters import PartyFilter, known_cities, known_sources
 from crm.party_lists import count_parties, list_parties, party_ids
 from crm.rights import Access
 from crm.schema.parties import Party
+from crm.tags import put_tags
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
 
@@ -73,6 +75,26 @@ async def test_sources_are_known_each_once(session: AsyncSession) -> None:
     gone = await plant(session, "д", source="Радио")
     await session.execute(update(Party).where(Party.id == gone).values(deleted_at=NOON))
     assert await known_sources(session) == ["Выставка", "Сайт"]
+
+
+async def test_a_list_is_narrowed_by_city_and_tag(session: AsyncSession) -> None:
+    tag_id = await add_entry(session, COMMAND, TAG, "Важный")
+    tver = [await plant(session, name, city="Тверь") for name in ("Альфа", "Бета")]
+    pskov = await plant(session, "Гамма", city="Псков")
+    for party_id in (tver[1], pskov):
+        await put_tags(session, COMMAND, party_id, [tag_id])
+    assert await known_cities(session) == ["Псков", "Тверь"]
+
+    async def found(**wanted: Any) -> list[int]:
+        filtered = PartyFilter(kind="client", **wanted)
+        page = await list_parties(session, COMMAND, filtered)
+        assert (await count_parties(session, COMMAND, filtered)).value == len(page.items)
+        return [row.id for row in page.items]
+
+    assert await found(city="Тверь") == tver
+    assert await found(tag_id=tag_id) == [tver[1], pskov]
+    assert await found(tag_id=tag_id, city="Тверь") == [tver[1]]
+    assert await found(tag_id=tag_id + 1) == []
 
 
 async def test_t11_a_list_is_filtered_by_those_whose_records_one_may_see(session: AsyncSession) -> None:

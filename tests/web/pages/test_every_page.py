@@ -18,7 +18,7 @@ PAGES = (
     "/parties?owner=nobody&phone=yes&silent=90&spoken=dates&first=01.01.2026&sort=created&done=3.1.0.1",
     "/parties?q=пример",
     "/parties?q=1203344",
-    "/parties?kind=client&sort=last",
+    "/parties?kind=client&sort=last&city=Тверь&tag=1",
     "/parties/new",
     "/parties/new?mode=person",
     "/parties/new?mode=organisation",

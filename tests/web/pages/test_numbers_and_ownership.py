@@ -99,6 +99,8 @@ async def test_sixteen_agents_create_one_caller_at_once_and_fifteen_keep_their_t
         name = f"Набрано агентом {index}"
         typed = {"mode": "quick", "person": name, "number": "8 900 000-00-31"}
         answer = await office.post("/parties/new", typed, f"agent{index}")
+        while answer.status == 503:  # a machine with much to do says so, and one presses again
+            answer = await office.post("/parties/new", typed, f"agent{index}")
         text = await answer.text()
         if answer.status == 422:
             assert "Уже создано" in text

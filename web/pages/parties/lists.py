@@ -9,11 +9,12 @@ from typing import Any, Final
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.directories import TAG, list_entries
 from crm.errors import Invalid
 from crm.mass_changes import MOST_PARTIES
 from crm.owners import colleagues, possible_owners
 from crm.party_access import readable_party
-from crm.party_filters import known_sources
+from crm.party_filters import known_cities, known_sources
 from crm.party_kinds import list_kinds
 from crm.party_lists import (
     Count,
@@ -115,6 +116,8 @@ async def _choices(session: AsyncSession, access: Access) -> dict[str, Any]:
         "owners": await colleagues(session, access) if has_others else [],
         "heirs": await possible_owners(session, access) if access.may("party.change_owner") else [],
         "sources": await known_sources(session),
+        "cities": await known_cities(session),
+        "tags": await list_entries(session, TAG),
         "periods": list(PeriodName),
         "silent_days": SILENT_DAYS,
         "nobody": NOBODY,

@@ -38,7 +38,7 @@ _COLUMNS: Final = (
 )
 _FIRMS: Final = ("name", "kinds", "contact", "phone", "owner", "last")
 _PEOPLE: Final = ("name", "kinds", "organisation", "phone", "owner", "last")
-_FILTERS: Final = ("q", "owner", "source", "phone", "spoken", "first", "last", "silent")
+_FILTERS: Final = ("q", "owner", "source", "city", "tag", "phone", "spoken", "first", "last", "silent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,8 @@ class ListSection:
             kind=self.kind or values.get("kind") or None,
             owner_id=_owner(values.get("owner", "")),
             source=values.get("source") or None,
+            city=values.get("city") or None,
+            tag_id=_id(values.get("tag", "")),
             has_phone={"yes": True, "no": False}.get(values.get("phone", "")),
             spoken_since=period[0],
             spoken_until=period[1],
@@ -93,8 +95,10 @@ def _silent(typed: str, now: datetime) -> datetime | None:
 
 
 def _owner(typed: str) -> int | None:
-    if typed == NOBODY:
-        return 0
+    return 0 if typed == NOBODY else _id(typed)
+
+
+def _id(typed: str) -> int | None:
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else None
 
 
