@@ -67,8 +67,9 @@ async def key_queries(
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
     is_all = access.scope("party.read") is Scope.ALL
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
-    # An owner, a source, a team have indexes of their own, over the party.
-    is_narrow = not is_all or wanted.owner_id is not None or wanted.source is not None
+    # An owner, a source, a city, a tag, a team have indexes of their own, over the party.
+    chosen = (wanted.owner_id, wanted.source, wanted.city, wanted.tag_id)
+    is_narrow = not is_all or any(each is not None for each in chosen)
     if is_of_kind and not is_narrow:
         key, party_id = _OF_KIND[sort], PartyKindAssignment.party_id
         listed = await _by_kinds(session, wanted, select(party_id, key))
