@@ -138,9 +138,13 @@ async def change_view(
     await _share(session, view_id, roles)
 
 
-async def remove_view(session: AsyncSession, access: Access, view_id: int, *, via: str = "form") -> None:
-    """One's own view; who manages users may remove any that is shared. Raises NotFound."""
+async def remove_view(
+    session: AsyncSession, access: Access, view_id: int, *, version: int | None = None, via: str = "form"
+) -> None:
+    """One's own view; who manages users may remove any that is shared. Raises NotFound, Conflict (changed meanwhile)."""
     view = await _own(session, access, view_id)
+    if version not in (None, view.version):
+        raise Conflict({"name": (view.name, None)}, view.version, view.owner_name)
     before = {**_stored(view.name, view.content), "roles": sorted(view.role_codes)}
     await record_change(session, access, "saved_view", view_id, before=before, after=None, via=via)
     await session.execute(delete(SavedView).where(SavedView.id == view_id))

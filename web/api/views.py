@@ -101,11 +101,12 @@ async def edit(request: web.Request, _query: NoQuery, wishes: ViewWishes) -> Rep
     summary="Remove one's own view",
     description="Whoever manages users may remove any that is shared.",
     answer=Removed,
+    headers=IF_MATCH,
 )
 async def remove(request: web.Request, _query: NoQuery) -> Removed:
-    view_id = id_in_path(request)
+    view_id, version = id_in_path(request), read_version(request)
     async with request.app[SESSIONS].begin() as session:
-        await saved_views.remove_view(session, request[ACCESS], view_id, via="api")
+        await saved_views.remove_view(session, request[ACCESS], view_id, version=version, via="api")
     return Removed(id=view_id)
 
 

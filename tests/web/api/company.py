@@ -17,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import parties, telephony
 from crm.accounts import sign_in
+from crm.comments import add_comment
 from crm.database import Database
 from crm.importing import jobs
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.numbers import NumberValues
 from crm.rights import ROLE_CODES, Access
+from crm.saved_views import ViewContent, save_view
 from crm.schema.base import uuid7
 from crm.schema.communications import CallKey, CallNote, Participation
 from crm.sealing import open_seal
@@ -55,6 +57,8 @@ class Company:
     parties: dict[str, int] = field(default_factory=dict)
     calls: dict[str, UUID] = field(default_factory=dict)
     leads: dict[str, int] = field(default_factory=dict)
+    comments: dict[str, UUID] = field(default_factory=dict)  # of those who may read parties
+    views: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     connection_id: int = 0
     line_id: int = 0
@@ -196,6 +200,9 @@ async def _records(session: AsyncSession, company: Company, who: str, number: in
     )
     await parties.change_owner(session, COMMAND, party_id, access.user_id)
     company.parties[who] = party_id
+    if access.may("party.read"):
+        company.comments[who] = await add_comment(session, access, party_id, "Call after lunch")
+    company.views[who] = await save_view(session, access, "suppliers", "Planted", ViewContent())
     at = planting.NOON + timedelta(minutes=number)
     more: dict[str, Any] = {"user_id": access.user_id, "team_id": access.team_id, "party_id": party_id}
     call_id = await planting.past_call(session, company.connection_id, phone, at, **more)
