@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from web.api import (
-    callbacks,
     call_notes,
+    callbacks,
     calls,
     communications,
     company,
