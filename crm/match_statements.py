@@ -125,6 +125,26 @@ OWNER = f"""
     order by open_lead.id is not null desc, hand.last_talk_at desc nulls last, is_primary desc, hand.sort_name collate "C", hand.id
     limit {MOST_CANDIDATES}
 """  # noqa: S608 - the constant above
+
+
+def _one_hand_statement(source: str) -> TextClause:
+    """The card of one party, as if a number of theirs had called."""
+    return text(
+        f"""
+        with hands as (
+            select p.id, p.type, p.display_name, p.sort_name, p.last_talk_at, p.do_not_call, '' as extension,
+                cast(null as timestamptz) as ended_at, false as number_do_not_call
+            from {source} where p.merged_into_id is null and p.deleted_at is null
+        ) select owner.* from ({OWNER}) owner
+        """  # noqa: S608 - put together from constants of this module
+    )
+
+
+HAND = _one_hand_statement("party p join (select cast(:party_id as bigint) as id) asked on asked.id = p.id")
+SAID_BY_AGENT = _one_hand_statement(
+    "communication c join party p on p.id = coalesce(c.contact_id, c.party_id) "
+    "and c.id = :call_id and c.link_source = 'agent'"
+)
 OWNERS_BY_E164 = _owners_statement("n.e164 = :e164")
 OWNERS_BY_DIGITS = _owners_statement(
     "n.local_digits = :digits and coalesce(n.profile_id, 0) = coalesce((select coalesce(l.profile_id, c.profile_id) "

@@ -7,7 +7,7 @@ One statement answers: an index look-up of the number, then the cards of its own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.match_statements import COLLEAGUE, OWNERS_BY_DIGITS, OWNERS_BY_E164
+from crm.match_statements import COLLEAGUE, HAND, OWNERS_BY_DIGITS, OWNERS_BY_E164, SAID_BY_AGENT
 from cti.numbers import Number, NumberKind
 
 NOTE_CHARACTERS = 200
@@ -155,6 +155,24 @@ async def find_by_number(
         case _:
             reason = Reason("not_a_number", number.presented)
     return MatchResult(outcome=MatchOutcome.UNKNOWN, reasons=(reason,))
+
+
+async def as_agent_said(session: AsyncSession, call_id: UUID, found: MatchResult) -> MatchResult:
+    """What the number left open, an agent may have said of this very call; then it is them."""
+    if found.outcome in {MatchOutcome.MATCHED, MatchOutcome.INTERNAL, MatchOutcome.IGNORED}:
+        return found
+    row = (await session.execute(SAID_BY_AGENT, {"call_id": call_id})).first()
+    if row is None:
+        return found
+    party = _matched_party(row)
+    reasons = (Reason("agent_said", party.contact_name or party.name),)
+    return replace(found, outcome=MatchOutcome.MATCHED, reasons=reasons, parties=(party,), owners=1)
+
+
+async def card_of(session: AsyncSession, party_id: int) -> MatchedParty | None:
+    """The card that a call of this party shows: of a contact the organisation, with the contact beside it."""
+    row = (await session.execute(HAND, {"party_id": party_id})).first()
+    return _matched_party(row) if row is not None else None
 
 
 def _is_plain(number: str | None) -> bool:

@@ -207,6 +207,9 @@ class Access:
     team_id: int | None = None  # the primary team, given to what this user creates
     team_ids: frozenset[int] = frozenset()  # own teams, and for a head the teams below
     scopes: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    keys: Mapping[str, str] = field(
+        default_factory=dict, hash=False, compare=False
+    )  # of call windows, where they are not as usual (crm.shortcuts)
 
     @property
     def actor_id(self) -> int | None:
@@ -272,6 +275,7 @@ async def access_of(session: AsyncSession, user_id: int) -> Access | None:
         team_id=user.team_id,
         team_ids=await _team_ids(session, user_id),
         scopes=scopes,
+        keys=user.settings.get("keys", {}),
     )
 
 

@@ -20,10 +20,12 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from crm.callback_states import may_see_case
+from crm.pop_delays import DrawnWindow
 from crm.record_feed import RecordEvent, RecordVersion
 from crm.rights import Access
 from cti.desk import AgentsSnapshot, BoardSnapshot, Desk, Message, QueuesSnapshot
 from web.auth import credential_of
+from web.bell import ringing_bell
 from web.gate import Gate
 from web.keys import ACCESS, LIVE, SESSIONS
 from web.live_records import RecordFollowers
@@ -44,6 +46,7 @@ routes.message("/live", "follow:parties", right="party.read")
 routes.message("/live", "follow:leads", right="lead.read")
 routes.message("/live", "dismiss", right=SIGNED_IN)
 routes.message("/live", "drawn", right=SIGNED_IN)
+routes.message("/live", "bell", right=SIGNED_IN)
 routes.message("/live", "ping", right=SIGNED_IN)
 
 TOPICS: Final = ("calls", "agents", "queues")
@@ -69,6 +72,8 @@ class FromClient(msgspec.Struct):
     leads: list[int] = msgspec.field(default_factory=list)
     id: str = ""
     ms: float = 0.0
+    sound: bool = False
+    chosen: bool = False
 
 
 _decoder = msgspec.json.Decoder(FromClient)
@@ -131,6 +136,7 @@ class LiveHub:
         self._recheck_due = asyncio.Event()
         self.drawn_ms: deque[float] = deque(maxlen=1000)
         self.on_drawn: Callable[[str, UUID, float], None] = lambda _name, _call_id, _ms: None
+        self.on_measured: Callable[[DrawnWindow], None] = lambda _drawn: None
 
     # For the rest of the program
 
@@ -207,6 +213,8 @@ class LiveHub:
         self.records.forget(socket)
         if not sockets:
             self._sockets.pop(user_id, None)
+        elif socket.bell.is_here:
+            self._place_bell(user_id)
 
     def receive(self, socket: LiveSocket, text: str) -> None:
         """One message of a client. What is not understood is ignored: clients may be newer than we are."""
@@ -229,6 +237,8 @@ class LiveHub:
                 self._put(socket, _encoder.encode(Envelope(1, "pong")))
             case "drawn" if 0 <= message.ms < 60_000:
                 self._drawn(socket, message)
+            case "bell" if message.ms >= 0:
+                self._hear_bell(socket, message)
 
     # How
 
@@ -328,6 +338,37 @@ class LiveHub:
         with contextlib.suppress(ValueError):
             if self._desk.has_seat(socket.access.user_id, call_id := UUID(message.id)):
                 self.on_drawn(socket.access.name, call_id, message.ms)
+                self._measured(socket.access.user_id, call_id, message.ms)
+
+    def _measured(self, user_id: int, call_id: UUID, milliseconds: float) -> None:
+        view = self._desk.view(user_id, call_id)
+        if view is not None:
+            self.on_measured(
+                DrawnWindow(
+                    call_id=view.id,
+                    user_id=user_id,
+                    connection_id=view.connection_id,
+                    at=self._now(),
+                    milliseconds=round(milliseconds),
+                )
+            )
+
+    def _hear_bell(self, socket: LiveSocket, message: FromClient) -> None:
+        now = asyncio.get_running_loop().time()
+        socket.bell.tell(sound=message.sound, chosen=message.chosen, ago_seconds=message.ms / 1000, now=now)
+        self._place_bell(socket.access.user_id)
+
+    def _place_bell(self, user_id: int) -> None:
+        """One browser of this user rings. The other falls silent first."""
+        sockets = self._sockets.get(user_id, ())
+        ringing = ringing_bell(socket.bell for socket in sockets)
+        for socket in sorted(sockets, key=lambda each: each.bell is ringing):
+            is_here = socket.bell is ringing
+            if socket.bell.is_here is not is_here:
+                socket.bell.is_here = is_here
+                self._put(
+                    socket, _encoder.encode(Envelope(1, "bell", at=self._now(), data={"here": is_here}))
+                )
 
     def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
         try:

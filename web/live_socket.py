@@ -13,6 +13,7 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from crm.rights import Access
+from web.bell import Bell
 from web.gate import Credential
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ class LiveSocket:
         self.credential = credential
         self.watcher = next(_watchers)  # names this socket as a follower of the live board
         self.topics: set[str] = set()
+        self.bell = Bell()
         self.hello_seq = 0
         self.is_closing = False
         self._ws = ws

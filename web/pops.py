@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from crm.matching import MatchResult, find_by_number
+from crm.matching import MatchResult, as_agent_said, find_by_number
 from crm.party_kinds import KindInfo, list_kinds
 from cti.desk import CallView
 from cti.desk.seats import PresentCall
@@ -63,6 +63,7 @@ async def _look_up(
                 connection_id=view.connection_id,
                 present_call=view.id,
             )
+            found = await as_agent_said(session, view.id, found)
             kinds = {kind.code: kind for kind in await list_kinds(session)} if found.parties else {}
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         log.warning("pop_without_database", call_id=str(view.id), error=repr(error))

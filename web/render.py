@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from crm.rights import Access
+from crm.shortcuts import DEFAULT_KEYS
 from web import formats
 from web.assets import Assets
 from web.frame import first_page, initials, modules_for
@@ -124,6 +125,7 @@ def _frame(request: web.Request, access: Access | None) -> dict[str, Any]:
         "access": access,
         "modules": modules_for(access) if access else (),
         "home": first_page(access) if access else "/sign-in",
+        "window_keys": {**DEFAULT_KEYS, **access.keys} if access else {},
         "own_extensions": request.app[DESK].extensions_of(access.user_id) if access else (),
         **formats.local_formats(zone_of(request), request.app[SERVICES].now()),
     }

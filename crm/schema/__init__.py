@@ -18,6 +18,7 @@ from crm.schema import (
     tasks,
     telephony,
     views,
+    windows,
 )
 from crm.schema.base import Base, uuid7
 
@@ -41,4 +42,5 @@ __all__ = [
     "telephony",
     "uuid7",
     "views",
+    "windows",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -40,6 +41,7 @@ from cti.daemon.agent_book import AgentBook
 from cti.daemon.agi import RouteAgi
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
+from cti.daemon.delay_book import DelayBook
 from cti.daemon.figures import publish_figures
 from cti.daemon.follow_ups import FollowUps
 from cti.daemon.housekeeping import Housekeeping
@@ -99,6 +101,8 @@ class Program:
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
+        self._delay_book = DelayBook(database.sessions, now=wall_clock)
+        self._hub.on_measured = self._delay_book.note
         self.recognition = Recognition(
             sessions_without_transaction(database),
             lambda asked, result: self.switchboard.recognised(asked, result),
@@ -148,6 +152,7 @@ class Program:
                     self.recognition.run,
                     self._book.run,
                     self._agent_book.run,
+                    self._delay_book.run,
                     self._back_fill.run,
                     self._imports.run,
                     self._follow_ups.run,
@@ -170,6 +175,7 @@ class Program:
         finally:
             await self._book.flush()
             await self._agent_book.flush()
+            await self._flush_delays()
 
     async def renew(self) -> None:
         """Take up what the administrator changed: lines, extensions, connections."""
@@ -346,6 +352,11 @@ class Program:
             return []
         detail = f"The database does not answer ({why}); calls go to the spool. Check the server."
         return [Trouble(what="database", detail=detail, outline=detail, is_fatal=True)]
+
+    async def _flush_delays(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._delay_book.write()
 
     async def _flush(self) -> None:
         try:

@@ -12,8 +12,7 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.matching import MatchResult, find_by_number
-from cti.desk import Match, MatchParty
+from crm.matching import MatchResult, as_agent_said, find_by_number
 from cti.numbers import Number
 
 log = structlog.get_logger(__name__)
@@ -81,6 +80,7 @@ class Recognition:
                 result = await find_by_number(
                     session, question.number, line_id=question.line_id, connection_id=question.connection_id
                 )
+                said = await as_agent_said(session, question.call_id, result)
         except Exception as error:  # the database is away: what we knew of this number is better than nothing
             FAILED.inc()
             log.warning("match_failed", call_id=str(question.call_id), error=type(error).__name__)
@@ -89,24 +89,4 @@ class Recognition:
         self._remembered.move_to_end(key)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-        return result
-
-
-def for_desk(result: MatchResult) -> Match:
-    """What the first picture of a window needs of an answer."""
-    return Match(
-        outcome=result.outcome.value,
-        reasons=tuple(reason.code for reason in result.reasons),
-        parties=tuple(
-            MatchParty(
-                id=party.id,
-                name=party.name,
-                kinds=party.kinds,
-                contact_id=party.contact_id,
-                contact_name=party.contact_name,
-                position=party.position,
-                is_primary=party.is_primary,
-            )
-            for party in result.parties
-        ),
-    )
+        return said

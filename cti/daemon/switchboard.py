@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
+from crm.desk_match import for_desk
 from crm.directory import Directory
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry
 from crm.matching import MatchResult
@@ -24,7 +25,7 @@ from cti.calls.call_events import CallEnded, CallEvent, CallRinging, CallsJoined
 from cti.calls.records import CallRecord, CallState
 from cti.daemon.call_facts import customer_of, facts_of
 from cti.daemon.call_ids import CallIds
-from cti.daemon.recognition import Question, for_desk
+from cti.daemon.recognition import Question
 from cti.daemon.seating import Seating
 from cti.desk import Desk, Message
 from cti.numbers import Number

@@ -14,6 +14,7 @@ import pytest_asyncio
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from crm.pop_delays import DrawnWindow
 from crm.rights import Scope
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import MemberSeen, QueueMember
@@ -219,6 +220,8 @@ async def test_an_ended_window_closed_in_one_tab_closes_in_the_other(office: Off
 async def test_a_drawn_window_is_told_of_calls_that_are_ones_own_only(office: Office) -> None:
     drawn: list[tuple[UUID, float]] = []
     office.hub.on_drawn = lambda _name, call_id, milliseconds: drawn.append((call_id, milliseconds))
+    measured: list[DrawnWindow] = []
+    office.hub.on_measured = measured.append
     ws = await office.connect()
     await heard(ws)
     office.happen(rings("101"))
@@ -228,8 +231,28 @@ async def test_a_drawn_window_is_told_of_calls_that_are_ones_own_only(office: Of
     await ws.send_json({"type": "ping"})
     assert (await heard(ws))["type"] == "pong"
     assert drawn == [(CALL, 42.5)]
+    assert [(one.call_id, one.user_id, one.connection_id, one.milliseconds) for one in measured] == [
+        (CALL, 1, 1, 42)
+    ]
     assert office.hub.pages_of(0) == 0
     office.hub.drawn_ms.clear()
+
+
+async def test_one_bell_for_all_browsers_of_a_user(office: Office) -> None:
+    desk_, home = await office.connect(), await office.connect()
+    for ws in (desk_, home):
+        await heard(ws)
+    await desk_.send_json({"type": "bell", "sound": True, "ms": 5000})
+    assert (await heard(desk_))["data"] == {"here": True}
+    await home.send_json({"type": "bell", "sound": False, "ms": 0})  # used later, but not to be heard
+    await home.send_json({"type": "bell", "sound": True, "ms": 10})
+    assert (await heard(desk_))["data"] == {"here": False}
+    assert (await heard(home))["data"] == {"here": True}
+    await desk_.send_json({"type": "bell", "sound": True, "chosen": True, "ms": 60_000})
+    assert (await heard(home))["data"] == {"here": False}
+    assert (await heard(desk_))["data"] == {"here": True}
+    await desk_.close()
+    assert (await heard(home))["data"] == {"here": True}
 
 
 async def test_t11_the_board_is_for_those_with_the_right(office: Office) -> None:

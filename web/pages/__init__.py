@@ -29,6 +29,7 @@ from web.pages.calls import pages as calls
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
 from web.pages.exports import pages as exports
+from web.pages.identify import pages as identify
 from web.pages.imports import pages as imports
 from web.pages.leads import card as lead_card
 from web.pages.leads import conversion as lead_conversion
@@ -100,6 +101,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     calls.routes,
     live_calls.routes,
     missed.routes,
+    identify.routes,
     desk.routes,
     me.routes,
     sections.routes,

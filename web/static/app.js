@@ -1,6 +1,7 @@
 // The frame's behaviour, and the elements that any page may hold. Heavy elements load when their tag is on the page.
 
 import "./elements/app-drawer.js";
+import "./elements/call-bell.js";
 import "./elements/call-stack.js";
 import "./elements/line-state.js";
 import "./elements/theme-switch.js";
@@ -15,6 +16,7 @@ const HEAVY = new Map([
   ["record-watch", "./elements/record-watch.js"],
   ["live-board", "./elements/live-board.js"],
   ["live-part", "./elements/live-part.js"],
+  ["bell-choice", "./elements/bell-choice.js"],
   ["theme-choice", "./elements/theme-choice.js"],
   ["missed-list", "./elements/missed-list.js"],
 ]);

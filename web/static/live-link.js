@@ -7,6 +7,7 @@ globalThis.LiveLink = class LiveLink {
   static #JITTER = 0.3;
   static #SILENCE = 25_000; // then we ask whether anybody is there
   static #ANSWER = 5_000;
+  static #USED_AGAIN = 5_000;
   static #SIGNED_OUT = 4401;
   static #MOST_RECORDS = 300;
   static #SHOWN_AFTERWARDS = { elsewhere: 3_000, caller_left: 10_000, stopped: 0, ended: 60_000 };
@@ -21,6 +22,9 @@ globalThis.LiveLink = class LiveLink {
   #calls = new Map();
   #topics = new Set();
   #records = new Set(); // what open pages show, as "party:12"
+  #bell = null; // as the page told it, and when the server was told last
+  #bellTold = 0;
+  bellIsHere = false;
   status = "connecting"; // connecting, open, signed_out
   offset = 0; // milliseconds this clock is ahead of the server's
 
@@ -56,6 +60,22 @@ globalThis.LiveLink = class LiveLink {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
+  // {sound, chosen, used}. That somebody works here is told every few seconds only, except where it brings the bell here.
+  tellBell(bell) {
+    const before = this.#bell;
+    this.#bell = bell;
+    const isOther = !before || before.sound !== bell.sound || before.chosen !== bell.chosen;
+    const isDue = bell.sound && bell.used > (before?.used ?? 0) && (!this.bellIsHere || bell.used - this.#bellTold > LiveLink.#USED_AGAIN);
+    if (isOther || isDue) this.#sendBell();
+  }
+
+  #sendBell() {
+    if (!this.#bell || this.status !== "open") return;
+    const { sound, chosen, used } = this.#bell;
+    this.#bellTold = used;
+    this.send({ type: "bell", sound, chosen, ms: Math.max(0, Date.now() - used) });
+  }
+
   follow(topics) {
     const gone = [...this.#topics].filter((topic) => !topics.has(topic));
     const isNew = [...topics].some((topic) => !this.#topics.has(topic));
@@ -87,6 +107,7 @@ globalThis.LiveLink = class LiveLink {
     this.#watch(LiveLink.#SILENCE);
     if (message.type === "pong") return;
     if (message.type === "hello") this.#greet(message);
+    else if (message.type === "bell") this.bellIsHere = message.data.here;
     else this.#keep(message);
     this.#tell(message);
   }
@@ -97,6 +118,7 @@ globalThis.LiveLink = class LiveLink {
     this.#hello = message.data;
     this.#calls = new Map(message.data.calls.map((call) => [call.id, call]));
     this.#setStatus("open");
+    this.#sendBell();
     this.#subscribe();
     if (this.#records.size) this.#sendRecords();
   }
@@ -149,6 +171,7 @@ globalThis.LiveLink = class LiveLink {
 
   #lost(code) {
     this.#forgetSocket();
+    this.bellIsHere = false;
     if (code === LiveLink.#SIGNED_OUT) {
       this.#hello = null;
       this.#calls.clear();

@@ -9,6 +9,8 @@ class Live extends EventTarget {
   status = "connecting";
   presence = null;
   offset = 0;
+  bellIsHere = false; // of all pages of this user, this one rings
+  #bell = null;
 
   constructor() {
     super();
@@ -26,6 +28,13 @@ class Live extends EventTarget {
   send(message) {
     if (this.#link) this.#link.send(message);
     else this.#post({ type: "send", message });
+  }
+
+  // What this page's bell is like: {sound: may it be heard, chosen: always here, used: when somebody worked here, in ms}
+  tellBell(bell) {
+    this.#bell = bell;
+    if (this.#link) this.#link.tellBell(bell);
+    else this.#post({ type: "bell", bell });
   }
 
   // Tell the present picture again, as a hello: for an element that began to listen later.
@@ -78,12 +87,14 @@ class Live extends EventTarget {
       const { status, offset } = this.#link ?? { status: "connecting", offset: 0 };
       this.#hear({ message, status, offset });
     });
+    if (this.#bell) this.#link.tellBell(this.#bell);
     this.#sendTopics();
     this.#sendRecords();
   }
 
   #attach() {
     this.#post({ type: "attach", user: this.#user });
+    if (this.#bell) this.#post({ type: "bell", bell: this.#bell });
     this.#sendTopics();
     this.#sendRecords();
   }
@@ -121,6 +132,8 @@ class Live extends EventTarget {
   }
 
   #note({ type, data }) {
+    if (type === "bell") this.bellIsHere = data.here;
+    if (type === "status" && this.status !== "open") this.bellIsHere = false;
     if (type === "hello") this.presence = data.presence;
     if (type === "connection.state" && this.presence) {
       const others = this.presence.connections.filter(({ id }) => id !== data.id);

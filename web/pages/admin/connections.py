@@ -11,18 +11,18 @@ from ami_adapter.link import AmiSettings
 from crm import telephony
 from crm.connection_gaps import latest_gaps
 from crm.errors import Conflict, SecretUnreadable
+from crm.pop_delays import delays_of_last_day
 from crm.sealing import Seal
 from crm.second_truth import SecondTruth, second_truth
 from crm.telephony import AsteriskSettings, ConnectionInfo
 from web.i18n import gettext as _
-from web.keys import ACCESS, LIVE, SERVICES, SESSIONS
+from web.keys import ACCESS, NOW, SERVICES, SESSIONS
 from web.pages.admin.check_words import ToldAnswer, told
 from web.pages.admin.link_words import told_link
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
 from web.pages.problems import FORM_ERRORS, note_on, tell
-from web.pop_delay import pop_delay
 from web.render import render_fragment
 from web.routes import RouteKind
 
@@ -35,13 +35,14 @@ _LATEST_GAPS: Final = 10
 async def list_connections(request: web.Request) -> web.Response:
     async with request.app[SESSIONS]() as session:
         connections = await telephony.list_connections(session, request[ACCESS])
+        delays = await delays_of_last_day(session, request[ACCESS], request.app[NOW]())
     return render_section(
         request,
         "admin/connections.html",
         _PATH,
         connections=connections,
         told_link=told_link,
-        delay=pop_delay(request.app[LIVE].drawn_ms),
+        delays=delays,
     )
 
 

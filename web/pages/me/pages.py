@@ -6,11 +6,14 @@ from aiohttp import web
 
 from crm import accounts
 from crm.own_settings import change_own_settings
+from crm.shortcuts import DEFAULT_KEYS, change_keys
 from crm.tasks import follow_zone
 from web.i18n import LANGUAGES
+from web.i18n import gettext as _
 from web.keys import ACCESS, SERVICES, SESSION_TOKEN, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
+from web.pages.me.key_words import KEY_OFFERS, KEY_WORDS
 from web.pages.problems import FORM_ERRORS, note_on
 from web.render import render
 from web.routes import SIGNED_IN
@@ -71,9 +74,27 @@ async def end_other_sessions(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther("/me?saved=sessions")
 
 
+@routes.post("/me/keys", right=SIGNED_IN)
+async def change_own_keys(request: web.Request) -> web.Response:
+    form = form_of((await request.post()).items())
+    keys = (
+        {}
+        if form.flag("as_usual")
+        else {action: form.text(action) for action in KEY_WORDS if form.text(action)}
+    )
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await change_keys(session, request[ACCESS], keys)
+    except FORM_ERRORS as error:
+        note_on(form, error)
+        return await _show(request, form, status=422)
+    raise web.HTTPSeeOther("/me?saved=settings")
+
+
 def _present(request: web.Request) -> Form:
     access = request[ACCESS]
-    return filled({"language": access.language, "time_zone": access.time_zone})
+    own = {**DEFAULT_KEYS, **access.keys}
+    return filled({"language": access.language, "time_zone": access.time_zone, **own})
 
 
 async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
@@ -88,5 +109,7 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
         form=form,
         sessions=sessions,
         languages=LANGUAGES,
+        key_words=[(action, _(word)) for action, word in KEY_WORDS.items()],
+        key_offers=KEY_OFFERS,
         saved=request.query.get("saved", ""),
     )

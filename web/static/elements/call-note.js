@@ -47,6 +47,17 @@ class CallNote extends HTMLElement {
     this.#field.focus();
   }
 
+  // A line more, stored at once.
+  add(line) {
+    if (!this.#field) this.#build();
+    this.#field.value = [this.#field.value.trimEnd(), line].filter(Boolean).join("\n");
+    this.#save();
+  }
+
+  flush() {
+    if (this.#isDirty) this.#save();
+  }
+
   // What is stored, told by another tab or by the picture of the call
   take({ text, version }) {
     if (version <= this.#version) return;

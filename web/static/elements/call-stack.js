@@ -1,9 +1,11 @@
 // All call windows, outside #main: they stay through visits inside the page. Newest last; three open, the rest as lines.
 
+import { actionOf, isTextField } from "../keys.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
 
 const MOST_OPEN = 3;
+const isHelp = (event) => (event.code === "F1" && !event.ctrlKey && !event.altKey) || (event.key === "?" && !isTextField(event.target));
 
 class CallStack extends HTMLElement {
   #windows = new Map();
@@ -133,35 +135,51 @@ class CallStack extends HTMLElement {
     if (document.title !== wanted) document.title = wanted;
   }
 
-  // The window that keys mean: of the calls that go on the newest, else the newest of all.
+  // The window that keys mean: the one with the focus, else the newest.
+  get #current() {
+    return document.activeElement?.closest("call-window") ?? this.#newest;
+  }
+
+  // Of the calls that go on the newest, else the newest of all.
   get #newest() {
     const all = [...this.#windows.values()];
     return all.filter((shown) => shown.isOpenCall).at(-1) ?? all.at(-1);
   }
 
   #onKey(event) {
+    if (event.defaultPrevented) return;
     const action = this.#actionOf(event);
-    if (!action || !this.#newest) return;
+    if (!action) return;
     event.preventDefault();
-    action(event);
+    action();
   }
 
-  // Keys by their place on the keyboard, so that they work in the Russian and the Latin layout alike.
   #actionOf(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return null;
-    if (event.code === "F2" && !event.altKey) return () => this.#turnFocus();
-    if (event.code === "Escape") return this.contains(document.activeElement) ? () => this.#shrinkFocused() : null;
-    const isField = event.target.matches?.("input, textarea, select, [contenteditable]");
-    const isLetter = event.altKey || (this.contains(event.target) && !isField);
-    if (!isLetter) return null;
-    const nth = /^Digit([1-9])$/.exec(event.code)?.[1];
-    const candidate = nth && !event.altKey && this.querySelectorAll(".pop-candidates a")[nth - 1];
-    if (candidate) return () => candidate.focus(); // marks; Enter opens
-    return {
-      KeyQ: () => this.#newest.shrink(),
-      KeyO: () => this.#newest.openCard(),
-      KeyC: () => this.#comment(),
-    }[event.code] ?? null;
+    if (isHelp(event)) return () => import("./key-help.js").then(({ showKeys }) => showKeys());
+    if (this.#windows.size === 0) return null;
+    const isInside = this.contains(event.target);
+    if (event.code === "Escape") return isInside ? () => this.#shrinkFocused() : null;
+    if (isInside && event.ctrlKey && event.code === "Enter") return () => this.#finish();
+    if (isInside && !event.altKey && !event.ctrlKey && !isTextField(event.target)) {
+      const nth = /^Digit([1-9])$/.exec(event.code)?.[1];
+      if (nth) return () => this.#current.choose(nth - 1);
+    }
+    return this.#meaning(actionOf(event, isInside));
+  }
+
+  // Actions of other parts (hold, task …) are the buttons that a window has at the moment: [data-key="hold"].
+  #meaning(name) {
+    const current = this.#current;
+    const own = {
+      focus: () => this.#turnFocus(),
+      shrink: () => current.shrink(),
+      card: () => current.openCard(),
+      comment: () => this.#comment(),
+      identify: () => this.#identify(),
+    }[name];
+    if (own || !name) return own ?? null;
+    const press = current.buttonOf(name);
+    return press ? () => (this.#remember(), current.shrink(false), press.click()) : null;
   }
 
   #turnFocus() {
@@ -169,14 +187,32 @@ class CallStack extends HTMLElement {
       this.#giveFocusBack();
       return;
     }
-    this.#before = document.activeElement;
+    this.#remember();
     this.#newest.focusInside();
+  }
+
+  #remember() {
+    if (!this.contains(document.activeElement)) this.#before = document.activeElement;
+  }
+
+  async #identify() {
+    const talking = this.#current.note ? this.#current : [...this.#windows.values()].filter((shown) => shown.note).at(-1);
+    if (!talking) return;
+    this.#remember();
+    talking.shrink(false);
+    await talking.identify();
+  }
+
+  #finish() {
+    const current = this.#current;
+    current.finish();
+    this.#giveFocusBack();
   }
 
   #comment() {
     const talking = [...this.#windows.values()].filter((shown) => shown.note).at(-1);
     if (!talking) return;
-    if (!this.contains(document.activeElement)) this.#before = document.activeElement;
+    this.#remember();
     talking.shrink(false);
     talking.note.focusField();
   }

@@ -2,6 +2,7 @@
 
 import "./call-clock.js";
 import "./call-note.js";
+import "./call-who.js";
 import { button, el, icon, parsed } from "../dom.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
@@ -10,6 +11,7 @@ const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
 const TALK = new Set(["talking", "held"]);
 const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 15_000 };
 const STAYS_WITH_COMMENT = 60_000;
+const TO_IDENTIFY = new Set(["unknown", "ambiguous", "hidden"]);
 const DETAILS_WITHOUT_MATCH = 1000; // the match should be here by then; if not, region and type are
 
 class CallWindow extends HTMLElement {
@@ -18,8 +20,11 @@ class CallWindow extends HTMLElement {
   #timer = 0;
   #detailsOf = null;
   #isTouched = false;
+  #whoOf = null; // the call whose panel «Кто звонит?» was asked for, or left
 
   connectedCallback() {
+    this.addEventListener("caller-said", () => this.#wantWho(this.#call));
+    this.addEventListener("caller-left-out", ({ detail }) => this.#leaveOut(detail));
     this.addEventListener("pointerdown", () => (this.#isTouched = true));
     this.addEventListener("focusin", () => (this.#isTouched = true));
   }
@@ -59,6 +64,7 @@ class CallWindow extends HTMLElement {
     if (!before || before.state !== call.state) this.#stateChanged(call);
     if (call.note) this.#parts.note?.take(call.note);
     this.#wantDetails(call);
+    this.#wantWho(call);
   }
 
   // Shrinking never discards: the window becomes a line, the text stays.
@@ -76,6 +82,34 @@ class CallWindow extends HTMLElement {
     this.querySelector("a[data-card]")?.click();
   }
 
+  // The button of an action, where the window has it now.
+  buttonOf(action) {
+    const found = this.querySelector(`[data-key="${action}"]:not([disabled])`);
+    return found?.closest("[hidden]") ? null : found;
+  }
+
+  // The nth of what can be chosen here: a found client, a candidate, an outcome of the call. Choosing marks.
+  choose(nth) {
+    if (this.querySelector("call-who")?.choose(nth)) return;
+    const choices = this.querySelectorAll(".pop-candidates a, [data-choice]");
+    choices[nth]?.focus();
+    if (choices[nth]?.matches("[data-choice]")) choices[nth].click();
+  }
+
+  // «Кто звонит?», also for a call that has a client already.
+  async identify() {
+    if (!this.querySelector("call-who")) await this.#fetchWho();
+    this.querySelector("call-who")?.search?.focus();
+  }
+
+  // «Готово»: what was typed is stored; a window that is over closes.
+  finish() {
+    const done = this.buttonOf("done");
+    if (done) return done.click();
+    this.note?.flush();
+    if (!this.isOpenCall) this.#dismiss();
+  }
+
   #build() {
     const state = el("span", { class: "call-state-mark" });
     const line = el("span", { class: "call-line" });
@@ -87,12 +121,13 @@ class CallWindow extends HTMLElement {
     const passed = el("p", { class: "call-passed pop-soft", hidden: true });
     const who = el("div", { class: "call-who" });
     const details = el("div", { class: "call-details" });
+    const asked = el("div", { class: "call-asked" });
     const end = el("p", { class: "call-end", hidden: true });
-    const body = el("div", { class: "call-body" }, passed, who, details, end);
+    const body = el("div", { class: "call-body" }, passed, who, details, asked, end);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, end, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, end, body, news, note: null };
     this.append(section);
   }
 
@@ -166,9 +201,9 @@ class CallWindow extends HTMLElement {
   }
 
   #closeByItself() {
-    const isInUse = this.#parts.note?.isBusy || (this.#isTouched && this.#call.state !== "elsewhere");
+    const isInUse = this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped || (this.#isTouched && this.#call.state !== "elsewhere");
     if (!isInUse || this.#call.state === "stopped") this.#gone();
-    else if (this.#parts.note?.isBusy) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
+    else if (this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
   }
 
   #dismiss() {
@@ -186,6 +221,34 @@ class CallWindow extends HTMLElement {
     this.#detailsOf = wanted;
     if (call.match) this.#fetchDetails(wanted);
     else setTimeout(() => this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
+  }
+
+  // Answered, and nobody knows who it is. What is typed there stays, whatever comes.
+  #wantWho(call) {
+    const isAsked = this.#parts.note && call.direction !== "internal" && TO_IDENTIFY.has(call.match?.outcome);
+    const shown = this.querySelector("call-who");
+    if (isAsked && this.#whoOf !== call.id) this.#fetchWho();
+    else if (!isAsked && shown && (shown.hasAttribute("data-done") || !(shown.isTyped || shown.contains(document.activeElement)))) this.#dropWho();
+  }
+
+  #dropWho() {
+    const hadFocus = this.#parts.asked.contains(document.activeElement);
+    this.#parts.asked.replaceChildren();
+    if (hadFocus) this.note?.focusField();
+  }
+
+  async #fetchWho() {
+    const id = (this.#whoOf = this.#call.id);
+    const response = await fetch(`/calls/${id}/who`).catch(() => null);
+    if (response === null) this.#whoOf = null; // no answer: the next news of the call asks again
+    if (!response?.ok || !this.isConnected) return;
+    this.#parts.asked.replaceChildren(parsed(await response.text()));
+    globalThis.htmx?.process(this.#parts.asked);
+  }
+
+  #leaveOut(why) {
+    this.#dropWho();
+    this.note?.add(why);
   }
 
   async #fetchDetails(wanted) {
