@@ -204,9 +204,8 @@ class CallStack extends HTMLElement {
   }
 
   #finish() {
-    const current = this.#current;
-    current.finish();
-    this.#giveFocusBack();
+    this.#current.finish();
+    if (this.contains(document.activeElement)) this.#giveFocusBack(); // a window that closed did so already
   }
 
   #comment() {

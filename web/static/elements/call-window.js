@@ -75,7 +75,8 @@ class CallWindow extends HTMLElement {
 
   focusInside() {
     this.shrink(false);
-    (this.#parts.note ? this.#parts.section.querySelector("textarea") : this.#parts.section).focus();
+    if (this.note) this.note.focusField();
+    else this.#parts.section.focus();
   }
 
   openCard() {
