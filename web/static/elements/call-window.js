@@ -218,10 +218,15 @@ class CallWindow extends HTMLElement {
 
   #wantDetails(call) {
     const wanted = JSON.stringify([call.id, call.phone, call.match]);
-    if (!(this.isOpenCall || call.answered_at) || this.#detailsOf === wanted) return;
+    if (!this.#hasDetails || this.#detailsOf === wanted) return;
     this.#detailsOf = wanted;
     if (call.match) this.#fetchDetails(wanted);
-    else setTimeout(() => this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
+    else setTimeout(() => this.#hasDetails && this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
+  }
+
+  // Of a call that a colleague took there is nothing more to tell.
+  get #hasDetails() {
+    return this.isOpenCall || this.#call.answered_at !== null;
   }
 
   // Answered, and nobody knows who it is. What is typed there stays, whatever comes.
