@@ -131,8 +131,17 @@ async def check_batch(
     is_last = not preview.asked
     state = "previewed" if is_last else "mapped"
     values = {"checked_rows": preview.checked, "counts": dict(counts), "state": state}
-    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
+    faults = {**job.details, "faults": _faults(job, noted)}
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(**values, details=faults))
     return is_last
+
+
+def _faults(job: ImportJob, noted: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Rows by the fields in which something is wrong, so far; "" is the row itself."""
+    counted = Counter(job.details.get("faults", {}))
+    for each in noted:
+        counted.update({problem.field for problem in each["problems"] if not problem.is_note})
+    return dict(counted)
 
 
 async def _ask(session: AsyncSession, job: ImportJob, checker: Checker, after: int) -> list[int]:
@@ -200,12 +209,12 @@ async def run_batch(
     """
     # What a power cut takes from the disk it takes whole, rows and their state alike: they are simply written again.
     await session.execute(text("set local synchronous_commit = off"))
-    rows = await _next_rows(session, job.id, most)
+    rows, keys = await _next_rows(session, job.id, most)
     policy = msgspec.convert(job.policy, Policy)
     if not rows:
         await _finish(session, job)
         return True
-    await session.execute(_LOCKS, {"keys": sorted({key for _, plan in rows for key in plan.lock_keys()})})
+    await session.execute(_LOCKS, {"keys": sorted(keys)})
     resolver = Resolver(policy, may_share=access.may("number.share"))
     findings = await look(session, access, [plan for _, plan in rows], job.id)
     own = await list_fields(session) if any(side.custom for _, plan in rows for side in plan.sides) else []
@@ -224,21 +233,24 @@ async def renew_statistics(session: AsyncSession) -> None:
         await session.execute(text(f"analyze {table}"))
 
 
-async def _next_rows(session: AsyncSession, job_id: int, most: int) -> list[tuple[int, Plan]]:
-    """As many as one transaction may lock the keys of."""
+async def _next_rows(
+    session: AsyncSession, job_id: int, most: int
+) -> tuple[list[tuple[int, Plan]], set[str]]:
+    """As many as one transaction may lock the keys of, and these keys."""
     of_job = (ImportRow.job_id == job_id, ImportRow.state == "ready")
     query = (
         select(ImportRow.row, cast(ImportRow.plan, Text)).where(*of_job).order_by(ImportRow.row).limit(most)
     )
     taken: list[tuple[int, Plan]] = []
-    keys = 0
+    keys: set[str] = set()
     for row, stored in await session.execute(query):
         plan = msgspec.json.decode(stored, type=Plan)
-        keys += len(plan.lock_keys())
-        if taken and keys > MOST_KEYS:
+        more = plan.lock_keys()
+        if taken and len(keys) + len(more) > MOST_KEYS:
             break
+        keys.update(more)
         taken.append((row, plan))
-    return taken
+    return taken, keys
 
 
 def _done(decision: Decision, changed: set[int]) -> dict[str, Any]:
@@ -264,7 +276,8 @@ def _done(decision: Decision, changed: set[int]) -> dict[str, Any]:
 
 async def refuse_next(session: AsyncSession, access: Access, job: ImportJob) -> bool:
     """The next row cannot be stored whatever we do: say so and go on."""
-    for row, plan in await _next_rows(session, job.id, 1):
+    rows, _keys = await _next_rows(session, job.id, 1)
+    for row, plan in rows:
         told = [*plan.notes, RowProblem(why=COULD_NOT)]
         await _note(session, _DONE, job.id, [{"row": row, "state": "refused", "problems": told}])
         await _count(session, job, ["refused"])
@@ -284,7 +297,8 @@ async def begin_anew(session: AsyncSession, job: ImportJob) -> None:
     await session.execute(
         update(ImportRow).where(ImportRow.job_id == job.id, ImportRow.state != "read").values(fresh)
     )
-    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(checked_rows=0, counts={}))
+    begun: dict[str, Any] = {"checked_rows": 0, "counts": {}, "details": {**job.details, "faults": {}}}
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(begun))
 
 
 async def _note(session: AsyncSession, statement: Any, job_id: int, rows: Sequence[dict[str, Any]]) -> None:

@@ -30,6 +30,7 @@ from crm.schema.imports import ImportedParty, ImportJob, ImportMapping, ImportRo
 IMPORT_CHANNEL: Final = "ringcard_import"  # payload: the id of a job that has work to do
 MOST_NAME: Final = 200
 SAMPLE_ROWS: Final = 50
+FAULT: Final = "fault-"  # with a field: the rows in which it is wrong
 _ABANDONED: Final = timedelta(hours=1)  # an upload that was cut off
 _AT_WORK: Final = ("mapped", "running", "undoing")
 
@@ -319,16 +320,20 @@ async def sample_rows(session: AsyncSession, job_id: int, most: int = 5) -> list
 async def list_rows(
     session: AsyncSession, access: Access, job_id: int, *, show: str = "", after: int = 0, most: int = 50
 ) -> list[RowInfo]:
-    """Rows in the file's order: all, of one state or verdict, `faulty` (there is something to say about them), or
-    `not_stored` (refused, or left alone by a rule).
+    """Rows in the file's order: all, of one state or verdict, `faulty` (there is something to say about them), `fault-FIELD`
+    (something is wrong in this field), or `not_stored` (refused, or left alone by a rule).
 
     Raises:
         NotAllowed.
     """
     access.require("import")
     query = select(ImportRow).where(ImportRow.job_id == job_id, ImportRow.row > after)
+    is_faulty = ImportRow.problems != text("'[]'::jsonb")
     if show == "faulty":
-        query = query.where(ImportRow.problems != text("'[]'::jsonb"))
+        query = query.where(is_faulty)
+    elif show.startswith(FAULT):
+        of_field = ImportRow.problems.contains([{"field": show.removeprefix(FAULT)}])
+        query = query.where(is_faulty, of_field)
     elif show == "not_stored":
         by_rule = and_(ImportRow.state == "skipped", ImportRow.verdict.in_(("same_name", "skipped")))
         query = query.where(or_(ImportRow.state == "refused", by_rule))

@@ -43,6 +43,10 @@ async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
     await Imports(office.database).work()
     page = await (await office.get(f"{job}?show=refused")).text()
     assert "INN: This INN needs 10 digits" in page
+    assert "INN · 1" in page
+    wrong = await (await office.get(f"{job}?show=fault-inn")).text()
+    assert BAD[2] in wrong
+    assert GOOD[2] not in wrong
     assert (await office.post(f"{job}/start")).status == 303
     await Imports(office.database).work()
     finished = await (await office.get(job)).text()

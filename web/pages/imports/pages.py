@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from crm.errors import CrmError, Invalid
 from crm.importing import jobs
 from crm.importing.fields import FIELDS
 from crm.importing.jobs import JobInfo, RowInfo
-from crm.importing.plans import Policy
+from crm.importing.plans import OwnField, Policy
 from crm.importing.rules import own_fields
 from crm.importing.uploading import upload
 from crm.party_kinds import list_kinds
@@ -42,6 +42,7 @@ _ROWS_SHOWN: Final = 50
 _SAMPLE: Final = 3
 _ACTIONS: Final = {"start": jobs.start, "stop": jobs.stop, "undo": jobs.undo}
 _REFUSED_AT_ONCE: Final = 500
+_NAMES: Final = ("organisation", "full_name", "person", "last_name", "first_name")
 
 
 @routes.get(PATH, right="import")
@@ -114,6 +115,8 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "states": STATE_WORDS,
         "row_words": {**VERDICT_WORDS, **OUTCOME_WORDS},
         "counted": _counted(job),
+        "faults": _named_faults(job, own),
+        "name_columns": _name_columns(job),
         **_listed(job, show, rows),
     }
 
@@ -121,7 +124,13 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
 def _chosen_rows(request: web.Request, job: JobInfo) -> str:
     wanted = request.query.get("show", "")
     known = VERDICT_WORDS if job.state == "previewed" else OUTCOME_WORDS
-    return wanted if wanted in known or wanted == "faulty" else ""
+    is_known = wanted in known or wanted == "faulty" or wanted.removeprefix(jobs.FAULT) in _faults(job)
+    return wanted if is_known else ""
+
+
+def _faults(job: JobInfo) -> Mapping[str, int]:
+    """Rows by the field in which something is wrong; the row itself has no name to choose it by."""
+    return {field: number for field, number in job.details.get("faults", {}).items() if field}
 
 
 async def _rows(session: Any, request: web.Request, job: JobInfo, show: str) -> list[RowInfo]:
@@ -136,6 +145,21 @@ def _listed(job: JobInfo, show: str, rows: Sequence[RowInfo]) -> dict[str, Any]:
     shown = rows[:_ROWS_SHOWN]
     more = shown[-1].row if len(rows) > _ROWS_SHOWN else None
     return {"rows": shown, "more": more, "show": show, "told_problem": told_problem}
+
+
+def _named_faults(job: JobInfo, own: Sequence[OwnField]) -> list[tuple[str, str, int]]:
+    """Where most is wrong, the most first: what chooses these rows, the field's name, how many rows."""
+    names = {each.column: each.name for each in own}
+    faults = sorted(_faults(job).items(), key=lambda each: -each[1])
+    return [
+        (f"{jobs.FAULT}{field}", names.get(field) or _(FIELD_WORDS.get(field, field)), number)
+        for field, number in faults
+    ]
+
+
+def _name_columns(job: JobInfo) -> list[int]:
+    """Where the name of a row's client stands."""
+    return [job.columns.index(field) for field in _NAMES if field in job.columns]
 
 
 def _counted(job: JobInfo) -> list[tuple[str, str, str, int]]:
