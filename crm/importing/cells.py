@@ -225,7 +225,8 @@ class RowReader:
                 continue
             code = self._rules.kinds.get(normal_name(word))
             if code is None:
-                row.refuse("There is no kind “%(kind)s”.", "kind", kind=word.strip()[:50])
+                why = "There is no kind “%(kind)s”. Write one that there is, or let the administrator add it."
+                row.refuse(why, "kind", kind=word.strip()[:50])
             else:
                 codes[code] = None
         if not codes and (self._rules.default_kind or is_organisation):

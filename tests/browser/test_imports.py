@@ -63,7 +63,7 @@ async def test_a_file_is_imported_and_undone(
     await expect(page.get_by_text("Проверяем строки")).to_be_visible()
     await looked_at(page, size)
     await worker.work()
-    await expect(page.get_by_role("link", name="Не загружено · 1")).to_be_visible()
+    await expect(page.get_by_role("link", name="Не загрузится · 1")).to_be_visible()
     await looked_at(page, size)
     await page.get_by_role("button", name="Импортировать").click()
     await expect(page.get_by_text("Загружаем")).to_be_visible()

@@ -52,7 +52,7 @@ VERDICT_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "repeat": (N_("Repeats a row"), "violet"),
     "same_name": (N_("Only the name is the same"), "orange"),
     "skipped": (N_("Left alone"), "grey"),
-    "refused": (N_("Not imported"), "red"),
+    "refused": (N_("Will not get in"), "red"),
 }
 OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "created": (N_("Created"), "green"),
@@ -105,6 +105,7 @@ _SENTENCES: Final = (
     N_("There are more than %(most)d numbers in this row."),
     N_("Excel has cut the number “%(value)s”. Give the column the format “Text” and enter it again."),
     N_("Not everything in “%(value)s” is a complete number; the rest is left out."),
+    N_("There is no kind “%(kind)s”. Write one that there is, or let the administrator add it."),
     N_("Several users are called “%(name)s”. Write the login instead."),
     N_("There is no active user “%(name)s”. Write a login or a whole name."),
     N_("The same client as in row %(row)d."),
