@@ -86,11 +86,23 @@ class Preview:
     columns: list[str]
     policy: dict[str, Any]
     checked: int = 0
-    asked: list[int] | None = None  # the rows that the checker has; None before the first
+    # The batch at hand, as far as it has come: what the server was too busy to take down is not understood twice.
+    asked: list[int] | None = None  # its rows, which the checker has; None before the first
+    understood: Sequence[Checked] | None = None
+    noted: list[dict[str, Any]] | None = None
+    asked_next: list[int] | None = None
 
     def is_of(self, job: ImportJob) -> bool:
         """Whether the job is still where this preview left it; else somebody changed the columns meanwhile."""
+        if self.noted is not None and job.checked_rows == self.checked + len(self.noted):
+            self._go_on()
         return (self.checked, self.columns, self.policy) == (job.checked_rows, job.columns, job.policy)
+
+    def _go_on(self) -> None:
+        """The batch is committed: the next one is at hand."""
+        self.checked += len(self.noted or ())
+        self.asked, self.asked_next = self.asked_next, None
+        self.understood = self.noted = None
 
 
 async def held_job(session: AsyncSession, job_id: int, state: str) -> ImportJob | None:
@@ -117,23 +129,38 @@ async def acting(session: AsyncSession, job: ImportJob) -> Access | None:
 async def check_batch(
     session: AsyncSession, access: Access, job: ImportJob, preview: Preview, checker: Checker
 ) -> bool:
-    """Check the next rows of a held job; True if it was the last batch."""
-    rows = preview.asked if preview.asked is not None else await _ask(session, job, checker, after=0)
-    checked = await checker.answer() if rows else []
-    preview.asked = await _ask(session, job, checker, after=rows[-1]) if rows else []
-    plans = [each.plan for each in checked if each.plan is not None]
-    findings = await look(session, access, plans, job.id)
-    noted = await asyncio.to_thread(_expect, preview.resolver, findings, rows, checked)
+    """Check the next rows of a held job, which is where `preview` is; True if it was the last batch."""
+    noted = await _next_noted(session, access, job, preview, checker)
     await _note(session, _NOTE, job.id, noted)
     counts = Counter(job.counts)
     counts.update(each["verdict"] for each in noted)
-    preview.checked += len(rows)
-    is_last = not preview.asked
-    state = "previewed" if is_last else "mapped"
-    values = {"checked_rows": preview.checked, "counts": dict(counts), "state": state}
-    faults = {**job.details, "faults": _faults(job, noted)}
-    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(**values, details=faults))
+    is_last = not preview.asked_next
+    values = {
+        "checked_rows": preview.checked + len(noted),
+        "counts": dict(counts),
+        "details": {**job.details, "faults": _faults(job, noted)},
+        "state": "previewed" if is_last else "mapped",
+    }
+    await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
     return is_last
+
+
+async def _next_noted(
+    session: AsyncSession, access: Access, job: ImportJob, preview: Preview, checker: Checker
+) -> list[dict[str, Any]]:
+    """The next rows as they are to be stored; a batch that could not be stored goes on where it had come to."""
+    if preview.asked is None:
+        preview.asked = await _ask(session, job, checker, after=0)
+    rows = preview.asked
+    if preview.understood is None:
+        preview.understood = await checker.answer() if rows else []
+    if preview.asked_next is None:
+        preview.asked_next = await _ask(session, job, checker, after=rows[-1]) if rows else []
+    if preview.noted is None:
+        checked = preview.understood
+        findings = await look(session, access, [each.plan for each in checked if each.plan], job.id)
+        preview.noted = await asyncio.to_thread(_expect, preview.resolver, findings, rows, checked)
+    return preview.noted
 
 
 def _faults(job: ImportJob, noted: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 ROUND_SECONDS: Final = 5.0  # when hearing of a job fails
 PAUSE_SECONDS: Final = 0.002  # between batches: others get the database and the loop
 STATISTICS_AFTER: Final = frozenset({3, 10, 40, 150})  # batches, while tables may multiply
+MOST_TRIES: Final = 10  # of a batch that a busy server does not take in time
+BUSY_SECONDS: Final = 1.0  # before the next try
 FEWEST: Final = 10  # rows of a batch while the server hardly answers
 FEWER: Final = 8  # times fewer rows after a collision, down to one
 NO_LONGER_MAY: Final = (
@@ -141,10 +143,17 @@ class Imports:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _all(self, job_id: int, state: str, batch: Batch) -> None:
+        tries = 0
         while True:
-            if await self._batch(job_id, state, batch):
-                return
-            await asyncio.sleep(PAUSE_SECONDS)
+            try:
+                if await self._batch(job_id, state, batch):
+                    return
+                tries = 0
+            except TimeoutError:  # the server is busy: this batch once more, but not for ever
+                tries += 1
+                if tries == MOST_TRIES:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS if not tries else BUSY_SECONDS)
 
     async def _batch(self, job_id: int, state: str, batch: Batch) -> bool:
         """One batch in one transaction; True if there is nothing more to do: done, stopped, or somewhere else."""

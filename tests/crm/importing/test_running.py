@@ -12,8 +12,8 @@ from sqlalchemy import func, select, text
 from crm.accounts import block_user
 from crm.database import Database
 from crm.errors import AlreadyExists, NotAllowed
-from crm.importing import jobs
-from crm.importing.batches import run_batch
+from crm.importing import batches, jobs
+from crm.importing.batches import check_batch, run_batch
 from crm.importing.plans import Clash, Known, Policy, SameName
 from crm.numbers import NumberValues
 from crm.parties import PartyValues, create_party, person_values
@@ -207,6 +207,29 @@ async def test_a_stop_is_kept_between_batches_and_nothing_is_done_twice(
     job = await run(database, admin, job_id)
     assert (job.state, job.done_rows, job.counts["created"]) == ("finished", 10, 10)
     assert await parties(database) == 10
+
+
+async def test_a_busy_server_delays_the_check_and_costs_none_of_it(
+    database: Database, admin: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "CHECKED_AT_ONCE", 4)
+    monkeypatch.setattr(imports, "BUSY_SECONDS", 0.0)
+    asked = 0
+
+    async def sometimes_busy(*arguments: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        is_last = await check_batch(*arguments)
+        if asked % 2:
+            raise TimeoutError  # and what was done of the batch is rolled back
+        return is_last
+
+    monkeypatch.setattr(imports, "check_batch", sometimes_busy)
+    rows = [(f"Клиент {n}", f"8916600{n:04}") for n in range(10)]
+    job_id = await preview(database, admin, csv_of(("Имя", "Телефон"), *rows))
+    job = await read(database, admin, job_id)
+    assert (job.state, job.checked_rows, dict(job.counts)) == ("previewed", 10, {"new": 10})
+    assert asked == 6  # three batches, each twice
 
 
 async def test_forms_and_an_import_at_one_moment_make_nobody_twice(database: Database, admin: Access) -> None:
