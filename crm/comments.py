@@ -1,4 +1,4 @@
-"""Comments on a party: colleagues are mentioned as @login, the important ones pinned, one's own edited and removed."""
+"""Comments on a party or a lead: colleagues are mentioned as @login, the important ones pinned, one's own edited and removed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
 from crm.errors import Conflict, Invalid, NotFound
+from crm.lead_access import readable_lead
 from crm.notifications import tell_users
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable_party
-from crm.rights import Access
+from crm.rights import Access, access_of, condition
 from crm.schema.access import AccessGrant, User
 from crm.schema.base import uuid7
 from crm.schema.communications import Comment
+from crm.schema.leads import Lead
 from crm.schema.meetings import CommentMention
 from crm.schema.parties import Party
 
@@ -30,6 +32,7 @@ MOST_MENTIONS: Final = 20
 MOST_PINNED: Final = 5
 ACCESS_AFTER_MENTION: Final = timedelta(days=7)
 EXCERPT: Final = 200
+Record = Party | Lead
 _MENTION: Final = re.compile(r"(?<![\w.@-])@([\w][\w.-]{0,99})")
 
 
@@ -38,7 +41,8 @@ class CommentInfo:
     """A comment as the card shows it."""
 
     id: UUID
-    party_id: int
+    party_id: int | None
+    lead_id: int | None  # one of both
     author_id: int
     author_name: str
     text: str
@@ -58,12 +62,28 @@ async def add_comment(
     """
     access.require("party.read")
     text = _checked(text)
-    party = await readable_party(session, access, party_id)
+    return await _add(session, access, await readable_party(session, access, party_id), text, via)
+
+
+async def add_lead_comment(
+    session: AsyncSession, access: Access, lead_id: int, text: str, *, via: str = "form"
+) -> UUID:
+    """A comment of whoever may read the lead. Those mentioned who may read it as well are notified.
+
+    Raises:
+        NotFound, Invalid (nothing typed, or too much).
+    """
+    access.require("lead.read")
+    text = _checked(text)
+    return await _add(session, access, await readable_lead(session, access, lead_id), text, via)
+
+
+async def _add(session: AsyncSession, access: Access, record: Record, text: str, via: str) -> UUID:
     comment_id = uuid7()
-    row = {"party_id": party.id, "author_id": access.user_id, "text": text}
+    row = {_column_of(record).key: record.id, "author_id": access.user_id, "text": text}
     await session.execute(insert(Comment).values(id=comment_id, **row))
     await record_change(session, access, "comment", comment_id, after=row, via=via)
-    await _mention(session, access, party, comment_id, text)
+    await _mention(session, access, record, comment_id, text)
     return comment_id
 
 
@@ -79,7 +99,7 @@ async def edit_comment(
     comment = await _locked(session, comment_id)
     if comment.author_id != access.user_id:
         raise NotFound("comment", comment_id)
-    party = await readable_party(session, access, _on_party(comment))
+    record = await _record_of(session, access, comment)
     if comment.text == text:
         return comment.version
     if comment.version != version:
@@ -91,7 +111,7 @@ async def edit_comment(
         .where(Comment.id == comment_id)
         .values(text=text, edited_at=func.now(), version=version + 1)
     )
-    await _mention(session, access, party, comment_id, text)
+    await _mention(session, access, record, comment_id, text)
     return version + 1
 
 
@@ -109,10 +129,10 @@ async def remove_comment(
     comment = await _locked(session, comment_id)
     if comment.author_id != access.user_id:
         raise NotFound("comment", comment_id)
-    await readable_party(session, access, _on_party(comment))
+    record = await _record_of(session, access, comment)
     if version not in (None, comment.version):
         raise Conflict({"text": (comment.text, None)}, comment.version, access.name)
-    before = {"party_id": comment.party_id, "author_id": comment.author_id, "text": comment.text}
+    before = {_column_of(record).key: record.id, "author_id": comment.author_id, "text": comment.text}
     await record_change(session, access, "comment", comment_id, before=before, after=None, via=via)
     removed = {"removed_at": func.now(), "pinned_at": None, "version": comment.version + 1}
     await session.execute(update(Comment).where(Comment.id == comment_id).values(removed))
@@ -121,19 +141,20 @@ async def remove_comment(
 async def pin_comment(
     session: AsyncSession, access: Access, comment_id: UUID, *, is_pinned: bool, via: str = "form"
 ) -> None:
-    """Keep it above the others, or no longer: its author, or whoever may edit the party.
+    """Keep it above the others, or no longer: its author, or whoever may edit the record.
 
     Raises:
         NotFound, Invalid (five are pinned already).
     """
     comment = await _locked(session, comment_id)
-    party = await readable_party(session, access, _on_party(comment))
-    may_edit = access.covers("party.edit", users=[party.owner_id], teams=[party.team_id])
+    record = await _record_of(session, access, comment)
+    right = "lead.edit" if isinstance(record, Lead) else "party.edit"
+    may_edit = access.covers(right, users=[record.owner_id], teams=[record.team_id])
     if comment.author_id != access.user_id and not may_edit:
         raise NotFound("comment", comment_id)
     if (comment.pinned_at is not None) == is_pinned:
         return
-    if is_pinned and len(await pinned_comments(session, access, party.id)) >= MOST_PINNED:
+    if is_pinned and len(await _pinned(session, record)) >= MOST_PINNED:
         raise Invalid(
             "pinned", "", "At most %(most)d comments are pinned. Unpin one first.", most=MOST_PINNED
         )
@@ -158,17 +179,17 @@ async def comments_of(
     if cursor:
         created_at, comment_id = decode_cursor(cursor, str, str)
         before = moment_of(created_at, cursor), uuid_of(comment_id, cursor)
-    items = await newest_comments(session, party.id, before, size + 1)
+    items = await newest_comments(session, party, before, size + 1)
     last = items[size - 1] if len(items) > size else None
     more = encode_cursor(last.created_at.isoformat(), str(last.id)) if last else None
     return Page(items=tuple(items[:size]), next=more)
 
 
 async def newest_comments(
-    session: AsyncSession, party_id: int, before: tuple[datetime, UUID] | None, most: int
+    session: AsyncSession, record: Record, before: tuple[datetime, UUID] | None, most: int
 ) -> list[CommentInfo]:
-    """For whoever has checked the right to the party."""
-    query = _shown(party_id).order_by(Comment.created_at.desc(), Comment.id.desc()).limit(most)
+    """For whoever has checked the right to the record."""
+    query = _shown(record).order_by(Comment.created_at.desc(), Comment.id.desc()).limit(most)
     if before is not None:
         query = query.where(tuple_(Comment.created_at, Comment.id) < tuple_(*before))
     return [_info(*row) for row in await session.execute(query)]
@@ -176,20 +197,27 @@ async def newest_comments(
 
 async def pinned_comments(session: AsyncSession, access: Access, party_id: int) -> list[CommentInfo]:
     """The pinned ones, the latest pinned first. Raises NotFound."""
-    party = await readable_party(session, access, party_id)
-    query = _shown(party.id).where(Comment.pinned_at.is_not(None)).order_by(Comment.pinned_at.desc())
+    return await _pinned(session, await readable_party(session, access, party_id))
+
+
+async def pinned_lead_comments(session: AsyncSession, access: Access, lead_id: int) -> list[CommentInfo]:
+    """The same of a lead. Raises NotFound."""
+    return await _pinned(session, await readable_lead(session, access, lead_id))
+
+
+async def _pinned(session: AsyncSession, record: Record) -> list[CommentInfo]:
+    query = _shown(record).where(Comment.pinned_at.is_not(None)).order_by(Comment.pinned_at.desc())
     return [_info(*row) for row in await session.execute(query.limit(MOST_PINNED))]
 
 
 async def comment(session: AsyncSession, access: Access, comment_id: UUID) -> CommentInfo:
-    """One comment. Raises NotFound: unknown, or on a party one may not read."""
-    shown = select(Comment.party_id).where(Comment.id == comment_id, Comment.removed_at.is_(None))
-    party_id = await session.scalar(shown)
-    if party_id is None:
+    """One comment. Raises NotFound: unknown, or on a record one may not read."""
+    query = select(Comment).where(Comment.id == comment_id, Comment.removed_at.is_(None))
+    row = await session.scalar(query.execution_options(populate_existing=True))
+    if row is None:
         raise NotFound("comment", comment_id)
-    party = await readable_party(session, access, party_id)
-    row = (await session.execute(_shown(party.id).where(Comment.id == comment_id))).one()
-    return _info(*row)
+    record = await _record_of(session, access, row)
+    return _info(*(await session.execute(_shown(record).where(Comment.id == comment_id))).one())
 
 
 def logins_in(text: str) -> list[str]:
@@ -198,11 +226,11 @@ def logins_in(text: str) -> list[str]:
     return list(dict.fromkeys(login for login in found if login))[:MOST_MENTIONS]
 
 
-def _shown(party_id: int) -> Any:
+def _shown(record: Record) -> Any:
     return (
         select(Comment, User.name)
         .join(User, User.id == Comment.author_id)
-        .where(Comment.party_id == party_id, Comment.removed_at.is_(None))
+        .where(_column_of(record) == record.id, Comment.removed_at.is_(None))
         .execution_options(populate_existing=True)
     )
 
@@ -210,7 +238,8 @@ def _shown(party_id: int) -> Any:
 def _info(row: Comment, author_name: str) -> CommentInfo:
     return CommentInfo(
         id=row.id,
-        party_id=_on_party(row),
+        party_id=row.party_id,
+        lead_id=row.lead_id,
         author_id=row.author_id,
         author_name=author_name,
         text=row.text,
@@ -221,11 +250,15 @@ def _info(row: Comment, author_name: str) -> CommentInfo:
     )
 
 
-def _on_party(row: Comment) -> int:
-    """The party it stands on. Raises NotFound: one on a lead is `crm.lead_comments`'."""
-    if row.party_id is None:
-        raise NotFound("comment", row.id)
-    return row.party_id
+def _column_of(record: Record) -> Any:
+    return Comment.lead_id if isinstance(record, Lead) else Comment.party_id
+
+
+async def _record_of(session: AsyncSession, access: Access, row: Comment) -> Record:
+    """What it stands on. Raises NotFound: one may not read that."""
+    if row.lead_id is not None:
+        return await readable_lead(session, access, row.lead_id)
+    return await readable_party(session, access, row.party_id or 0)
 
 
 async def _locked(session: AsyncSession, comment_id: UUID) -> Comment:
@@ -236,7 +269,9 @@ async def _locked(session: AsyncSession, comment_id: UUID) -> Comment:
     return row
 
 
-async def _mention(session: AsyncSession, access: Access, party: Party, comment_id: UUID, text: str) -> None:
+async def _mention(
+    session: AsyncSession, access: Access, record: Record, comment_id: UUID, text: str
+) -> None:
     logins = logins_in(text)
     if not logins:
         return
@@ -248,10 +283,29 @@ async def _mention(session: AsyncSession, access: Access, party: Party, comment_
         return
     rows = [{"comment_id": comment_id, "user_id": user_id} for user_id in new]
     await session.execute(insert(CommentMention), rows)
-    await _let_read(session, access, party, new)
-    detail = {"name": party.display_name, "text": text[:EXCERPT]}
-    told: dict[str, Any] = {"record_kind": "party", "record_id": party.id}
+    if isinstance(record, Lead):
+        name, kind, new = f"№ {record.number}", "lead", await _who_read(session, record, new)
+    else:
+        name, kind = record.display_name, "party"
+        await _let_read(session, access, record, new)
+    detail = {"name": name, "text": text[:EXCERPT]}
+    told: dict[str, Any] = {"record_kind": kind, "record_id": record.id}
     await tell_users(session, access, new, "mentioned", detail=detail, **told)
+
+
+async def _who_read(session: AsyncSession, lead: Lead, users: Iterable[int]) -> list[int]:
+    """Those of them who may read the lead by their own right: a mention gives none."""
+    found = []
+    for user_id in users:
+        access = await access_of(session, user_id)
+        if access is not None and access.may("lead.read") and await _reads(session, access, lead):
+            found.append(user_id)
+    return found
+
+
+async def _reads(session: AsyncSession, access: Access, lead: Lead) -> bool:
+    query = select(Lead.id).where(Lead.id == lead.id, condition(access, "lead.read", Lead))
+    return await session.scalar(query) is not None
 
 
 async def _let_read(session: AsyncSession, access: Access, party: Party, users: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""Every change of a party's fields: who, when, by which way, from what to what; out of the journal of changes."""
+"""Every change of the fields of a party or a lead: who, when, by which way, from what to what; out of the journal of changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from crm.party_access import readable_party
 from crm.rights import Access, narrow
 from crm.schema.access import Team, User
 from crm.schema.journals import ChangeLog
+from crm.schema.leads import Lead
 from crm.schema.parties import Party, PartyPhone
+from crm.schema.stages import FailureReason, Scheme, Stage
+from crm.schema.telephony import Line
 
 # Fields whose values are ids, and what their names are read from.
 _KIND_OF: Final[Mapping[str, str]] = {
@@ -28,6 +31,16 @@ _KIND_OF: Final[Mapping[str, str]] = {
     "primary_contact": "party",
     "merged_into_id": "party",
     "primary_number": "phone",
+    "stage_id": "stage",
+    "scheme_id": "scheme",
+    "line_id": "line",
+    "disqualify_reason_id": "reason",
+    "person_id": "party",
+    "organisation_id": "party",
+    "converted_party_id": "party",
+    "converted_person_id": "party",
+    "converted_by_id": "user",
+    "created_by": "user",
 }
 _DERIVED: Final = ("sort_name", "display_name")  # they follow from the names that stand beside them
 _NAMED: Final[Mapping[str, Any]] = {
@@ -35,6 +48,10 @@ _NAMED: Final[Mapping[str, Any]] = {
     "team": select(Team.id, Team.name),
     "party": select(Party.id, Party.display_name),
     "phone": select(PartyPhone.id, PartyPhone.presented),
+    "stage": select(Stage.id, Stage.name),
+    "scheme": select(Scheme.id, Scheme.name),
+    "line": select(Line.id, Line.name),
+    "reason": select(FailureReason.id, FailureReason.name),
 }
 
 
@@ -83,7 +100,11 @@ async def party_history(
 
 
 async def newest_changes(
-    session: AsyncSession, access: Access, party: Party, before: tuple[datetime, bool] | None, most: int
+    session: AsyncSession,
+    access: Access,
+    record: Party | Lead,
+    before: tuple[datetime, bool] | None,
+    most: int,
 ) -> list[ChangeInfo]:
     """For the timeline: what each act changed, newest first; nothing without the right to the journal.
 
@@ -92,12 +113,12 @@ async def newest_changes(
     """
     if not access.may("journal.read"):
         return []
-    moments = _of(access, party).with_only_columns(ChangeLog.at).group_by(ChangeLog.at)
+    moments = _of(access, record).with_only_columns(ChangeLog.at).group_by(ChangeLog.at)
     if before is not None:
         moment, is_included = before
         moments = moments.where(ChangeLog.at <= moment if is_included else ChangeLog.at < moment)
     latest = moments.order_by(ChangeLog.at.desc()).limit(most).subquery()
-    query = _of(access, party).where(ChangeLog.at.in_(select(latest.c.at)))
+    query = _of(access, record).where(ChangeLog.at.in_(select(latest.c.at)))
     rows = list(await session.execute(query.order_by(ChangeLog.at.desc(), ChangeLog.id)))
     names = await _names(session, rows)
     acts: dict[datetime, list[Any]] = {}
@@ -135,13 +156,13 @@ def _told_changes() -> Select[*tuple[Any, ...]]:
     ).outerjoin(User, User.id == ChangeLog.actor_id)
 
 
-def _of(access: Access, party: Party) -> Select[*tuple[Any, ...]]:
+def _of(access: Access, record: Party | Lead) -> Select[*tuple[Any, ...]]:
     query = (
         _told_changes()
-        .where(ChangeLog.record_kind == "party", ChangeLog.record_id == str(party.id))
+        .where(ChangeLog.record_kind == record.__tablename__, ChangeLog.record_id == str(record.id))
         .where(ChangeLog.field.not_in(_DERIVED))
     )
-    if access.covers("journal.read", users=[party.owner_id], teams=[party.team_id]):
+    if access.covers("journal.read", users=[record.owner_id], teams=[record.team_id]):
         return query
     return narrow(query, access, "journal.read", ChangeLog)
 

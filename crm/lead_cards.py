@@ -81,6 +81,7 @@ class LeadCard:
     may_take: bool
     may_assign: bool
     may_reopen: bool
+    may_merge: bool
 
     @property
     def is_open(self) -> bool:
@@ -88,12 +89,14 @@ class LeadCard:
 
 
 async def lead_card(session: AsyncSession, access: Access, lead_id: int) -> LeadCard:
-    """The card.
+    """The card; of a merged lead that of the one it went into, whose id is another.
 
     Raises:
         NotFound: unknown, in the bin, or outside this user's rights.
     """
     lead = await readable_lead(session, access, lead_id)
+    if lead.merged_into_id is not None:
+        lead = await readable_lead(session, access, lead.merged_into_id)
     (row,) = await lead_rows(session, [lead.id])
     scheme = await scheme_of(session, lead.scheme_id)
     stage = scheme.stage(lead.stage_id) or scheme.first
@@ -130,6 +133,7 @@ async def lead_card(session: AsyncSession, access: Access, lead_id: int) -> Lead
         may_take=lead.owner_id is None and access.may("lead.edit"),
         may_assign=await _may(session, access, "lead.change_owner", lead.id),
         may_reopen=may_edit and await _may(session, access, "lead.reopen", lead.id),
+        may_merge=may_edit and await _may(session, access, "party.merge", lead.id),
     )
 
 
@@ -140,7 +144,7 @@ async def likely_parties(session: AsyncSession, access: Access, card: LeadCard) 
     """
     own = {link.id for link in (card.person, card.organisation) if link is not None}
     ids: list[int] = []
-    for query in _sharing(card):
+    for query in sharing(card):
         ids += (await session.scalars(query)).all()
     for link in (card.organisation, card.person):
         if link is not None and link.lifecycle == UNQUALIFIED:
@@ -159,7 +163,7 @@ async def likely_parties(session: AsyncSession, access: Access, card: LeadCard) 
     return await rows_of(session, [each for each in wanted if each in allowed][:MOST_LIKELY])
 
 
-def _sharing(card: LeadCard) -> list[Select[int]]:
+def sharing(card: LeadCard) -> list[Select[int]]:
     """Who has one of the lead's numbers or addresses as well."""
     numbers = [phone.number_id for phone in card.phones]
     emails = [email.id for email in card.emails]

@@ -43,3 +43,9 @@ class LeadIsOver(CrmError):
     """Converted and disqualified leads are read-only."""
 
     template = "This lead is over: it can be read, and reopened by whoever has the right."
+
+
+class LeadMerged(CrmError):
+    """It went into another lead, which answers for it."""
+
+    template = "This lead was merged into another one. Undo the merge to have it apart again."

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import Invalid
+from crm.lead_errors import LeadMerged
 from crm.schema.leads import Lead
 from crm.schema.parties import PartyEmail, PartyPhone
 from crm.schema.stages import Hold, StageVisit
@@ -80,6 +81,8 @@ def _failed(reason_id: int, note: str, at: datetime) -> dict[str, Any]:
 
 
 def _reopened(lead: Lead) -> dict[str, Any]:
+    if lead.merged_into_id is not None:
+        raise LeadMerged
     nothing = (
         "converted_at", "converted_by_id", "converted_party_id", "converted_person_id", "disqualified_at",
         "disqualify_reason_id", "disqualify_note", "duplicate_of_id",

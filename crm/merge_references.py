@@ -39,6 +39,7 @@ from crm.schema.parties import (
     Person,
 )
 from crm.schema.requests import AccessRequest
+from crm.schema.stages import Hold, StageVisit
 from crm.schema.tasks import Task
 
 Column = InstrumentedAttribute[Any]
@@ -170,7 +171,18 @@ REFERENCES: Final = (
     Reference(column=ExternalRef.record_id, among="{row}.record_kind = 'party'"),
     Reference(column=Party.merged_into_id),
 )
-BY_NAME: Final = {reference.name: reference for reference in REFERENCES}
+
+# The same for leads; a new table that refers to a lead is added here, or to `STAYING_WITH_LEAD`.
+LEAD_REFERENCES: Final = (
+    Reference(column=Communication.lead_id),
+    Reference(column=Comment.lead_id),
+    Reference(column=Task.lead_id),
+    Reference(column=Lead.duplicate_of_id),
+    Reference(column=Lead.merged_into_id),
+)
+STAYING_WITH_LEAD: Final[tuple[Column, ...]] = (StageVisit.lead_id, Hold.lead_id)  # how it went is its own
+
+BY_NAME: Final = {reference.name: reference for reference in (*REFERENCES, *LEAD_REFERENCES)}
 
 # Rows that stay with the merged party: its own halves, and what `crm.merging` treats by itself.
 STAYING: Final[tuple[Column, ...]] = (

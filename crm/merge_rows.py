@@ -31,10 +31,16 @@ class Left:
     why: str
 
 
-async def absorb_rows(session: AsyncSession, merge_id: int, survivor_id: int, merged_id: int) -> None:
-    """Everything of one party becomes the survivor's; both are locked. Clashes go first, the database refuses them otherwise."""
+async def absorb_rows(
+    session: AsyncSession,
+    merge_id: int,
+    survivor_id: int,
+    merged_id: int,
+    references: Sequence[Reference] = REFERENCES,
+) -> None:
+    """Everything of one record becomes the survivor's; both are locked. Clashes go first, the database refuses them otherwise."""
     values = {"merge_id": merge_id, "survivor": survivor_id, "merged": merged_id}
-    for reference in REFERENCES:
+    for reference in references:
         if reference.same:
             await session.execute(_drop(reference), values)
             if reference.combine or reference.has_primary:
@@ -79,11 +85,18 @@ async def return_rows(
     return left
 
 
-async def later_rows(session: AsyncSession, merge_id: int, survivor_id: int) -> list[Left]:
+async def later_rows(
+    session: AsyncSession,
+    merge_id: int,
+    survivor_id: int,
+    references: Sequence[Reference] = REFERENCES,
+    *,
+    own_table: str = "party",
+) -> list[Left]:
     """What came to the survivor since the merge: it stays there, and is told."""
     found = []
-    for reference in REFERENCES:
-        if "created_at" in _columns(reference) and reference.table != "party":
+    for reference in references:
+        if "created_at" in _columns(reference) and reference.table != own_table:
             values = {"merge_id": merge_id, "survivor": survivor_id}
             count = (await session.execute(_count_later(reference), values)).scalar_one()
             if count:

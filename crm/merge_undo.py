@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -40,24 +40,39 @@ async def stored_rows(session: AsyncSession, party_id: int, party_type: str) -> 
     return row
 
 
+def to_give_back(
+    log: MergeLog,
+    present: Mapping[str, Any],
+    *,
+    by_itself: Collection[str],
+    together: Iterable[Collection[str]] = (),
+) -> tuple[dict[str, Any], set[str]]:
+    """The values from before the merge of every field that still has the merge's, and the fields that people changed since.
+
+    Args:
+        present: the survivor's row now. by_itself: what every write changes. together: fields that go back all or not at all.
+    """
+    changed = {
+        name for name, old in log.before.items() if name not in by_itself and old != log.after.get(name)
+    }
+    stays = {name for name in changed if present[name] != log.after[name]}
+    for group in map(set, together):
+        if stays & group or any(present[name] != log.after.get(name) for name in group if name in present):
+            stays |= changed & group
+    return {name: log.before[name] for name in changed - stays}, stays
+
+
 async def give_back_values(
     session: AsyncSession, access: Access, log: MergeLog, survivor: Party, via: str
 ) -> list[Left]:
     """Each field that still has the value of the merge gets the one from before; what people changed since stays."""
     present = await stored_rows(session, survivor.id, survivor.type)
-    changed = {
-        name for name, old in log.before.items() if name not in _BY_ITSELF and old != log.after.get(name)
-    }
-    stays = {name for name in changed if present[name] != log.after[name]}
-    for group in _TOGETHER:
-        if stays & group or any(present[name] != log.after.get(name) for name in group if name in present):
-            stays |= changed & group
-    back = {name: log.before[name] for name in changed - stays}
+    back, stays = to_give_back(log, present, by_itself=_BY_ITSELF, together=_TOGETHER)
     detail = detail_of(survivor.type)
     for table, key in ((Party.__table__, "id"), (detail.__table__, "party_id")):
         columns = {column.name for column in table.c}
         of_table = {name: value for name, value in back.items() if name in columns}
-        await _put(session, str(table), key, survivor.id, of_table)
+        await put_values(session, str(table), key, survivor.id, of_table)
     before = {name: present[name] for name in back}
     await record_change(session, access, "party", survivor.id, before=before, after=back, via=via)
     moved_on = {"version": Party.version + 1}
@@ -82,7 +97,10 @@ async def give_back_inn(session: AsyncSession, log: MergeLog, survivor: Party) -
     return [Left(reference=f"{detail.__tablename__}.inn", count=taken, why="taken")] if taken else []
 
 
-async def _put(session: AsyncSession, table: str, key: str, party_id: int, values: Mapping[str, Any]) -> None:
+async def put_values(
+    session: AsyncSession, table: str, key: str, record_id: int, values: Mapping[str, Any]
+) -> None:
+    """Write values that the database told as JSON. `table`, `key`, the names: ours."""
     if not values:
         return
     put = ", ".join(f"{name} = r.{name}" for name in values)
@@ -90,4 +108,4 @@ async def _put(session: AsyncSession, table: str, key: str, party_id: int, value
         f"update {table} t set {put} from jsonb_populate_record(null::{table}, cast(:row as jsonb)) r "  # noqa: S608
         f"where t.{key} = :id"
     )
-    await session.execute(query, {"id": party_id, "row": msgspec.json.encode(dict(values)).decode()})
+    await session.execute(query, {"id": record_id, "row": msgspec.json.encode(dict(values)).decode()})

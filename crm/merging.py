@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import PARTIES_CHANNEL, as_json, notify, publish, record_change
+from crm.changes import PARTIES_CHANNEL, notify, publish, record_change
 from crm.duplicate_pairs import carry_dismissals, drop_pairs
-from crm.errors import CrmError, Invalid, NotFound
+from crm.errors import Invalid, NotFound
+from crm.merge_log import CannotMerge, MergedFurther, begin_log, end_log, ids_to_merge, log_to_undo, undone
 from crm.merge_references import TREATED_FIRST
 from crm.merge_rows import Left, absorb_rows, later_rows, return_rows
 from crm.merge_undo import detail_of, give_back_inn, give_back_values, stored_rows
@@ -26,13 +27,8 @@ from crm.rights import Access, condition
 from crm.schema.merging import MergeLog
 from crm.schema.parties import Organisation, Party, Person
 
-MOST_AT_ONCE: Final = 5
-UNDO_DAYS: Final = 30
+PARTY: Final = "party"
 _RELEASED: Final = ("inn",)  # of a merged party's own half: what a unique index keeps for one
-
-
-class CannotMerge(CrmError):
-    """These records are not, or no longer, to be made one."""
 
 
 class DifferentTypes(CannotMerge):
@@ -43,22 +39,6 @@ class DifferentTypes(CannotMerge):
 
 class MergedMeanwhile(CannotMerge):
     template = "“%(name)s” was merged into another record meanwhile. Open that one and look again."
-
-
-class CannotUndo(CrmError):
-    """This merge stays as it is."""
-
-
-class UndoneAlready(CannotUndo):
-    template = "This merge was undone already."
-
-
-class TooLate(CannotUndo):
-    template = "A merge can be undone for %(days)d days; this one is from %(day)s."
-
-
-class MergedFurther(CannotUndo):
-    template = "“%(name)s” was itself merged or deleted later. Undo that first."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +111,7 @@ async def _unite(
     allowed: ColumnElement[bool],
     via: str,
 ) -> Merged:
-    ids = (survivor_id, *dict.fromkeys(merged_ids))
-    if not 2 <= len(ids) <= MOST_AT_ONCE or survivor_id in ids[1:]:
-        raise Invalid("merged_ids", len(ids), "Two to five different records can be merged at once.")
+    ids = ids_to_merge(survivor_id, merged_ids)
     records = await _locked(session, ids, allowed)
     columns = united(records, choices)
     before = await stored_rows(session, survivor_id, records[0].type)
@@ -146,8 +124,7 @@ async def _unite(
     await carry_dismissals(session, survivor_id, ids[1:])
     await drop_pairs(session, ids)
     await _store(session, records[0], columns.party, columns.detail)
-    after = {"after": await stored_rows(session, survivor_id, records[0].type)}
-    await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(after))
+    await end_log(session, merge_id, await stored_rows(session, survivor_id, records[0].type))
     await _tell(session, access, records, columns.all, merge_id, via)
     await notify(session, PARTIES_CHANNEL, "")
     return Merged(merge_id=merge_id, survivor_id=survivor_id, merged_ids=ids[1:])
@@ -165,11 +142,12 @@ async def records_of(session: AsyncSession, access: Access, party_ids: Sequence[
 
 async def _locked(session: AsyncSession, ids: Sequence[int], allowed: ColumnElement[bool]) -> list[Record]:
     """Lock them, and those merged into them before, in the order of their ids: two merges cannot wait for one another."""
-    await _lock(session, ids)
+    await lock_records(session, ids)
     return await _records(session, ids, allowed)
 
 
-async def _lock(session: AsyncSession, ids: Sequence[int]) -> None:
+async def lock_records(session: AsyncSession, ids: Sequence[int]) -> None:
+    """These parties, and those merged into them before, for a merge; in the order of their ids."""
     rows = select(Party.id).where(or_(Party.id.in_(ids), Party.merged_into_id.in_(ids)))
     await session.execute(rows.order_by(Party.id).with_for_update())
 
@@ -211,20 +189,14 @@ async def _begin(
     before: dict[str, Any],
     via: str,
 ) -> int:
-    survivor, *others = records
-    row = {
-        "survivor_id": survivor.id,
-        "merged_ids": [each.id for each in others],
-        "choices": dict(choices),
-        "before": before,
-        "after": before,
-        "merged": {
-            str(each.id): {"lifecycle": each.party["lifecycle"], "inn": each.detail["inn"]} for each in others
-        },
-        "via": via,
-        "by_id": access.actor_id,
+    merged = {
+        str(each.id): {"lifecycle": each.party["lifecycle"], "inn": each.detail["inn"]}
+        for each in records[1:]
     }
-    return (await session.execute(insert(MergeLog).values(row).returning(MergeLog.id))).scalar_one()
+    ids = [each.id for each in records]
+    return await begin_log(
+        session, access, PARTY, ids, choices=choices, before=before, merged=merged, via=via
+    )
 
 
 async def _retire(session: AsyncSession, access: Access, records: Sequence[Record], via: str) -> None:
@@ -280,9 +252,24 @@ async def undo_merge(session: AsyncSession, access: Access, merge_id: int, *, vi
         NotAllowed, NotFound (no such merge, or the survivor is outside this user's right to merge), CannotUndo.
     """
     access.require("party.merge")
-    log = await _merge_to_undo(session, access, merge_id)
+    return await _undo(session, access, merge_id, condition(access, "party.merge", Party), via)
+
+
+async def divide(session: AsyncSession, access: Access, merge_id: int, *, via: str = "form") -> Undone:
+    """`undo_merge` as a part of a larger act, which has checked its own right: undoing a merge of leads.
+
+    Raises:
+        NotFound, CannotUndo.
+    """
+    return await _undo(session, access, merge_id, true(), via)
+
+
+async def _undo(
+    session: AsyncSession, access: Access, merge_id: int, allowed: ColumnElement[bool], via: str
+) -> Undone:
+    log = await log_to_undo(session, PARTY, merge_id, Party, allowed)
     ids = list(log.merged_ids)
-    await _lock(session, [log.survivor_id, *ids])
+    await lock_records(session, [log.survivor_id, *ids])
     survivor = await _still_survivor(session, log.survivor_id, ids)
     later = await later_rows(session, merge_id, log.survivor_id)
     await _revive(session, access, log, via)
@@ -290,30 +277,11 @@ async def undo_merge(session: AsyncSession, access: Access, merge_id: int, *, vi
     left += await give_back_inn(session, log, survivor)
     left += await return_rows(session, merge_id, log.survivor_id, ids)
     left += later
-    report = [as_json({"reference": each.reference, "count": each.count, "why": each.why}) for each in left]
-    done = {"undone_at": datetime.now(UTC), "undone_by_id": access.actor_id, "report": report}
-    await session.execute(update(MergeLog).where(MergeLog.id == merge_id).values(done))
+    await undone(session, access, merge_id, left)
     after = {"merge_id": merge_id, "restored": ids}
     await publish(session, access, "party.merge_undone", "party", log.survivor_id, after=after)
     await notify(session, PARTIES_CHANNEL, "")
     return Undone(merge_id=merge_id, survivor_id=log.survivor_id, restored_ids=tuple(ids), left=tuple(left))
-
-
-async def _merge_to_undo(session: AsyncSession, access: Access, merge_id: int) -> MergeLog:
-    log = await session.scalar(
-        select(MergeLog)
-        .join(Party, Party.id == MergeLog.survivor_id)
-        .where(MergeLog.id == merge_id, condition(access, "party.merge", Party))
-        .with_for_update(of=MergeLog)
-        .execution_options(populate_existing=True)
-    )
-    if log is None:
-        raise NotFound("merge", merge_id)
-    if log.undone_at is not None:
-        raise UndoneAlready
-    if log.at < datetime.now(UTC) - timedelta(days=UNDO_DAYS):
-        raise TooLate(days=UNDO_DAYS, day=f"{log.at:%d.%m.%Y}")
-    return log
 
 
 async def _still_survivor(session: AsyncSession, survivor_id: int, ids: Sequence[int]) -> Party:
@@ -339,14 +307,15 @@ async def _revive(session: AsyncSession, access: Access, log: MergeLog, via: str
 
 async def recent_merges(session: AsyncSession, since: datetime) -> list[int]:
     """Merges after a moment that still hold; for `gather_strays`."""
-    query = select(MergeLog.id).where(MergeLog.at > since, MergeLog.undone_at.is_(None))
+    holds = (MergeLog.record_kind == PARTY, MergeLog.at > since, MergeLog.undone_at.is_(None))
+    query = select(MergeLog.id).where(*holds)
     return list(await session.scalars(query.order_by(MergeLog.id)))
 
 
 async def gather_strays(session: AsyncSession, merge_id: int) -> None:
     """What reached a merged party after all: the journal links calls without waiting for a merge that is under way."""
     log = await session.get_one(MergeLog, merge_id)
-    await _lock(session, [log.survivor_id, *log.merged_ids])
+    await lock_records(session, [log.survivor_id, *log.merged_ids])
     ids = await session.scalars(
         select(Party.id).where(Party.id.in_(log.merged_ids), Party.merged_into_id == log.survivor_id)
     )

@@ -1,4 +1,4 @@
-"""All that happened with a party in one line of time: communications, comments, tasks, and what was changed in its card."""
+"""All that happened with a party, or a lead, in one line of time: communications, comments, tasks, changes of its card."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.comments import CommentInfo, newest_comments
 from crm.history import ChangeInfo, newest_changes
+from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, no_such_page, page_size, uuid_of
 from crm.party_access import readable_party
 from crm.rights import Access
+from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.task_lists import TaskRow, newest_tasks
 from crm.timeline import TimelineItem, lead_timeline, timeline
@@ -69,10 +71,21 @@ async def party_story(
         NotFound, Invalid (the cursor).
     """
     party = await readable_party(session, access, party_id)
+    return await _page(session, access, party, sources, cursor, limit)
+
+
+async def _page(
+    session: AsyncSession,
+    access: Access,
+    record: Party | Lead,
+    sources: frozenset[Source],
+    cursor: str | None,
+    limit: int | None = None,
+) -> Page[StoryEntry]:
     size, before = min(page_size(limit), MOST), _key_in(cursor)
     found: list[StoryEntry] = []
     for source in sources:
-        found += await _READ[source](session, access, party, before, size + 1)
+        found += await _READ[source](session, access, record, before, size + 1)
     found.sort(key=lambda entry: entry.key, reverse=True)
     more = _encode(found[size - 1]) if len(found) > size else None
     return Page(items=tuple(found[:size]), next=more)
@@ -81,17 +94,8 @@ async def party_story(
 async def lead_story(
     session: AsyncSession, access: Access, lead_id: int, *, cursor: str | None = None
 ) -> Page[StoryEntry]:
-    """A page of what is known of a lead, newest first: its calls, what was logged by hand, and its tasks."""
-    size, before = page_size(None), _key_in(cursor)
-    bound = _bound(before, Source.COMMUNICATION)
-    place = None if bound is None else encode_cursor(bound[0].isoformat(), str(bound[1]))
-    calls = await lead_timeline(session, access, lead_id, cursor=place, limit=size + 1)
-    bound = _bound(before, Source.TASK)
-    tasks = await newest_tasks(session, access, bound, size + 1, lead_id=lead_id)
-    found = [*map(_of_communication, calls.items), *map(_of_task, tasks)]
-    found.sort(key=lambda entry: entry.key, reverse=True)
-    more = _encode(found[size - 1]) if len(found) > size else None
-    return Page(items=tuple(found[:size]), next=more)
+    """A page of it, newest first; changes as far as one may read the journal. Raises NotFound, Invalid (the cursor)."""
+    return await _page(session, access, await readable_lead(session, access, lead_id), ALL, cursor)
 
 
 def _of_communication(item: TimelineItem) -> StoryEntry:
@@ -99,35 +103,37 @@ def _of_communication(item: TimelineItem) -> StoryEntry:
 
 
 async def _communications(
-    session: AsyncSession, access: Access, party: Party, before: Key | None, most: int
+    session: AsyncSession, access: Access, record: Party | Lead, before: Key | None, most: int
 ) -> list[StoryEntry]:
     bound = _bound(before, Source.COMMUNICATION)
     cursor = None if bound is None else encode_cursor(bound[0].isoformat(), str(bound[1]))
-    page = await timeline(session, access, party.id, cursor=cursor, limit=most)
+    read = lead_timeline if isinstance(record, Lead) else timeline
+    page = await read(session, access, record.id, cursor=cursor, limit=most)
     return [_of_communication(item) for item in page.items]
 
 
 async def _comments(
-    session: AsyncSession, access: Access, party: Party, before: Key | None, most: int
+    session: AsyncSession, access: Access, record: Party | Lead, before: Key | None, most: int
 ) -> list[StoryEntry]:
-    found = await newest_comments(session, party.id, _bound(before, Source.COMMENT), most)
+    found = await newest_comments(session, record, _bound(before, Source.COMMENT), most)
     return [StoryEntry(at=each.created_at, source=Source.COMMENT, id=each.id, comment=each) for each in found]
 
 
 async def _changes(
-    session: AsyncSession, access: Access, party: Party, before: Key | None, most: int
+    session: AsyncSession, access: Access, record: Party | Lead, before: Key | None, most: int
 ) -> list[StoryEntry]:
     bound = None if before is None else (before[0], before[1] > Source.CHANGE)
-    found = await newest_changes(session, access, party, bound, most)
+    found = await newest_changes(session, access, record, bound, most)
     return [StoryEntry(at=each.at, source=Source.CHANGE, id=_FIRST_ID, change=each) for each in found]
 
 
 async def _tasks(
-    session: AsyncSession, access: Access, party: Party, before: Key | None, most: int
+    session: AsyncSession, access: Access, record: Party | Lead, before: Key | None, most: int
 ) -> list[StoryEntry]:
     """Within one's right to tasks, which have a scope of their own (crm-model 11)."""
     bound = _bound(before, Source.TASK)
-    found = await newest_tasks(session, access, bound, most, party_id=party.id)
+    of_record = {"lead_id" if isinstance(record, Lead) else "party_id": record.id}
+    found = await newest_tasks(session, access, bound, most, **of_record)
     return list(map(_of_task, found))
 
 

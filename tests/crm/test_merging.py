@@ -14,15 +14,12 @@ from crm import merge_rows
 from crm.database import Database
 from crm.emails import attach_email
 from crm.errors import Invalid, NotAllowed, NotFound
+from crm.merge_log import CannotMerge, MergedFurther, TooLate, UndoneAlready
 from crm.merge_references import REFERENCES
 from crm.merge_rows import Left
 from crm.merging import (
-    CannotMerge,
     DifferentTypes,
-    MergedFurther,
     MergedMeanwhile,
-    TooLate,
-    UndoneAlready,
     gather_strays,
     merge_parties,
     recent_merges,

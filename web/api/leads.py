@@ -158,10 +158,13 @@ async def schemes(request: web.Request, _query: NoQuery) -> LeadSchemes:
     return told({"items": found, "reasons": reasons, "requirements": asked}, LeadSchemes)
 
 
-@routes.endpoint("GET", ONE, right="lead.read", summary="One lead", answer=Lead, sends=ETAG)
+@routes.endpoint("GET", ONE, right="lead.read", summary="One lead", answer=Lead, sends=ETAG, moves=True)
 async def show(request: web.Request, _query: NoQuery) -> Reply:
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, request[ACCESS], id_in_path(request))
+    if card.lead.id != id_in_path(request):  # merged into another one
+        address = {"Location": f"{PATH}/{card.lead.id}"}
+        return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
     return _with_version(told(card, Lead), card.lead.version)
 
 

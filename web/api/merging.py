@@ -135,7 +135,7 @@ class Done(msgspec.Struct):
 async def merges(request: web.Request, query: PageQuery) -> MergeList:
     async with request.app[SESSIONS]() as session:
         page = await list_merges(session, request[ACCESS], cursor=query.cursor or None, limit=query.limit)
-    return MergeList(items=[_merge(each) for each in page.items], next=page.next)
+    return MergeList(items=[merge_told(each) for each in page.items], next=page.next)
 
 
 @routes.endpoint(
@@ -152,7 +152,7 @@ async def merge(request: web.Request, _query: NoQuery, new: NewMerge) -> Reply:
     async with request.app[SESSIONS].begin() as session:
         merged = await merge_parties(session, access, new.survivor_id, new.merged_ids, new.choices, via="api")
         told = await read_merge(session, access, merged.merge_id)
-    return Reply(body=_merge(told), status=HTTPStatus.CREATED)
+    return Reply(body=merge_told(told), status=HTTPStatus.CREATED)
 
 
 @routes.endpoint(
@@ -167,10 +167,10 @@ async def undo(request: web.Request, _query: NoQuery, _body: Nothing) -> Merge:
     async with request.app[SESSIONS].begin() as session:
         await undo_merge(session, access, merge_id, via="api")
         told = await read_merge(session, access, merge_id)
-    return _merge(told)
+    return merge_told(told)
 
 
-def _merge(info: MergeInfo) -> Merge:
+def merge_told(info: MergeInfo) -> Merge:
     told: dict[str, Any] = {name: getattr(info, name) for name in info.__slots__}
     told["merged"] = [{"id": party_id, "name": name} for party_id, name in info.merged]
     told["left"] = [{"reference": left.reference, "count": left.count, "why": left.why} for left in info.left]

@@ -32,9 +32,11 @@ from web.pages.exports import pages as exports
 from web.pages.identify import pages as identify
 from web.pages.imports import pages as imports
 from web.pages.leads import card as lead_card
+from web.pages.leads import comments as lead_comments
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
+from web.pages.leads import merging as lead_merging
 from web.pages.leads import of_party as leads_of_party
 from web.pages.lists import pages as list_pages
 from web.pages.live_calls import pages as live_calls
@@ -83,6 +85,8 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lead_form.routes,
     lead_card.routes,
     lead_conversion.routes,
+    lead_merging.routes,
+    lead_comments.routes,
     leads_of_party.routes,
     task_lists.routes,
     task_mass.routes,

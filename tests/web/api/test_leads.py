@@ -168,3 +168,48 @@ async def test_disqualify_reopen_pause_resume_take_and_give(company: Company) ->
     assert (await company.post(f"{PATH}/{lead_id}/take", {}, "agent")).status == 200
     lead = await company.told(f"{PATH}/{lead_id}", "agent")
     assert lead["lead"]["owner_id"] == company.people["agent"].user_id
+
+
+async def test_leads_are_searched_and_narrowed_by_marks(company: Company) -> None:
+    lead_id = await made(
+        company, person="Искомов Олег", number="8 900 100-77-01", campaign={"utm_campaign": "search"}
+    )
+    number = (await company.told(f"{PATH}/{lead_id}", "agent"))["lead"]["number"]
+    for typed in ("искомов", "1007701", f"№ {number}"):
+        found = await company.told(f"{PATH}?q={typed}", "agent")
+        assert [item["id"] for item in found["items"]] == [lead_id]
+        assert (found["next"], found["is_cut"]) == (None, False)
+    marked = await company.told(f"{PATH}?utm_campaign=search&response=none", "agent")
+    assert [item["id"] for item in marked["items"]] == [lead_id]
+    assert (await company.told(f"{PATH}?utm_campaign=search&response=slow", "agent"))["items"] == []
+    assert (await problem(await company.get(f"{PATH}?q=и", "agent")))["field"] == "q"
+
+
+async def test_what_stages_ask_for_is_told(company: Company) -> None:
+    schemes = await company.told("/api/v1/lead-schemes", "agent")
+    qualified = (await stages(company))["Qualified"]
+    asked = [each for each in schemes["requirements"] if each["stage_id"] == qualified]
+    assert asked == [{"stage_id": qualified, "moment": "enter", "field": "need"}]
+
+
+async def test_merging_leads_and_undoing(company: Company) -> None:
+    one = await made(company, "manager", person="Слитный Пётр", need="Окна")
+    party = (await company.told(f"{PATH}/{one}", "manager"))["person"]["id"]
+    other = await made(company, "manager", person="", party_id=party, need="Двери", is_further=True)
+    body = {"survivor_id": one, "merged_ids": [other], "choices": {"need": other}}
+    refused = await company.post("/api/v1/lead-merges", body | {"choices": {"colour": one}}, "manager")
+    assert (refused.status, (await problem(refused))["field"]) == (422, "choices")
+    assert (await company.post("/api/v1/lead-merges", body, "agent")).status == 404
+    answer = await company.post("/api/v1/lead-merges", body, "manager")
+    assert answer.status == 201, await answer.text()
+    merge = await answer.json()
+    moved = await company.get(f"{PATH}/{other}", "manager")
+    assert (moved.status, moved.headers["Location"]) == (301, f"{PATH}/{one}")
+    assert (await company.told(f"{PATH}/{one}", "manager"))["lead"]["need"] == "Двери"
+    over = await company.post("/api/v1/lead-merges", body, "manager")
+    assert (over.status, (await problem(over))["code"]) == (409, "LeadIsOver")
+    listed = await company.told("/api/v1/lead-merges", "manager")
+    assert [each["id"] for each in listed["items"]] == [merge["id"]]
+    undone = await company.post(f"/api/v1/lead-merges/{merge['id']}/undo", {}, "manager")
+    assert (undone.status, (await undone.json())["left"]) == (200, [])
+    assert (await company.told(f"{PATH}/{other}", "manager"))["lead"]["state"] == "open"

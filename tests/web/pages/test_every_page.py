@@ -60,6 +60,7 @@ PAGES = (
     "/leads/{lead}",
     "/leads/{ended_lead}",
     "/leads/{lead}/convert",
+    "/leads/merge?id={lead}&q=спросивший",
     "/parties/{contact}/leads",
     "/tasks",
     "/tasks/overdue?kind=call&priority=high",

@@ -8,9 +8,12 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import leads
+from crm.comments import pinned_lead_comments
 from crm.errors import CrmError, Invalid, NotFound
 from crm.lead_cards import lead_card, likely_parties
+from crm.lead_likeness import similar_leads
 from crm.lead_values import FIELD_NAMES
+from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_story import lead_story
 from crm.schemes import list_reasons
@@ -34,12 +37,19 @@ async def show_lead(request: web.Request) -> web.Response:
     return await answer_card(request)
 
 
-async def answer_card(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:
+async def answer_card(
+    request: web.Request, *, status: int = 200, problem: str = "", comment_form: Form | None = None
+) -> web.Response:
     """The card, with a problem above it if there is one."""
     access, lead_id = request[ACCESS], id_in_path(request)
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, access, lead_id)
         page = await lead_story(session, access, lead_id)
+        pinned = await pinned_lead_comments(session, access, lead_id)
+        if card.lead.id != lead_id:  # merged: the one that goes on answers
+            raise web.HTTPMovedPermanently(f"/leads/{card.lead.id}")
+        similar = await similar_leads(session, access, card)
+        merges = await merges_of(session, access, lead_id, record_kind="lead")
         may_look = card.is_open and access.may("party.read")
         likely = await likely_parties(session, access, card) if may_look else []
         may_give = card.may_assign and access.may("party.change_owner")
@@ -52,7 +62,11 @@ async def answer_card(request: web.Request, *, status: int = 200, problem: str =
         card=card,
         lead=card.lead,
         timeline=page,
+        pinned=pinned,
+        comment_form=comment_form or Form(),
         likely=likely,
+        similar=similar,
+        merges=merges,
         owners=owners,
         reasons=reasons,
         problem_text=problem,

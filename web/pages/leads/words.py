@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from crm.errors import Conflict
-from crm.lead_errors import AnotherLeadOpen, LeadIsOver, NeedsConversion, OpenLeads
-from crm.merging import CannotMerge
+from crm.lead_errors import AnotherLeadOpen, LeadIsOver, LeadMerged, NeedsConversion, OpenLeads
+from crm.merge_log import CannotMerge
 from crm.stage_rules import MoveNotAllowed, SchemeOfOthers, StageIncomplete
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.pages.problems import FORM_ERRORS
@@ -41,6 +41,7 @@ LEAD_ERRORS: Final = (
     CannotMerge,
     Conflict,
     LeadIsOver,
+    LeadMerged,
     MoveNotAllowed,
     NeedsConversion,
     OpenLeads,

@@ -74,6 +74,8 @@ def address_of(notice: NoticeInfo) -> str:
     record = notice.record_id or ""
     if notice.record_kind == "party":
         return f"/parties/{record}" if record else "/parties"
+    if notice.record_kind == "lead":
+        return f"/leads/{record}"
     if notice.record_kind == "access_request":
         return "/parties/access-requests"
     if notice.record_kind == "task":

@@ -10,8 +10,9 @@ from aiohttp import web
 from crm.duplicates import likely_same
 from crm.errors import Invalid, NotFound
 from crm.merge_list import list_merges, read_merge
+from crm.merge_log import MOST_AT_ONCE, CannotMerge, CannotUndo
 from crm.merge_values import Choices, Record, completeness, differing_fields, fields_of
-from crm.merging import MOST_AT_ONCE, CannotMerge, CannotUndo, merge_parties, records_of, undo_merge
+from crm.merging import merge_parties, records_of, undo_merge
 from crm.party_cards import PartyCard, party_card
 from crm.party_lists import rows_of
 from crm.party_search import FoundBy, SearchHit, search_parties
