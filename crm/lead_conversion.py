@@ -28,6 +28,7 @@ from crm.party_values import ORGANISATION, PERSON, columns_of, organisation_valu
 from crm.rights import Access
 from crm.schema.leads import Lead
 from crm.schema.parties import Party, Person
+from crm.schema.tasks import Task
 from crm.schemes import scheme_of
 from crm.stages import Move, clock, locked, move
 
@@ -123,6 +124,11 @@ async def _finish(
         "converted_party_id": party_id,
         "converted_person_id": person_id,
     }
+    await session.execute(  # what is still to be done for the lead is so for the client
+        update(Task)
+        .where(Task.lead_id == lead_id, Task.party_id.is_(None), Task.state.in_(["new", "in_progress"]))
+        .values(party_id=party_id, version=Task.version + 1)
+    )
     success = (await scheme_of(session, scheme_id)).success
     await move(session, access, LEAD, lead_id, Move(to_stage_id=success.id, ends=ends, via=via))
     after = {"party_id": party_id, "person_id": person_id}

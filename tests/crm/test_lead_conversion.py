@@ -22,8 +22,11 @@ from crm.rights import Access
 from crm.schema.journals import OutboxEvent
 from crm.schema.leads import Lead
 from crm.schema.parties import Affiliation, Party
+from crm.schema.tasks import Task
 from crm.schemes import list_reasons, scheme_of
 from crm.stage_rules import MoveNotAllowed, StageIncomplete
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, complete_task, create_task
 from crm.timeline import lead_timeline, timeline
 from tests.crm import planting
 from tests.crm.enquiries import automatic, lead_row, make_lead, plant_scheme, requires, stage_named, visits
@@ -267,3 +270,19 @@ async def test_parties_with_open_automatic_leads_in_one_scheme_merge_and_the_you
     assert (younger.state, younger.duplicate_of_id) == ("disqualified", first.id)
     duplicate = next(each.id for each in await list_reasons(session, "lead") if each.code == "duplicate")
     assert younger.disqualify_reason_id == duplicate
+
+
+async def test_open_tasks_of_the_lead_are_the_clients_as_well(session: AsyncSession) -> None:
+    user = await make_user(session, ("admin",))
+    lead = await make_lead(session, user)
+    tasks = [
+        await create_task(
+            session, user, NewTask(values=TaskValues(title=title, lead_id=lead.id)), home_zone="Europe/Moscow"
+        )
+        for title in ("Перезвонить", "Давно сделано")
+    ]
+    await complete_task(session, user, tasks[1])
+    await session.execute(update(Task).where(Task.id.in_(tasks)).values(party_id=None))
+    done = await convert_lead(session, user, lead.id, Conversion())
+    linked = await session.scalars(select(Task.party_id).where(Task.id.in_(tasks)).order_by(Task.id))
+    assert linked.all() == [done.party_id, None]

@@ -43,6 +43,9 @@ from crm.schema.communications import Comment, Communication
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.merging import DuplicateDismissal, MergeLog
 from crm.schema.parties import Affiliation, ExternalRef, Organisation, Party, PartyPhone, Person
+from crm.schema.tasks import Task
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, create_task
 from tests.crm import planting
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
@@ -301,6 +304,22 @@ async def test_what_came_later_stays_and_is_told(session: AsyncSession) -> None:
     talks = select(Communication.party_id, func.count()).group_by(Communication.party_id)
     counted = dict((await session.execute(talks.where(Communication.party_id.in_([one, other])))).all())
     assert counted == {one: 1, other: 1}
+
+
+async def test_merged_yesterday_new_task_since_undo_both_back_and_the_task_stays_with_the_survivor_said_so(
+    session: AsyncSession,
+) -> None:
+    one, other = await firm(session, "Выживший"), await firm(session, "Влитый")
+    merged = await merge_parties(session, COMMAND, one, [other])
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    await session.execute(update(MergeLog).where(MergeLog.id == merged.merge_id).values(at=yesterday))
+    user = await make_user(session, ("admin",))
+    new = NewTask(values=TaskValues(title="Перезвонить", party_id=one))
+    task_id = await create_task(session, user, new, home_zone="Europe/Moscow")
+    undone = await undo_merge(session, COMMAND, merged.merge_id)
+    assert Left(reference="task.party_id", count=1, why="later") in undone.left
+    assert await session.scalar(select(Task.party_id).where(Task.id == task_id)) == one
+    assert (await card(session, other)).name == "Влитый"
 
 
 async def test_what_people_changed_since_stays_as_they_left_it(session: AsyncSession) -> None:
