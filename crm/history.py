@@ -42,7 +42,10 @@ _KIND_OF: Final[Mapping[str, str]] = {
     "converted_by_id": "user",
     "created_by": "user",
 }
-_DERIVED: Final = ("sort_name", "display_name")  # they follow from the names that stand beside them
+_OF_NO_NEWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "party": ("sort_name", "display_name"),  # they follow from the names that stand beside them
+    "lead": ("number", "created_by"),  # what the card says of every lead
+}
 _NAMED: Final[Mapping[str, Any]] = {
     "user": select(User.id, User.name),
     "team": select(Team.id, Team.name),
@@ -160,7 +163,7 @@ def _of(access: Access, record: Party | Lead) -> Select[*tuple[Any, ...]]:
     query = (
         _told_changes()
         .where(ChangeLog.record_kind == record.__tablename__, ChangeLog.record_id == str(record.id))
-        .where(ChangeLog.field.not_in(_DERIVED))
+        .where(ChangeLog.field.not_in(_OF_NO_NEWS[record.__tablename__]))
     )
     if access.covers("journal.read", users=[record.owner_id], teams=[record.team_id]):
         return query
