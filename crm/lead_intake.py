@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import and_, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -136,8 +136,10 @@ async def lead_of_call(
     Raises:
         NotAllowed, NotFound (the call), Invalid, SchemeOfOthers.
     """
-    query = select(Call.customer_e164, Call.line_id, Communication.lead_id, Communication.party_id)
-    call = (await session.execute(query.join(Communication).where(Call.id == call_id))).first()
+    query = select(Call.customer_e164, Line.id.label("line_id"), Communication.lead_id)
+    query = query.join(Communication, Communication.id == Call.id)
+    query = query.outerjoin(Line, and_(Line.id == Call.line_id, Line.deleted_at.is_(None)))
+    call = (await session.execute(query.where(Call.id == call_id))).first()
     if call is None:
         raise NotFound("call", call_id)
     if call.lead_id is not None:

@@ -108,15 +108,15 @@ async def _take_from_call(session: AsyncSession, lead: Lead, call_id: UUID) -> N
 
 async def _note_earlier_response(session: AsyncSession, lead_id: int) -> None:
     """A lead made during or after a talk was answered at once."""
-    started_at = await session.scalar(
-        select(Call.started_at)
+    query = (
+        select(Call.started_at, Communication.user_id)
         .join(Communication, Communication.id == Call.id)
         .where(Communication.lead_id == lead_id, Call.answered_at.is_not(None))
         .order_by(Call.started_at)
         .limit(1)
     )
-    if started_at is not None:
-        await note_response(session, lead_id, started_at)
+    if (talk := (await session.execute(query)).first()) is not None:
+        await note_response(session, lead_id, talk.started_at, by_id=talk.user_id)
 
 
 async def note_response(

@@ -11,15 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import CrmError, Invalid
 from crm.handling_rules import FollowUp
-from crm.lead_intake import NewLead, create_automatic_lead
-from crm.lead_links import note_response
-from crm.lead_subjects import SubjectValues
+from crm.lead_intake import lead_of_call
 from crm.notifications import tell_users
 from crm.rights import command_access
 from crm.schema.access import TeamMembership, User
 from crm.schema.communications import Call, Communication
 from crm.schema.desk import CallAction
-from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
 
@@ -93,22 +90,7 @@ async def _make_lead(session: AsyncSession, call: Any) -> None:
     """A lead of this caller; an open one that nobody typed takes the call in."""
     if call.customer_e164 is None:
         raise Invalid("number", "", "The caller's number was withheld: there is nobody to make a lead of.")
-    access = command_access("rules")
-    line_id = await session.scalar(select(Line.id).where(Line.id == call.line_id, Line.deleted_at.is_(None)))
-    subject = SubjectValues(number=call.customer_e164)
-    lead = await create_automatic_lead(
-        session, access, NewLead(subject=subject, line_id=line_id), via="journal"
-    )
-    link = {
-        "lead_id": func.coalesce(Communication.lead_id, lead.id),
-        "party_id": func.coalesce(Communication.party_id, lead.party_id),
-        "link_source": func.coalesce(Communication.link_source, "rule"),
-    }
-    await session.execute(update(Communication).where(Communication.id == call.id).values(link))
-    first = update(Lead).where(Lead.id == lead.id, Lead.first_communication_id.is_(None))
-    await session.execute(first.values(first_communication_id=call.id))
-    if call.answered_at is not None:
-        await note_response(session, lead.id, call.started_at, by_id=call.user_id)
+    await lead_of_call(session, command_access("rules"), call.id)
 
 
 async def _tell(session: AsyncSession, call: Any) -> None:
