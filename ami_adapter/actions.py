@@ -17,6 +17,7 @@ from ami_adapter.errors import UnsafeActionText
 LONGEST_LINE_BYTES = 1000  # Asterisk reads lines of 1024 and cuts what is longer
 
 Headers = tuple[tuple[str, str], ...]
+Prefixes = tuple[tuple[str, str], ...]
 
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 _NUMBER = re.compile(r"\+?[0-9]{1,20}\Z")
@@ -25,9 +26,11 @@ _EXTENSION = re.compile(r"[0-9A-Za-z_]{1,32}\Z")
 _CONTEXT = re.compile(r"[0-9A-Za-z_-]{1,79}\Z")
 _TECHNOLOGY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*/[0-9A-Za-z_.@*#+:;/-]{1,200}\Z")
-_CHANNEL_ID = re.compile(r"[0-9A-Za-z_-]{1,100}\Z")
+_ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9]*/[0-9A-Za-z_.-]{1,80}\Z")
+_CHANNEL_ID = re.compile(r"[0-9A-Za-z_.-]{1,100}\Z")
 _VARIABLE_NAME = re.compile(r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,60}\Z")
 _VARIABLE_VALUE = re.compile(r"[0-9A-Za-z_.:+-]{0,400}\Z")
+_DIGIT = re.compile(r"[0-9A-D*#]\Z")
 _EVENT_CLASS = re.compile(r"[a-z]+\Z")
 
 
@@ -66,7 +69,7 @@ class ClickToCall:
     technology: str = "PJSIP"
     extension_context: str = ""
     context: str = "from-internal"
-    prefixes: tuple[tuple[str, str], ...] = ()
+    prefixes: Prefixes = ()
     ring_seconds: float = 20.0
 
 
@@ -116,6 +119,7 @@ def originate(
     caller_id: str = "",
     variables: Mapping[str, str] | None = None,
     channel_id: str = "",
+    endpoint: str = "",
 ) -> Action:
     """Click-to-call: ring the agent first; once they pick up, dial the number.
 
@@ -124,6 +128,7 @@ def originate(
         caller_id: the number the agent's telephone shows while it rings; the dialled one if empty.
         variables: values of letters, digits and `_.:+-` only; see `as_variable` for free text.
         channel_id: becomes the Uniqueid of the agent's channel; must be new each time.
+        endpoint: the agent's telephone where it is not named after the extension: `PJSIP/ivanov`.
 
     Raises:
         UnsafeActionText: a value could reach beyond itself.
@@ -137,7 +142,7 @@ def originate(
     if how.ring_seconds <= 0:
         raise UnsafeActionText("Timeout", "the time to ring must be positive")
     headers: list[tuple[str, str]] = [
-        ("Channel", agents_channel(extension, how)),
+        ("Channel", agents_channel(extension, how, endpoint)),
         ("Context", how.context),
         ("Exten", destination),
         ("Priority", "1"),
@@ -146,7 +151,7 @@ def originate(
         ("Async", "true"),
     ]
     if channel_id:
-        _check(_CHANNEL_ID, "ChannelId", channel_id, "an id is letters, digits, - and _")
+        _check(_CHANNEL_ID, "ChannelId", channel_id, "an id is letters, digits, -, _ and .")
         headers.append(("ChannelId", channel_id))
     headers += [("Variable", _assignment(name, value)) for name, value in (variables or {}).items()]
     return Action("Originate", tuple(headers))
@@ -164,9 +169,75 @@ def hang_up(channel: str, *, cause: int = 16) -> Action:
     return Action("Hangup", (("Channel", channel), ("Cause", str(cause))))
 
 
-def agents_channel(extension: str, how: ClickToCall) -> str:
-    """The channel to ring for an agent: `PJSIP/101`, or `Local/101@from-internal/n`."""
+def blind_transfer(channel: str, target: str, *, context: str, prefixes: Prefixes = ()) -> Action:
+    """Pass on whoever this channel talks to, as if its telephone had done it; the channel itself leaves.
+
+    Raises:
+        UnsafeActionText: a value could reach beyond itself.
+    """
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    return Action("BlindTransfer", (("Channel", channel), *_place(target, context, prefixes)))
+
+
+def attended_transfer(channel: str, target: str, *, context: str, prefixes: Prefixes = ()) -> Action:
+    """Have this channel's owner talk to the target first: who hangs up then has passed the call on.
+
+    Asterisk presses the feature code `atxfer` of features.conf for it, so it must be there and allowed (`T`, `t` of Dial).
+
+    Raises:
+        UnsafeActionText: a value could reach beyond itself.
+    """
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    return Action("Atxfer", (("Channel", channel), *_place(target, context, prefixes)))
+
+
+def cancel_attended_transfer(channel: str) -> Action:
+    """Back to the customer, from a consultation."""
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    return Action("CancelAtxfer", (("Channel", channel),))
+
+
+def redirect(channel: str, target: str, *, context: str, prefixes: Prefixes = ()) -> Action:
+    """Send one channel to another place of the dialplan: what rings at a telephone goes on ringing elsewhere.
+
+    Raises:
+        UnsafeActionText: a value could reach beyond itself.
+    """
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    return Action("Redirect", (("Channel", channel), *_place(target, context, prefixes), ("Priority", "1")))
+
+
+def park(channel: str, by: str) -> Action:
+    """Leave this channel in the PBX's parking; after its time-out it rings at whoever parked it."""
+    for each in (channel, by):
+        _check(_CHANNEL_NAME, "Channel", each, "a channel is named TECHNOLOGY/name")
+    return Action("Park", (("Channel", channel), ("TimeoutChannel", by), ("AnnounceChannel", by)))
+
+
+def press(channel: str, digit: str) -> Action:
+    """Have the far end of this channel hear one tone of the keypad."""
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    _check(_DIGIT, "Digit", digit, "a key is 0 to 9, A to D, * or #")
+    return Action("PlayDTMF", (("Channel", channel), ("Digit", digit)))
+
+
+def mute_recording(channel: str, *, is_muted: bool) -> Action:
+    """Silence in the recording that runs on this channel, in both directions, or sound again."""
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    state = "1" if is_muted else "0"
+    return Action("MixMonitorMute", (("Channel", channel), ("Direction", "both"), ("State", state)))
+
+
+def _place(target: str, context: str, prefixes: Prefixes) -> Headers:
+    _check(_CONTEXT, "Context", context, "a context is letters, digits, - and _")
+    return (("Context", context), ("Exten", dialled(target, prefixes)))
+
+
+def agents_channel(extension: str, how: ClickToCall, endpoint: str = "") -> str:
+    """The channel to ring for an agent: `PJSIP/101`, its telephone's own name, or `Local/101@from-internal/n`."""
     _check(_EXTENSION, "Channel", extension, "an extension is letters, digits and _")
+    if endpoint and how.technology != "Local":
+        return _check(_ENDPOINT, "Channel", endpoint, "an endpoint is named TECHNOLOGY/name")
     _check(_TECHNOLOGY, "Channel", how.technology, "a technology is one word")
     if how.technology != "Local":
         return f"{how.technology}/{extension}"
@@ -174,7 +245,7 @@ def agents_channel(extension: str, how: ClickToCall) -> str:
     return f"Local/{extension}@{how.extension_context}/n"
 
 
-def dialled(number: str, prefixes: tuple[tuple[str, str], ...]) -> str:
+def dialled(number: str, prefixes: Prefixes) -> str:
     """How the dialplan wants this number: extensions as they are, E.164 with its prefix replaced."""
     if not number.startswith("+"):
         return _check(_EXTENSION, "Exten", number, "neither E.164 nor an extension")

@@ -38,6 +38,7 @@ class DirectoryLine:
     name: str
     colour: str | None
     team_id: int | None
+    allows_outgoing: bool = True  # its number may be shown to whoever is called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ async def _lines(session: AsyncSession) -> list[DirectoryLine]:
             name=row.name,
             colour=row.colour,
             team_id=row.team_id,
+            allows_outgoing=row.allows_outgoing,
         )
         for row in rows
     ]

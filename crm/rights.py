@@ -64,6 +64,9 @@ RIGHTS: Final = (
     "callback.read",
     "callback.work",
     "call.route",
+    "call.place",
+    "call.control",
+    "call.place_unwanted",
     "recording.listen",
     "live.board",
     "live.own",
@@ -80,6 +83,7 @@ RIGHTS: Final = (
     "number.normalise",
     "system.state",
     "directory.manage",
+    "dialling.manage",
 )
 
 
@@ -109,6 +113,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "call.notes": "own",
         "callback.read": "team",
         "callback.work": "team",
+        "call.place": "all",
+        "call.control": "all",
         "recording.listen": "own",
         "live.own": "all",
         "journal.read": "own",
@@ -132,6 +138,8 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "call.notes": "own",
         "callback.read": "team",
         "callback.work": "team",
+        "call.place": "all",
+        "call.control": "all",
         "recording.listen": "own",
         "live.own": "all",
         "journal.read": "own",
@@ -156,6 +164,9 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "call.notes": "team",
         "callback.read": "team",
         "callback.work": "team",
+        "call.place": "all",
+        "call.control": "all",
+        "call.place_unwanted": "all",
         "recording.listen": "team",
         "live.board": "team",
         "live.own": "all",
@@ -177,6 +188,7 @@ DEFAULT_PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "journal.read": "own",
         "number.normalise": "all",
         "system.state": "all",
+        "dialling.manage": "all",
     },
     "admin": dict.fromkeys(RIGHTS, "all"),
 }

@@ -236,6 +236,7 @@ async def remove_connection(
         "is_enabled": False,
         "secret": None,
         "second_truth_secret": None,
+        "dialling_secret": None,
     }
     await session.execute(update(PbxConnection).where(PbxConnection.id == connection_id).values(gone))
     await record_change(session, access, "connection", connection_id, before={"name": row.name}, via=via)

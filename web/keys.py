@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from web.proxies import Networks
     from web.refused_log import RefusedLog
     from web.routes import Route
+    from web.telephone import Telephone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Services:
     time_zone: str = "Europe/Moscow"
     region: str = "RU"  # of captures that are exported
     stories: StoryShelf | None = None  # None: no stories are shown
+    telephone: Telephone | None = None  # None: nobody dials from the screen
     seal: Seal | None = None  # opens the secrets of connections; None: they are neither entered nor checked
 
 

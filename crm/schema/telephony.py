@@ -56,6 +56,9 @@ class PbxConnection(HasId, Tracked, Binned, Base):
     # Where else the PBX writes its calls down (`crm.second_truth`); {} is nowhere. Its secret is sealed like the other.
     second_truth: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     second_truth_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # How calls are placed from the screen (`crm.dialling_accounts`); {} is not at all. The secret is sealed, too.
+    dialling: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    dialling_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     __table_args__ = (
         Index(
             "uq_pbx_connection_name",

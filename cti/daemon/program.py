@@ -16,6 +16,7 @@ from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.stories.keeper import StoryKeeper
 from ami_adapter.stories.shelf import FOLDER, StoryShelf
+from crm.call_actions import cards_of
 from crm.call_store import StoredCall
 from crm.callback_states import CALLBACK_CHANNEL
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
@@ -42,6 +43,8 @@ from cti.daemon.agi import RouteAgi
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
 from cti.daemon.delay_book import DelayBook
+from cti.daemon.controlling import as_desk_card
+from cti.daemon.diallers import dial_plans
 from cti.daemon.figures import publish_figures
 from cti.daemon.follow_ups import FollowUps
 from cti.daemon.housekeeping import Housekeeping
@@ -54,6 +57,7 @@ from cti.daemon.reminders import Reminders
 from cti.daemon.settings import Settings, address_of
 from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
+from cti.daemon.telephone import open_telephone
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from cti.numbers import warm_up
 from web.app import create_app
@@ -99,6 +103,15 @@ class Program:
             settings.data / FOLDER, days=settings.story_days, megabytes=settings.story_megabytes
         )
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
+        self.telephone = open_telephone(
+            sessions=database.sessions,
+            desk=self.desk,
+            ids=self._ids,
+            ask=lambda question: self.recognition.ask(question),
+            deliver=self._deliver,
+            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
+            now=self._clock.now,
+        )
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self._delay_book = DelayBook(database.sessions, now=wall_clock)
@@ -144,6 +157,7 @@ class Program:
         try:
             async with self._serving(), asyncio.TaskGroup() as tasks:
                 await self._go_on_with_open_calls()
+                await self.telephone.begin(wall_clock())
                 await self._book.begin(wall_clock())
                 await self._agent_book.begin(wall_clock())
                 await self.renew()
@@ -170,6 +184,7 @@ class Program:
                 try:
                     await asyncio.Event().wait()
                 finally:  # no more events; what was told is stored
+                    await self.telephone.close()
                     await self._links.close()
                     await self._flush()
         finally:
@@ -182,12 +197,15 @@ class Program:
         async with self.database.sessions() as session:
             found = await directory(session, wall_clock())
             wanted = await self._wanted(found)
+            plans = await dial_plans(session, self._seal)
         if found != self._directory:
             self._directory = found
             self.switchboard.set_directory(found)
+            self.telephone.set_directory(found)
         self._names = {one.id: one.name for one in found.connections.values()}
         for gone in await self._links.equal(wanted):
             self._deliver(self.desk.forget_connection(gone, self._clock.now()))
+        await self.telephone.equal(plans)
 
     async def find_troubles(self) -> Sequence[Trouble]:
         """What is not as it should be at this moment."""
@@ -200,6 +218,10 @@ class Program:
                 name = self._names.get(connection_id, connection_id)
                 told, outline = f"{name}: {state.detail}", f"{name}: {state.code}"
                 troubles.append(Trouble(what="connection", detail=told, outline=outline, is_fatal=False))
+        for dialler in self.telephone.dialler_states():
+            if dialler.state != LinkStatus.UP.value:
+                told = f"{dialler.connection}, dialling account: {dialler.code}"
+                troubles.append(Trouble(what="dialling", detail=told, outline=told, is_fatal=False))
         return troubles
 
     def _make_app(self) -> web.Application:
@@ -216,6 +238,7 @@ class Program:
                 trusted_proxies=networks(settings.trusted_proxies),
                 time_zone=settings.time_zone,
                 seal=self._seal,
+                telephone=self.telephone,
                 stories=self._shelf,
                 region=settings.region,
             )
@@ -237,8 +260,11 @@ class Program:
     async def _go_on_with_open_calls(self) -> None:
         """A call that was going on when an earlier run ended keeps its id."""
         async with self.database.sessions() as session:
-            for call in await open_calls(session):
-                self._ids.learn(call.connection_id, call.id, call.linked_ids)
+            calls = await open_calls(session)
+            cards = await cards_of(session, [call.id for call in calls])
+        for call in calls:
+            self._ids.learn(call.connection_id, call.id, call.linked_ids)
+        self.desk.learn_cards((card.call_id, as_desk_card(card)) for card in cards)
 
     async def _wanted(self, found: Directory) -> dict[int, Wiring]:
         async with self.database.sessions() as session:

@@ -26,6 +26,7 @@ from cti.desk.messages import (
     CallView,
     ConnectionView,
     Data,
+    HandOverCard,
     Hello,
     Match,
     Message,
@@ -63,6 +64,8 @@ class Desk:
         self._twins = Twins()
         self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
         self._connections: dict[int, ConnectionView] = {}
+        self._abilities: dict[int, frozenset[str]] = {}
+        self._cards: dict[UUID, list[HandOverCard]] = {}  # of calls that an earlier run knew
         self._watchers: dict[int, tuple[int, Sight]] = {}  # by the watcher's own number: (user, how far)
         self.shift = Shift(
             directory, seat_states=self._seat_states, call_of=self._call_known_as, on_change=on_agent_state
@@ -161,6 +164,45 @@ class Desk:
                 return []
             seat.note = note
         return [self._tell(user_id, "note.saved", NoteSaved(id=call_id, note=note), at)]
+
+    def set_abilities(self, connection_id: int, abilities: frozenset[str]) -> list[Message]:
+        """What the dialling account of a connection may ask for, as its link found it; empty while there is none."""
+        if self._abilities.get(connection_id, frozenset()) == abilities:
+            return []
+        self._abilities[connection_id] = abilities
+        here = [call for call in self._calls.values() if call.connection_id == connection_id]
+        for call in here:
+            call.abilities = abilities
+        return [message for call in here for message in self._tell_seats(call)]
+
+    def add_card(self, call_id: UUID, card: HandOverCard) -> list[Message]:
+        """An agent wrote something for the next one; it stands in their window as soon as the call is there."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return []
+        call.shown.cards.append(card)
+        return self._tell_seats(call)
+
+    def take_back_card(self, call_id: UUID, card: HandOverCard) -> list[Message]:
+        """The call was not passed on after all."""
+        call = self._calls.get(call_id)
+        if call is None or card not in call.shown.cards:
+            return []
+        call.shown.cards.remove(card)
+        return self._tell_seats(call)
+
+    def learn_cards(self, cards: Iterable[tuple[UUID, HandOverCard]]) -> None:
+        """At start: the cards of calls that were going on when an earlier run ended."""
+        for call_id, card in cards:
+            self._cards.setdefault(call_id, []).append(card)
+
+    def set_recording_paused(self, call_id: UUID, *, is_paused: bool) -> list[Message]:
+        """The recording of this call is silent from now on, or goes on."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return []
+        call.is_recording_paused = is_paused
+        return self._tell_seats(call)
 
     def dismiss(self, user_id: int, call_id: UUID, at: datetime | None = None) -> list[Message]:
         """The user closed a window that has come to its end: it closes in all tabs."""
@@ -298,7 +340,14 @@ class Desk:
         if len(self._calls) >= KEPT_CALLS:
             oldest = next((call for call in self._calls.values() if call.is_ended), None)
             self._drop(oldest or next(iter(self._calls.values())))
-        call = PresentCall(id=call_id, connection_id=connection_id, record=record, line=None)
+        call = PresentCall(
+            id=call_id,
+            connection_id=connection_id,
+            record=record,
+            line=None,
+            abilities=self._abilities.get(connection_id, frozenset()),
+            cards=self._cards.pop(call_id, []),
+        )
         self._calls[call_id] = call
         return call
 
@@ -436,6 +485,15 @@ class Desk:
                 seat.state, seat.reason, seat.closed_at = SeatState.STOPPED, reason, at
                 messages += self._tell_if_changed(call, seat, "call.ended", at)
         return messages
+
+    def _tell_seats(self, call: PresentCall) -> list[Message]:
+        shown = call.shown
+        return [
+            message
+            for seat in shown.seats.values()
+            if seat.is_open
+            for message in self._tell_if_changed(shown, seat, "call.updated", None)
+        ]
 
     def _tell_if_changed(
         self, call: PresentCall, seat: Seat, message_type: str, at: datetime | None

@@ -78,6 +78,19 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverCard:
+    """What a colleague wrote for whoever gets the call next, and who it was that called."""
+
+    by: str  # by name
+    extension: str
+    to: str  # an extension, a queue, a number outside
+    reason: str
+    note: str
+    caller: str | None  # the original caller's number, as it was known then
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
     """One call as one user sees it. Moments are UTC, None where the source does not know."""
 
@@ -104,6 +117,9 @@ class CallView:
     note: NoteView | None = None
     was: UUID | None = None  # the id this call had in earlier messages
     handed_over: HandOver | None = None  # to this user, by a colleague
+    card: HandOverCard | None = None  # what that colleague wrote
+    controls: tuple[str, ...] = ()  # what can be done to it from the screen: `cti.desk.controls`
+    is_recording_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

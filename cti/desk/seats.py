@@ -10,8 +10,18 @@ from uuid import UUID
 
 from cti.calls.call_events import CallEvent, RingingStopped
 from cti.calls.records import CallRecord, CallState, Direction, Transfer
+from cti.desk.controls import controls_of
 from cti.desk.directory import Directory, OwnLine
-from cti.desk.messages import OPEN_STATES, TALK_STATES, CallView, HandOver, Match, NoteView, SeatState
+from cti.desk.messages import (
+    OPEN_STATES,
+    TALK_STATES,
+    CallView,
+    HandOver,
+    HandOverCard,
+    Match,
+    NoteView,
+    SeatState,
+)
 from cti.numbers import Number, NumberKind, format_number
 
 # How long an ended window still belongs to the picture, so that a reload shows the same (crm-model 13.1).
@@ -75,6 +85,9 @@ class PresentCall:
     lead: PresentCall | None = field(default=None, repr=False)
     mirrors: list[PresentCall] = field(default_factory=list, repr=False)
     is_on_board: bool = False  # watchers were told of it
+    abilities: frozenset[str] = frozenset()  # of the dialling account at its PBX
+    cards: list[HandOverCard] = field(default_factory=list)  # written when it was passed on, oldest first
+    is_recording_paused: bool = False
 
     @property
     def shown(self) -> PresentCall:
@@ -112,6 +125,7 @@ class PresentCall:
         record, line = seen.record, seen.line or self._first_line(seen)
         other = _other_extension(seat)
         colleague = directory.agent_at(seen.connection_id, other) if other else None
+        passed_on = handed_over(seen, directory, to=seat.extension)
         return CallView(
             id=self.id,
             connection_id=seen.connection_id,
@@ -135,8 +149,21 @@ class PresentCall:
             match=self.match_for(seen),
             note=seat.note,
             was=self.was,
-            handed_over=handed_over(seen, directory, to=seat.extension),
+            handed_over=passed_on,
+            card=self._card_for(seat.extension, passed_on),
+            controls=controls_of(record, seat.extension, seat.state, seen.abilities),
+            is_recording_paused=seen.is_recording_paused,
         )
+
+    def _card_for(self, extension: str, passed_on: HandOver | None) -> HandOverCard | None:
+        """The latest card for this extension: it names it, or its writer's transfer brought the call here."""
+        by = passed_on.extension if passed_on else None
+        mine = [
+            card
+            for card in self.cards
+            if card.extension != extension and (card.to == extension or card.extension == by)
+        ]
+        return mine[-1] if mine else None
 
     def match_for(self, seen: PresentCall) -> Match | None:
         """Who calls, as soon as it is known of one sighting."""

@@ -1,0 +1,261 @@
+"""A hand on one's own call: hang up, decline, pass on, consult, park, press keys, silence the recording.
+
+Only what the window offers is done, and only to a call in which the user sits now. What is done is written down before it
+is sent; nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami_adapter import actions
+from ami_adapter.actions import Action
+from ami_adapter.errors import AmiActionRefused, AmiError, OutcomeUnknown, UnsafeActionText
+from crm.call_actions import Card, NewCard, begin_action, end_action, withdraw_card, write_card
+from crm.dial_rules import target_of
+from crm.dialling_policy import require_callable
+from crm.errors import Invalid, NotFound
+from crm.rights import Access
+from cti.calls.records import CallRecord, Leg
+from cti.daemon.diallers import Dialler, Diallers
+from cti.desk import CallView, Desk, HandOverCard, Message
+from cti.desk.seats import PresentCall
+from cti.numbers import Number
+from web.telephone import Done, NotOffered, Wanted
+
+log = structlog.get_logger(__name__)
+
+PASSING_ON: Final = frozenset({"transfer", "consult", "deflect"})
+MOST_KEYS: Final = 32
+BETWEEN_KEYS_SECONDS: Final = 0.25
+DECLINED_CAUSE: Final = 21  # "call rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """A user's place in a call at this moment."""
+
+    view: CallView
+    seen: PresentCall
+    dialler: Dialler
+
+    @property
+    def record(self) -> CallRecord:
+        return self.seen.record
+
+    @property
+    def own(self) -> Sequence[Leg]:
+        return [leg for leg in _open(self.record) if leg.extension == self.view.extension]
+
+    @property
+    def others(self) -> Sequence[Leg]:
+        """The other side, the customer before colleagues."""
+        others = [leg for leg in _open(self.record) if leg.extension != self.view.extension]
+        return sorted(others, key=lambda leg: leg.extension is not None)
+
+
+class Controlling:
+    """Does to calls what people ask for.
+
+    Args:
+        read: a number as typed, read as the connection writes numbers.
+    """
+
+    def __init__(
+        self,
+        *,
+        sessions: async_sessionmaker[AsyncSession],
+        diallers: Diallers,
+        desk: Desk,
+        read: Callable[[int, str], Number],
+        deliver: Callable[[Iterable[Message]], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._sessions = sessions
+        self._diallers = diallers
+        self._desk = desk
+        self._read = read
+        self._deliver = deliver
+        self._now = now
+
+    async def control(self, access: Access, call_id: UUID, wanted: Wanted) -> Done:
+        """Do it, once.
+
+        Raises:
+            NotAllowed, NotFound (no call of this user's), NotOffered, Invalid, DialRefused (whom to pass it on to).
+        """
+        access.require("call.control")
+        seat = self._seat(access, call_id, wanted)
+        target = self._read(seat.seen.connection_id, wanted.to) if wanted.control in PASSING_ON else None
+        asked = _asked(seat, wanted, target_of(target) if target else "")
+        action_id, card = await self._write_down(access, seat, wanted, target)
+        if card is not None:
+            self._deliver(self._desk.add_card(seat.view.id, as_desk_card(card)))
+        done = await self._send_all(seat, wanted, asked)
+        await self._note(seat, wanted, done, action_id, card)
+        return done
+
+    def _seat(self, access: Access, call_id: UUID, wanted: Wanted) -> _Seat:
+        view, seen = self._desk.view(access.user_id, call_id), self._desk.sighting(access.user_id, call_id)
+        if view is None or seen is None:
+            raise NotFound("call", call_id)
+        dialler = self._diallers.of(seen.connection_id)
+        offered = "pause_recording" if wanted.control == "resume_recording" else wanted.control
+        if dialler is None or not dialler.link.is_up or offered not in view.controls:
+            raise NotOffered(wanted.control)
+        return _Seat(view, seen, dialler)
+
+    async def _write_down(
+        self, access: Access, seat: _Seat, wanted: Wanted, target: Number | None
+    ) -> tuple[UUID, Card | None]:
+        at, call_id = self._now(), seat.view.id
+        said = target_of(target) if target else wanted.keys and "•" * len(wanted.keys)  # keys may be a PIN
+        async with self._sessions.begin() as session:
+            if target is not None:
+                await require_callable(
+                    session,
+                    access,
+                    target,
+                    seat.seen.connection_id,
+                    at,
+                    override_reason=wanted.override_reason,
+                    is_new_call=False,
+                )
+            action_id = await begin_action(session, access, call_id, wanted.control, at, target=said or None)
+            card = None
+            if target is not None:
+                new = NewCard(
+                    from_extension=seat.view.extension,
+                    to=target_of(target),
+                    reason=wanted.reason,
+                    note=wanted.note,
+                    caller=seat.view.phone,
+                )
+                card = await write_card(session, access, call_id, new, at)
+        return action_id, card
+
+    async def _send_all(self, seat: _Seat, wanted: Wanted, asked: Sequence[Action]) -> Done:
+        """In order; a recording runs on one channel of several, so there the first that has one is enough."""
+        is_any = wanted.control in ("pause_recording", "resume_recording")
+        done = Done(outcome="refused")
+        for position, action in enumerate(asked):
+            if position and wanted.control == "keys":
+                await asyncio.sleep(BETWEEN_KEYS_SECONDS)
+            done = await _send(seat.dialler, action)
+            if (done.outcome == "done") == is_any or done.outcome == "unknown":
+                break
+        return done
+
+    async def _note(
+        self, seat: _Seat, wanted: Wanted, done: Done, action_id: UUID, card: Card | None
+    ) -> None:
+        call_id, is_lost = seat.view.id, done.outcome in ("refused", "not_sent")
+        if card is not None and is_lost:
+            self._deliver(self._desk.take_back_card(call_id, as_desk_card(card)))
+        if wanted.control in ("pause_recording", "resume_recording") and done.outcome == "done":
+            is_paused = wanted.control == "pause_recording"
+            self._deliver(self._desk.set_recording_paused(seat.seen.id, is_paused=is_paused))
+        try:
+            async with self._sessions.begin() as session:
+                await end_action(session, action_id, done.outcome)
+                if card is not None and is_lost:
+                    await withdraw_card(session, card.id)
+        except Exception as error:
+            log.warning("call_action_not_noted", call_id=str(call_id), error=type(error).__name__)
+
+
+def as_desk_card(card: Card) -> HandOverCard:
+    return HandOverCard(
+        by=card.by,
+        extension=card.from_extension,
+        to=card.to,
+        reason=card.reason,
+        note=card.note,
+        caller=card.caller,
+        at=card.at,
+    )
+
+
+def _open(record: CallRecord) -> Sequence[Leg]:
+    return [leg for leg in record.legs if leg.ended_at is None and leg.hangup_cause is None]
+
+
+def _asked(seat: _Seat, wanted: Wanted, target: str) -> Sequence[Action]:
+    """What to send, every value checked before anything is.
+
+    Raises:
+        NotOffered: the channels that it takes are not there (any more).
+        Invalid: a value that cannot be sent.
+    """
+    try:
+        made = _actions(seat, wanted, target)
+    except UnsafeActionText as error:
+        field = "keys" if wanted.control == "keys" else "to"
+        typed = getattr(wanted, field)[:40]
+        why = "“%(typed)s” cannot be sent to the PBX: enter a number, an extension or keys (0-9, *, #)."
+        raise Invalid(field, typed, why, typed=typed) from error
+    if not made:
+        raise NotOffered(wanted.control)
+    return made
+
+
+def _actions(seat: _Seat, wanted: Wanted, target: str) -> Sequence[Action]:
+    own = [leg.channel_name for leg in seat.own]
+    others = [leg.channel_name for leg in seat.others]
+    context, prefixes = seat.dialler.plan.transfer_context, seat.dialler.plan.how.prefixes
+    match wanted.control:
+        case "hang_up":
+            return [actions.hang_up(channel) for channel in own]
+        case "decline":
+            return [actions.hang_up(channel, cause=DECLINED_CAUSE) for channel in own]
+        case "deflect":
+            return [
+                actions.redirect(channel, target, context=context, prefixes=prefixes)
+                for channel in others[:1]
+            ]
+        case "transfer":
+            return [
+                actions.blind_transfer(channel, target, context=context, prefixes=prefixes)
+                for channel in own[:1]
+            ]
+        case "consult":
+            return [
+                actions.attended_transfer(channel, target, context=context, prefixes=prefixes)
+                for channel in own[:1]
+            ]
+        case "cancel_consult":
+            return [actions.cancel_attended_transfer(channel) for channel in own[:1]]
+        case "park":
+            return [actions.park(channel, own[0]) for channel in others[:1] if own]
+        case "keys":
+            return _presses(wanted.keys, others)
+        case _:
+            is_muted = wanted.control == "pause_recording"
+            return [actions.mute_recording(channel, is_muted=is_muted) for channel in [*others, *own]]
+
+
+def _presses(keys: str, others: Sequence[str]) -> Sequence[Action]:
+    typed = keys.replace(" ", "")
+    if not typed or len(typed) > MOST_KEYS:
+        raise Invalid("keys", keys[:40], "Enter 1 to %(most)d keys.", most=MOST_KEYS)
+    return [actions.press(channel, key) for channel in others[:1] for key in typed]
+
+
+async def _send(dialler: Dialler, action: Action) -> Done:
+    try:
+        await dialler.link.act(action)
+    except OutcomeUnknown:
+        return Done(outcome="unknown")
+    except AmiActionRefused as error:
+        return Done(outcome="refused", detail=error.answer[:200])
+    except AmiError:
+        return Done(outcome="not_sent")
+    return Done(outcome="done")
