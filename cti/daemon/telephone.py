@@ -13,8 +13,8 @@ from crm.dial_rules import Policy
 from crm.dialling_policy import Judged, judge_number
 from crm.directory import ConnectionDirectory, Directory, DirectoryExtension
 from crm.rights import Access
-from cti.daemon.controlling import Controlling
 from cti.daemon.call_ids import CallIds
+from cti.daemon.controlling import Controlling
 from cti.daemon.diallers import Diallers, DialPlan
 from cti.daemon.placing import Placing, TellUser
 from cti.daemon.recognition import Question

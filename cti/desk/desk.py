@@ -8,7 +8,7 @@ a reload and a stream of events end in the same picture (invariant I12).
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -277,6 +277,10 @@ class Desk:
 
     def extensions_of(self, user_id: int) -> tuple[str, ...]:
         return tuple(extension for _, extension in self._directory.extensions_of(user_id))
+
+    def places_of(self, user_id: int) -> Sequence[tuple[int, str]]:
+        """(connection, extension) of a user, in order."""
+        return tuple(self._directory.extensions_of(user_id))
 
     def watch(self, watcher: int, user_id: int, sight: Sight) -> BoardSnapshot:
         """This socket follows everybody's calls from now on, as far as *its* rights go; the calls as they are.

@@ -11,6 +11,7 @@ from web.api import (
     communications,
     company,
     custom_fields,
+    dialling,
     exports,
     imports,
     lead_merging,
@@ -40,6 +41,7 @@ _TABLES: Final = (
     merging.routes,
     imports.routes,
     exports.routes,
+    dialling.routes,
 )
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))
 """The table of every part of the API; `web.app` adds them all."""

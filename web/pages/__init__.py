@@ -8,6 +8,7 @@ from web.pages.admin import (
     calendars,
     communication_kinds,
     connections,
+    dialling,
     directories,
     extensions,
     handling,
@@ -28,6 +29,7 @@ from web.pages.admin import (
 from web.pages.calls import pages as calls
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
+from web.pages.dial import pages as dial
 from web.pages.exports import pages as exports
 from web.pages.identify import pages as identify
 from web.pages.imports import pages as imports
@@ -127,4 +129,6 @@ ROUTES: Final[tuple[Routes, ...]] = (
     tokens.routes,
     numbers.routes,
     profiles.routes,
+    dial.routes,
+    dialling.routes,
 )

@@ -80,6 +80,7 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
+if (document.querySelector("dial-pad")) import("./elements/dial-pad.js");
 import("./elements/notice-bell.js"); // nothing waits for it
 import("./elements/task-reminders.js");
 import("./elements/missed-badge.js");

@@ -155,7 +155,7 @@ def _settings(form: Form, before: AsteriskSettings) -> AsteriskSettings:
         user=form.text("user"),
         event_classes=before.event_classes,
         accepts_excessive_rights=form.flag("accepts_excessive_rights"),
-        originate_context=form.text("originate_context"),
+        originate_context=before.originate_context,
     )
 
 
@@ -167,7 +167,6 @@ def _form_of(connection: ConnectionInfo) -> Form:
             "host": settings.host,
             "port": settings.port,
             "user": settings.user,
-            "originate_context": settings.originate_context,
             "accepts_excessive_rights": settings.accepts_excessive_rights,
             "is_enabled": connection.is_enabled,
             "profile_id": connection.profile_id,

@@ -63,6 +63,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "token_created": N_("API token created"),
     "token_ended": N_("API token ended"),
     "secret_changed": N_("Secret changed"),
+    "do_not_call_overridden": N_("Called in spite of “do not call”"),
     "call_exported": N_("Call exported"),
 }
 

@@ -63,12 +63,20 @@ class ToldLink:
 
 def told_link(connection: ConnectionInfo) -> ToldLink | None:
     """What to say of this link; None where nothing was ever written. A code of a newer adapter stays English."""
-    words = _WORDS.get(connection.state_code or "")
-    if words is not None:
-        text, remedy = (_(part) if part else "" for part in words)
-        try:
-            return ToldLink(text=text % connection.state_values, remedy=remedy % connection.state_values)
-        except KeyError:  # written by an adapter that gave other values
-            pass
+    told = told_state(connection.state_code or "", connection.state_values)
+    if told is not None:
+        return told
     detail = connection.state_detail
     return ToldLink(text=detail, language="en") if detail else None
+
+
+def told_state(code: str, values: Mapping[str, str]) -> ToldLink | None:
+    """What a code of `ami_adapter.told` means; None for one that is not known here, or came with other values."""
+    words = _WORDS.get(code)
+    if words is None:
+        return None
+    text, remedy = (_(part) if part else "" for part in words)
+    try:
+        return ToldLink(text=text % values, remedy=remedy % values)
+    except KeyError:
+        return None

@@ -37,6 +37,9 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "callback.read": N_("See missed callers"),
         "callback.work": N_("Take and close missed callers"),
         "call.route": N_("Ask who should get a call (for the PBX itself)"),
+        "call.place": N_("Call from the screen"),
+        "call.control": N_("Pass on, end and control own calls from the screen"),
+        "call.place_unwanted": N_("Call those who asked not to be called, with a reason"),
         "recording.listen": N_("Listen to recordings"),
         "live.own": N_("See own calls as they happen"),
         "live.board": N_("Live board: calls of others"),
@@ -52,6 +55,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "line.manage": N_("Set up lines"),
         "extension.manage": N_("Assign extensions"),
         "number.normalise": N_("Set up how numbers are read"),
+        "dialling.manage": N_("Set which numbers may be dialled"),
         "system.state": N_("State of the system"),
     },
     N_("Administration"): {

@@ -1,6 +1,7 @@
 // One call's window. The first picture is drawn from the message alone; the server's details replace it when they come.
 
 import "./call-clock.js";
+import "./call-controls.js";
 import "./call-note.js";
 import "./call-who.js";
 import { button, el, icon, parsed } from "../dom.js";
@@ -61,6 +62,7 @@ class CallWindow extends HTMLElement {
     this.#showWho(call, before);
     this.#showNote(call);
     this.#showEnd(call);
+    this.#parts.controls.show(call);
     if (!before || before.state !== call.state) this.#stateChanged(call);
     if (call.note) this.#parts.note?.take(call.note);
     this.#wantDetails(call);
@@ -129,6 +131,9 @@ class CallWindow extends HTMLElement {
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
     this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, end, body, news, note: null };
+    const controls = el("call-controls");
+    const body = el("div", { class: "call-body" }, passed, who, details, controls, end);
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, controls, end, body, news, note: null };
     this.append(section);
   }
 
