@@ -73,6 +73,7 @@ class DiallerLink:
 
     Args:
         on_originated: told of every OriginateResponse; it must not wait.
+        on_parked: told the channel that was parked and the number of its place.
         on_state: told when the link came up or broke.
     """
 
@@ -81,12 +82,14 @@ class DiallerLink:
         settings: AmiSettings,
         *,
         on_originated: Callable[[Originated], None],
+        on_parked: Callable[[str, str], None] = lambda _channel, _place: None,
         on_state: Callable[[Telling], None] = lambda _telling: None,
     ) -> None:
         self.settings = settings
         self.telling = STOPPED
         self.abilities: frozenset[str] = frozenset()
         self._on_originated = on_originated
+        self._on_parked = on_parked
         self._on_state = on_state
         self._session: AmiSession | None = None
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
@@ -170,6 +173,8 @@ class DiallerLink:
         for message in messages:
             if message.event == b"OriginateResponse":
                 self._on_originated(_originated(message))
+            elif message.event == b"ParkedCall":
+                self._on_parked(message.get("ParkeeChannel", ""), message.get("ParkingSpace", ""))
         return True
 
     def _tell(self, telling: Telling) -> None:

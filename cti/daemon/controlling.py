@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 PASSING_ON: Final = frozenset({"transfer", "consult", "deflect"})
 MOST_KEYS: Final = 32
+PLACE_SECONDS: Final = 2.0  # to be told where a call was parked
 BETWEEN_KEYS_SECONDS: Final = 0.25
 DECLINED_CAUSE: Final = 21  # "call rejected"
 
@@ -85,6 +86,13 @@ class Controlling:
         self._read = read
         self._deliver = deliver
         self._now = now
+        self._parking: dict[str, asyncio.Future[str]] = {}  # by channel: the place's number, once it is told
+
+    def parked(self, channel: str, place: str) -> None:
+        """The PBX tells where a channel was parked, by us or by a telephone."""
+        waiting = self._parking.get(channel)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(place)
 
     async def control(self, access: Access, call_id: UUID, wanted: Wanted) -> Done:
         """Do it, once.
@@ -99,7 +107,8 @@ class Controlling:
         action_id, card = await self._write_down(access, seat, wanted, target)
         if card is not None:
             self._deliver(self._desk.add_card(seat.view.id, as_desk_card(card)))
-        done = await self._send_all(seat, wanted, asked)
+        park = wanted.control == "park"
+        done = await (self._park(seat, asked[0]) if park else self._send_all(seat, wanted, asked))
         await self._note(seat, wanted, done, action_id, card)
         return done
 
@@ -153,6 +162,21 @@ class Controlling:
             if (done.outcome == "done") == is_any or done.outcome == "unknown":
                 break
         return done
+
+    async def _park(self, seat: _Seat, asked: Action) -> Done:
+        """Parked, the customer waits at a place with a number: whoever dials it gets them."""
+        channel = dict(asked.headers)["Channel"]
+        self._parking[channel] = place = asyncio.get_running_loop().create_future()
+        try:
+            done = await _send(seat.dialler, asked)
+            if done.outcome != "done":
+                return done
+            async with asyncio.timeout(PLACE_SECONDS):
+                return Done(outcome="done", detail=await place)
+        except TimeoutError:
+            return Done(outcome="done")
+        finally:
+            del self._parking[channel]
 
     async def _note(
         self, seat: _Seat, wanted: Wanted, done: Done, action_id: UUID, card: Card | None

@@ -86,6 +86,7 @@ class Diallers:
 
     Args:
         on_originated: told, per connection, what became of each Originate.
+        on_parked: told, which channel was parked and where.
         on_abilities: told what can be asked for now; nothing while the link is down.
     """
 
@@ -93,9 +94,11 @@ class Diallers:
         self,
         *,
         on_originated: Callable[[int, Originated], None],
+        on_parked: Callable[[str, str], None] = lambda _channel, _place: None,
         on_abilities: Callable[[int, frozenset[str]], None] = lambda _id, _abilities: None,
     ) -> None:
         self._on_originated = on_originated
+        self._on_parked = on_parked
         self._on_abilities = on_abilities
         self._running: dict[int, Dialler] = {}
 
@@ -119,6 +122,7 @@ class Diallers:
         link = DiallerLink(
             plan.settings,
             on_originated=lambda originated: self._on_originated(connection_id, originated),
+            on_parked=self._on_parked,
             on_state=lambda _telling: self._state_changed(connection_id),
         )
         task = asyncio.create_task(link.run(), name=f"dialler {connection_id}")

@@ -33,7 +33,7 @@ from crm.dial_requests import (
 )
 from crm.rights import Access
 from cti.calls.call_events import CallEnded, CallRinging
-from cti.calls.records import CallRecord, CallState, Direction, Disposition
+from cti.calls.records import CallRecord, CallState, Direction, Disposition, ParticipationResult
 from cti.daemon.call_ids import CallIds
 from cti.daemon.diallers import Dialler, Diallers
 from cti.daemon.recognition import Question
@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 MOST_KEPT: Final = 1_000  # answers that came before their question, clicks whose outcome is open
 UNSEEN_SECONDS: Final = 30.0  # so long a window stays whose call nobody has heard of
+READER_SECONDS: Final = 0.2  # until the other link has told the end of the same call
 LINE_VARIABLE: Final = (
     "__RINGCARD_LINE"  # inherited by the customer's leg: the dialplan shows this number of ours
 )
@@ -50,6 +51,11 @@ OUTCOMES: Final = Counter("ringcard_dials", "Calls placed from the screen, by wh
 _LOST: Final = frozenset({"failed", "refused", "not_sent"})  # there is no call, and surely will be none
 
 
+_REASONS: Final = {
+    ParticipationResult.BUSY: "busy",
+    ParticipationResult.DECLINED: "declined",
+    ParticipationResult.NOT_ANSWERED: "no_answer",
+}
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -171,7 +177,17 @@ class Placing:
     async def _note(self, dial: DialInfo, originated: Originated) -> DialInfo:
         if originated.reason == "answered":
             return await self._settle(dial, "answered", None)
-        return await self._settle(dial, "failed", originated.reason)
+        return await self._settle(dial, "failed", await self._why(dial, originated.reason))
+
+    async def _why(self, dial: DialInfo, reason: str) -> str:
+        """For a refused call OriginateResponse gives no reason at all; the reader's link hears it at the same moment."""
+        if reason != "unreachable":
+            return reason
+        await asyncio.sleep(READER_SECONDS)
+        call = self._desk.call(dial.id)
+        parts = call.record.participations if call else ()
+        results = [part.result for part in parts if part.extension == dial.extension and part.result]
+        return _REASONS.get(results[-1], reason) if results else reason
 
     async def _settle(self, dial: DialInfo, state: str, reason: str | None) -> DialInfo:
         """Told first, then stored; while the database is away the row stays as it is, and the next start tells «unknown»."""

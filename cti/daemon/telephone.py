@@ -151,6 +151,7 @@ def open_telephone(
     """Everything that placing and control of calls is made of, wired together."""
     diallers = Diallers(
         on_originated=lambda connection_id, originated: placing.heard(connection_id, originated),
+        on_parked=lambda channel, place: controlling.parked(channel, place),
         on_abilities=lambda connection_id, abilities: deliver(desk.set_abilities(connection_id, abilities)),
     )
     placing = Placing(

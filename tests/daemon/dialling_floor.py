@@ -83,7 +83,7 @@ class ScreenTelephone:
             found = await session.execute(
                 text("select state, reason from dial_request order by created_at, id")
             )
-            return [tuple(row) for row in found]  # type: ignore[misc]
+            return [tuple(row) for row in found]
 
     def outcomes(self) -> list[str]:
         return [data["state"] for kind, data in self.told if kind == "dial.outcome"]
