@@ -33,7 +33,7 @@ SECTIONS: Final = (
     Section(path="/admin/handling", title=N_("Handling of calls"), right="line.manage"),
     Section(path="/admin/calendars", title=N_("Working hours"), right="line.manage"),
     Section(path="/admin/extensions", title=N_("Extensions"), right="extension.manage"),
-    Section(path="/admin/dialling", title=N_("Dialling"), right="dialling.manage"),
+    Section(path="/admin/dialling", title=N_("Dialling rules"), right="dialling.manage"),
     Section(path="/admin/users", title=N_("Users"), right="user.read"),
     Section(path="/admin/teams", title=N_("Teams"), right="user.read"),
     Section(path="/admin/roles", title=N_("Roles"), right="user.read"),
