@@ -41,6 +41,7 @@ from tests.crm.people import COMMAND
 from tests.cti.desk.calls import desk
 from tests.web.frame import FakeGate, services_with
 from web.app import create_app
+from web.telephone import Telephone
 
 PASSWORD = "correct horse battery"
 
@@ -87,7 +88,9 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(database: Database, folder: Path, *, language: str = "en") -> AsyncIterator[Office]:
+async def open_office(
+    database: Database, folder: Path, *, language: str = "en", telephone: Telephone | None = None
+) -> AsyncIterator[Office]:
     """The application on a free port, its database planted."""
     shelf = StoryShelf(folder / "story", days=14, megabytes=16)
     shelf.begin(datetime.now(UTC))
@@ -108,6 +111,7 @@ async def open_office(database: Database, folder: Path, *, language: str = "en")
         seal=open_seal(folder / "key"),
         default_language=language,
         stories=office.shelf,
+        telephone=telephone,
     )
     office.server = TestServer(create_app(services))
     async with TestClient(office.server) as office.client:
