@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -63,7 +63,7 @@ Value = TypeVar("Value")
 class TellUser(Protocol):
     """Tells all pages of one user; `web.live.LiveHub.tell` fits."""
 
-    def __call__(self, user_id: int, message_type: str, data: object) -> None: ...
+    def __call__(self, user_id: int, kind: str, data: Mapping[str, Any], /) -> None: ...
 
 
 def channel_id_of(dial_id: UUID, at: datetime) -> str:
