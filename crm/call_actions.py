@@ -16,7 +16,7 @@ from crm.errors import Invalid
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.base import uuid7
-from crm.schema.dialling import CallAction, HandOverCard
+from crm.schema.dialling import ControlledCall, HandOverCard
 
 MOST_REASON: Final = 200
 MOST_NOTE: Final = 2000
@@ -65,13 +65,15 @@ async def begin_action(
     """
     access.require("call.control")
     row = {"id": uuid7(), "call_id": call_id, "user_id": access.user_id, "action": action, "at": at}
-    await session.execute(insert(CallAction).values(row | {"target": target}))
+    await session.execute(insert(ControlledCall).values(row | {"target": target}))
     return row["id"]  # type: ignore[return-value]
 
 
 async def end_action(session: AsyncSession, action_id: UUID, outcome: str) -> None:
     """`outcome`: done, refused, not_sent, unknown."""
-    await session.execute(update(CallAction).where(CallAction.id == action_id).values(outcome=outcome))
+    await session.execute(
+        update(ControlledCall).where(ControlledCall.id == action_id).values(outcome=outcome)
+    )
 
 
 async def write_card(

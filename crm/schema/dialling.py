@@ -67,10 +67,10 @@ class DialRequest(HasOurId, Base):
     )
 
 
-class CallAction(HasOurId, Base):
+class ControlledCall(HasOurId, Base):
     """What somebody did to a call of theirs from the screen: hung up, passed it on, stopped the recording."""
 
-    __tablename__ = "call_action"
+    __tablename__ = "call_control"
     call_id: Mapped[UUID]  # no foreign key on purpose: the journal may not have committed the call yet
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
     action: Mapped[str]
@@ -80,7 +80,7 @@ class CallAction(HasOurId, Base):
         str | None
     ]  # done, refused, not_sent, unknown; None: it was being asked for when the program ended
     __table_args__ = (
-        Index("ix_call_action_call_id", "call_id", "at"),
+        Index("ix_call_control_call_id", "call_id", "at"),
         CheckConstraint("outcome in ('done', 'refused', 'not_sent', 'unknown')", name="outcome"),
     )
 

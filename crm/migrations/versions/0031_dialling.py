@@ -47,7 +47,7 @@ def downgrade() -> None:
         "delete from permission where (area, action) in "
         "(('call', 'place'), ('call', 'control'), ('call', 'place_unwanted'), ('dialling', 'manage'))"
     )
-    for table in ("hand_over_card", "call_action", "dial_request", "dialling_policy"):
+    for table in ("hand_over_card", "call_control", "dial_request", "dialling_policy"):
         op.drop_table(table)
     op.drop_column("pbx_connection", "dialling_secret")
     op.drop_column("pbx_connection", "dialling")
@@ -106,7 +106,7 @@ def _make_requests() -> None:
 
 def _make_actions() -> None:
     op.create_table(
-        "call_action",
+        "call_control",
         _our_id(),
         sa.Column("call_id", sa.Uuid, nullable=False),
         _user(),
@@ -116,7 +116,7 @@ def _make_actions() -> None:
         sa.Column("outcome", sa.Text),
         sa.CheckConstraint("outcome in ('done', 'refused', 'not_sent', 'unknown')", name="outcome"),
     )
-    op.create_index("ix_call_action_call_id", "call_action", ["call_id", "at"])
+    op.create_index("ix_call_control_call_id", "call_control", ["call_id", "at"])
 
 
 def _make_cards() -> None:
