@@ -42,8 +42,8 @@ from cti.daemon.agent_book import AgentBook
 from cti.daemon.agi import RouteAgi
 from cti.daemon.back_fill import BackFill
 from cti.daemon.call_ids import CallIds
-from cti.daemon.delay_book import DelayBook
 from cti.daemon.controlling import as_desk_card
+from cti.daemon.delay_book import DelayBook
 from cti.daemon.diallers import dial_plans
 from cti.daemon.figures import publish_figures
 from cti.daemon.follow_ups import FollowUps

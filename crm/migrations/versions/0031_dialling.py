@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0031"
-down_revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

@@ -126,14 +126,12 @@ class CallWindow extends HTMLElement {
     const details = el("div", { class: "call-details" });
     const asked = el("div", { class: "call-asked" });
     const end = el("p", { class: "call-end", hidden: true });
-    const body = el("div", { class: "call-body" }, passed, who, details, asked, end);
+    const controls = el("call-controls");
+    const body = el("div", { class: "call-body" }, passed, who, details, asked, controls, end);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, end, body, news, note: null };
-    const controls = el("call-controls");
-    const body = el("div", { class: "call-body" }, passed, who, details, controls, end);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, controls, end, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, controls, end, body, news, note: null };
     this.append(section);
   }
 
