@@ -19,6 +19,7 @@ class CallStack extends HTMLElement {
     const { signal } = this.#listeners;
     this.#loadWindows(signal);
     this.addEventListener("call-gone", ({ detail }) => this.#remove(detail), { signal });
+    this.addEventListener("call-resized", () => this.#arrange(), { signal });
     this.addEventListener("call-dismissed", ({ detail }) => live.send({ type: "dismiss", id: detail }), { signal });
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
     document.addEventListener("visibilitychange", () => this.#showTitle(), { signal });
@@ -104,8 +105,11 @@ class CallStack extends HTMLElement {
     const all = [...this.#windows.values()];
     const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
     const goesOn = all.some((one) => one.isOpenCall);
+    const [first] = ranked;
+    const isLarge = first && !first.isShrunk && first.querySelector("call-who") !== null; // «Кто звонит?» needs the height
     ranked.forEach((shown, rank) => {
-      const makesRoom = goesOn && !shown.isOpenCall && !shown.note?.isBusy;
+      const isLess = (goesOn && !shown.isOpenCall) || (isLarge && rank > 0);
+      const makesRoom = isLess && !shown.note?.isBusy;
       shown.toggleAttribute("as-line", rank >= MOST_OPEN || makesRoom);
       shown.toggleAttribute("behind", rank > 0);
     });

@@ -73,6 +73,12 @@ class CallWindow extends HTMLElement {
   shrink(isShrunk = !this.isShrunk) {
     this.toggleAttribute("shrunk", isShrunk);
     this.#parts.shrink.setAttribute("aria-expanded", String(!isShrunk));
+    this.#tellSize();
+  }
+
+  // Much larger or smaller than before: the others make room, or take it back.
+  #tellSize() {
+    this.dispatchEvent(new CustomEvent("call-resized", { bubbles: true }));
   }
 
   focusInside() {
@@ -243,6 +249,7 @@ class CallWindow extends HTMLElement {
   #dropWho() {
     const hadFocus = this.#parts.asked.contains(document.activeElement);
     this.#parts.asked.replaceChildren();
+    this.#tellSize();
     if (hadFocus) this.note?.focusField();
   }
 
@@ -253,6 +260,7 @@ class CallWindow extends HTMLElement {
     if (!response?.ok || !this.isConnected) return;
     this.#parts.asked.replaceChildren(parsed(await response.text()));
     globalThis.htmx?.process(this.#parts.asked);
+    this.#tellSize();
   }
 
   #leaveOut(why) {
