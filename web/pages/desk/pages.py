@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.callbacks import list_cases
 from crm.calls_read import list_calls
 from crm.lead_lists import LeadFilter, list_leads
-from crm.missed_callers import missed_callers
 from crm.own_day import own_day
 from crm.rights import Access
 from crm.task_lists import TaskFilter, count_tasks, list_tasks
@@ -23,7 +23,6 @@ from web.routes import SIGNED_IN, RouteKind
 
 routes = PageRoutes()
 _SHOWN: Final = 8  # lines of a part
-_MISSED_SINCE: Final = timedelta(days=3)
 
 
 @routes.get("/desk", right=SIGNED_IN)
@@ -54,7 +53,7 @@ async def show_tasks(request: web.Request) -> web.Response:
     return render_fragment(request, "desk/tasks.html", now=request.app[NOW](), **shown)
 
 
-@routes.get("/desk/calls", right="call.read", kind=RouteKind.FRAGMENT)
+@routes.get("/desk/calls", right=SIGNED_IN, kind=RouteKind.FRAGMENT)
 async def show_calls(request: web.Request) -> web.Response:
     async with request.app[SESSIONS]() as session:
         shown = await _calls(session, request[ACCESS], request.app[NOW]())
@@ -82,11 +81,10 @@ async def _tasks(session: AsyncSession, request: web.Request, access: Access) ->
 
 
 async def _calls(session: AsyncSession, access: Access, now: datetime) -> dict[str, Any]:
-    if not access.may("call.read"):
-        return {"missed": None, "latest": None}
-    latest = await list_calls(session, access, limit=_SHOWN)
-    missed = await missed_callers(session, access, now - _MISSED_SINCE, most=_SHOWN)
-    return {"missed": missed, "latest": latest.items}
+    """Whom we owe a call, the most urgent first; and the latest calls."""
+    missed = await list_cases(session, access, now, limit=_SHOWN) if access.may("callback.read") else None
+    latest = await list_calls(session, access, limit=_SHOWN) if access.may("call.read") else None
+    return {"missed": missed, "latest": latest.items if latest else None}
 
 
 async def _leads(session: AsyncSession, access: Access) -> dict[str, Any]:
