@@ -18,13 +18,14 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import make_url
 
-from bench.past import PAST, PAST_TABLES
+from bench.past import LACKS, PAST, PAST_TABLES
 from crm.database import async_url, migrate
 from crm.embedded import EmbeddedCluster
 from crm.migrations import versions
 
 PARTIES = 1_000_000
 CALLS_PER_PARTY = 5
+BUSIEST = 27  # the party with a thousandth of all calls
 NUMBER_STEP = 387_420_489  # odd and no multiple of 5: every party gets digits of its own, in no order
 FIRST_SCHEMA = Path(versions.__path__[0]) / "first_schema.sql"
 # Invented words for invented names; of each seven organisations one is a «ромашка», so that a word finds a tenth of the base.
@@ -100,7 +101,7 @@ DETAILS = (
     insert into number_counter (kind, value) select 'party', max(number) from party
     on conflict (kind) do update set value = excluded.value
     """,
-    "insert into party_lack select * from lacks_of(array(select id from party))",
+    LACKS,
     *(f"select setval(pg_get_serial_sequence('{table}', 'id'), (select max(id) from {table}))"
       for table in ("party", "phone_number", "email_address")),
 )  # fmt: skip

@@ -9,13 +9,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    any_,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    union,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.call_parts import MirrorInfo, NoteInfo, ParticipationInfo, Parts, TransferInfo, parts_of
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
+from crm.planning import plan_for_values
 from crm.rights import Access, narrow, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
@@ -26,6 +40,7 @@ from cti.calls.telling import moment
 
 EXPORT_BATCH = 500
 FEWEST_DIGITS = 3
+RARE_DIGITS = 4  # fewer end so many numbers that the newest calls soon give a page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +151,16 @@ async def list_calls(
         Invalid: the cursor, or a value of the filter.
     """
     size = page_size(limit)
-    conditions = [Call.joined_into_id.is_(None), *_conditions(wanted)]
+    await plan_for_values(session)
+    conditions, order = [Call.joined_into_id.is_(None), *_conditions(wanted)], _order(wanted)
     if cursor:
         started_at, call_id = decode_cursor(cursor, str, str)
         after = tuple_(moment_of(started_at, cursor), uuid_of(call_id, cursor))
-        conditions.append(tuple_(Call.started_at, Call.id) < after)
-    ids = union(*(_newest(conditions, way, size + 1) for way in _ways(access, wanted)))
+        conditions.append(tuple_(*order) < after)
+    whose = _of_whom(wanted)
+    ids = union(
+        *(_newest([*conditions, who], way, size + 1, order) for way in _ways(access, wanted) for who in whose)
+    )
     query = _calls().where(Call.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
     items = [_info(row) for row in await session.execute(query)]
     last = items[size - 1] if len(items) > size else None
@@ -263,14 +282,31 @@ def _ways(access: Access, wanted: CallFilter) -> list[ColumnElement[bool]]:
     return found if wanted.with_mirrors else found[:2]
 
 
-def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
+def _order(wanted: CallFilter) -> tuple[Any, Any]:
+    """What the journal is in order of. The same moment stands in both rows; a party's and a user's indexes are over one of them."""
+    if wanted.party_id is None and wanted.user_id is None:
+        return Call.started_at, Call.id
+    return Communication.started_at, Communication.id
+
+
+def _of_whom(wanted: CallFilter) -> list[ColumnElement[bool]]:
+    """The ways in which a call can be of the party that was asked for, each read from its own index."""
+    if wanted.party_id is None:
+        return [true()]
+    return [Communication.party_id == wanted.party_id, Communication.contact_id == wanted.party_id]
+
+
+def _newest(
+    conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int, order: tuple[Any, Any]
+) -> Select[UUID]:
     """The newest calls that one way leads to, read from its own index."""
     query = select(Call.id).join(Communication, Communication.id == Call.id).where(*conditions, way)
-    return select(query.order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
+    newest_first = [column.desc() for column in order]
+    return select(query.order_by(*newest_first).limit(most).subquery().c.id)
 
 
 def _within(access: Access, wanted: CallFilter) -> Select[*tuple[Any, ...]]:
-    query = _calls().where(Call.joined_into_id.is_(None), *_conditions(wanted))
+    query = _calls().where(Call.joined_into_id.is_(None), or_(*_of_whom(wanted)), *_conditions(wanted))
     return narrow(query, access, "call.read", Call)
 
 
@@ -303,10 +339,6 @@ def _conditions(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
         found.append(Call.started_at >= wanted.since)
     if wanted.until is not None:
         found.append(Call.started_at < wanted.until)
-    if wanted.party_id is not None:
-        found.append(
-            or_(Communication.party_id == wanted.party_id, Communication.contact_id == wanted.party_id)
-        )
     if wanted.number:
         found.append(_has_number(wanted.number))
     if wanted.disposition is not None:
@@ -320,11 +352,18 @@ def _has_number(number: str) -> ColumnElement[bool]:
         raise Invalid("number", number[:80], "Give a whole number, or at least its last three digits.")
     if number.strip().startswith("+"):
         return Call.customer_e164 == f"+{digits}"
-    return or_(
-        Call.customer_e164.like(f"%{digits}"),
-        Call.presented_from.like(f"%{digits}"),
-        Call.presented_to.like(f"%{digits}"),
+    backwards = f"{digits[::-1]}%"
+    is_known = Call.customer_e164.is_not(None)
+    ways = (
+        and_(is_known, func.reverse(Call.customer_e164).like(backwards)),
+        and_(~is_known, func.reverse(Call.presented_from).like(backwards)),
+        and_(~is_known, func.reverse(Call.presented_to).like(backwards)),
     )
+    if len(digits) < RARE_DIGITS:
+        return or_(*ways)
+    # An array, not IN (…): computed once from the indexes of numbers read backwards, and looked up in that of ids.
+    found = union_all(*(select(Call.id).where(way) for way in ways)).subquery()
+    return Call.id == any_(func.array(select(found.c.id).scalar_subquery()))
 
 
 def _came_out(disposition: str) -> list[ColumnElement[bool]]:
@@ -332,7 +371,7 @@ def _came_out(disposition: str) -> list[ColumnElement[bool]]:
         case "open":
             return [Call.ended_at.is_(None)]
         case "unseen":
-            return [Call.ended_unseen.is_(True)]
+            return [Call.ended_unseen == true()]
         case "missed":
             is_inbound = Call.direction == Direction.INBOUND
             # Told afterwards, a call may be answered at no known moment, or come out nobody knows how: neither is missed.

@@ -108,10 +108,11 @@ def _equal(session: AsyncSession, typed: Typed) -> Iterable[tuple[str, Select[in
         yield "number", by_number.where(PhoneNumber.e164 == number.e164, PartyPhone.ended_at.is_(None))
     if "@" in typed.email:
         address, mailbox = typed.email.lower(), _mailbox(typed.email.lower())
-        for reason, wanted in (("email", {address}), ("alias", {mailbox} - {address})):
+        addresses = [("email", address)] + ([("alias", mailbox)] if mailbox != address else [])
+        for reason, wanted in addresses:
             by_email = _live().join(PartyEmail, PartyEmail.party_id == Party.id)
             by_email = by_email.join(EmailAddress, EmailAddress.id == PartyEmail.email_id)
-            yield reason, by_email.where(EmailAddress.address.in_(wanted), PartyEmail.ended_at.is_(None))
+            yield reason, by_email.where(EmailAddress.address == wanted, PartyEmail.ended_at.is_(None))
     if typed.inn.isascii() and typed.inn.isdigit():
         for detail in (Organisation, Person):
             of_inn: Any = detail.inn == typed.inn

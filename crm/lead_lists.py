@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, text, tuple_, union
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,6 +16,7 @@ from crm.lead_values import OPEN_STATES
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_cards import phones_of
 from crm.party_lists import MOST_COUNTED, Count
+from crm.planning import plan_for_values
 from crm.rights import Access, ways
 from crm.schema.access import User
 from crm.schema.leads import Lead
@@ -186,7 +187,7 @@ async def _parts(session: AsyncSession, access: Access, wanted: LeadFilter) -> l
 
     The planner must see the values: an employee's leads among a million want another plan than all of a stage.
     """
-    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    await plan_for_values(session)
     kept = select(Lead.id, Lead.created_at).where(Lead.deleted_at.is_(None), *_conditions(wanted))
     return [kept.where(way) for way in ways(access, "lead.read", Lead)]
 

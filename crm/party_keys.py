@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.paging import decode_cursor, encode_cursor, moment_of
 from crm.party_filters import PartyFilter, Which, condition_beside_kinds, condition_of
 from crm.party_kinds import kind_ids
+from crm.planning import plan_for_values
 from crm.rights import Access, Scope, ways
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment
 
@@ -64,12 +65,13 @@ async def key_queries(
 
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
-    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    await plan_for_values(session)
     is_all = access.scope("party.read") is Scope.ALL
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
-    # An owner, a source, a city, a tag, a team have indexes of their own, over the party.
-    chosen = (wanted.owner_id, wanted.source, wanted.city, wanted.tag_id)
-    is_narrow = not is_all or any(each is not None for each in chosen)
+    # An owner, a team, a tag, and a source or city of any kind have indexes of their own, over the party.
+    has_place = wanted.source is not None or wanted.city is not None
+    is_chosen = bool(wanted.owner_id) or wanted.tag_id is not None or (has_place and wanted.kind is None)
+    is_narrow = not is_all or is_chosen
     if is_of_kind and not is_narrow:
         key, party_id = _OF_KIND[sort], PartyKindAssignment.party_id
         listed = await _by_kinds(session, wanted, select(party_id, key))

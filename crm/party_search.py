@@ -33,6 +33,7 @@ from crm.names import normal_name, organisation_key
 from crm.numbering import home_profile
 from crm.party_access import readable, readable_ids
 from crm.party_lists import PartyRow, rows_of
+from crm.planning import plan_for_values
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, PartyPhone, Person, PhoneNumber
@@ -108,7 +109,7 @@ async def search_parties(
     ways = ways_of(typed[:MOST_CHARACTERS], profile or home_profile(session))
     if not ways:
         return SearchResult(hits=(), is_too_short=True)
-    await session.execute(text("set local plan_cache_mode = force_custom_plan"))
+    await plan_for_values(session)
     allowed = and_(
         Party.deleted_at.is_(None), Party.merged_into_id.is_(None), await _allowed(session, access)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -73,6 +74,26 @@ class Communication(HasOurId, Tracked, Base):
     )
 
 
+def _call_orders() -> Iterable[Index]:
+    """What the journal is searched by when it is rare, newest first; and numbers by their last digits."""
+    newest = (text("started_at desc"), text("id desc"))
+    for name, first, where in (
+        ("direction", ("direction",), "direction <> 'inbound'"),
+        ("disposition", ("disposition",), "disposition <> 'answered'"),
+        ("unseen", (), "ended_unseen"),
+        ("queue", ("queue",), "queue is not null"),
+    ):
+        is_listed = text(f"joined_into_id is null and {where}")
+        yield Index(f"ix_call_{name}", *first, *newest, postgresql_where=is_listed)
+    for name, column, where in (
+        ("customer", "customer_e164", "customer_e164 is not null"),
+        ("from", "presented_from", "customer_e164 is null"),
+        ("to", "presented_to", "customer_e164 is null"),
+    ):
+        backwards = text(f"reverse({column}) text_pattern_ops")
+        yield Index(f"ix_call_{name}_backwards", backwards, postgresql_where=text(where))
+
+
 class Call(Base):
     """The call of a communication; written by the journal, never edited by people."""
 
@@ -140,6 +161,7 @@ class Call(Base):
             text("id desc"),
             postgresql_where=text("joined_into_id is null"),
         ),
+        *_call_orders(),
         Index("ix_call_customer_e164_started_at", "customer_e164", text("started_at desc")),
         Index("ix_call_open", "connection_id", postgresql_where=text("ended_at is null")),
         Index(

@@ -94,6 +94,12 @@ class Lead(HasId, Tracked, Binned, Base):
         Index("ix_lead_team_id_created_at", "team_id", *NEWEST, postgresql_where=KEPT),
         Index("ix_lead_owner_id_state_created_at", "owner_id", "state", *NEWEST, postgresql_where=KEPT),
         Index("ix_lead_team_id_state_created_at", "team_id", "state", *NEWEST, postgresql_where=KEPT),
+        Index("ix_lead_stage_id_open", "stage_id", *NEWEST, postgresql_where=IS_OPEN),
+        Index(
+            "ix_lead_nobodys_open",
+            *NEWEST,
+            postgresql_where=text("owner_id is null and state in ('open', 'on_hold') and deleted_at is null"),
+        ),
         Index("ix_lead_owner_id_open", "owner_id", *NEWEST, postgresql_where=IS_OPEN),
         Index("ix_lead_team_id_open", "team_id", *NEWEST, postgresql_where=IS_OPEN),
         Index(

@@ -28,7 +28,7 @@ class Meeting(Base):
 
     __tablename__ = "meeting"
     id: Mapped[UUID] = mapped_column(ForeignKey("communication.id"), primary_key=True)
-    state: Mapped[str] = mapped_column(server_default="planned")
+    state: Mapped[str] = mapped_column(server_default="planned", index=True)
     place: Mapped[str | None]  # an address, a room, a link
     result: Mapped[str | None]
     __table_args__ = (CheckConstraint("state in ('planned', 'held', 'cancelled')", name="state"),)

@@ -1,7 +1,7 @@
 """Every list of parties has an index in its own order, and what parties lack is a row that can be found.
 
 A kind's row carries what lists are in order of, copied by triggers. `party_lack` says, also by triggers, who has no number and which
-person neither an organisation nor a kind: absence has no index otherwise.
+person neither an organisation nor a kind: absence has no index otherwise. What calls and leads are searched by gets its indexes too.
 """
 
 from __future__ import annotations
@@ -33,6 +33,21 @@ REPLACED = (
     ("ix_party_kind_assignment_kind_id", NOT_ENDED),
     ("ix_party_kind_assignment_ended", "status = 'ended'"),
 )
+NEWEST = "started_at desc, id desc"
+NOT_JOINED = "joined_into_id is null"
+LEAD_IS_OPEN = "state in ('open', 'on_hold') and deleted_at is null"
+MORE_INDEXES = {
+    "ix_call_direction": f"call (direction, {NEWEST}) where {NOT_JOINED} and direction <> 'inbound'",
+    "ix_call_disposition": f"call (disposition, {NEWEST}) where {NOT_JOINED} and disposition <> 'answered'",
+    "ix_call_unseen": f"call ({NEWEST}) where {NOT_JOINED} and ended_unseen",
+    "ix_call_queue": f"call (queue, {NEWEST}) where {NOT_JOINED} and queue is not null",
+    "ix_call_customer_backwards": "call (reverse(customer_e164) text_pattern_ops) where customer_e164 is not null",
+    "ix_call_from_backwards": "call (reverse(presented_from) text_pattern_ops) where customer_e164 is null",
+    "ix_call_to_backwards": "call (reverse(presented_to) text_pattern_ops) where customer_e164 is null",
+    "ix_lead_stage_id_open": f"lead (stage_id, created_at desc, id desc) where {LEAD_IS_OPEN}",
+    "ix_lead_nobodys_open": f"lead (created_at desc, id desc) where owner_id is null and {LEAD_IS_OPEN}",
+    "ix_meeting_state": "meeting (state)",
+}
 LACKS = (
     ("party_kind_assignment", "party_id", "company"),
     ("affiliation", "person_id", "company"),
@@ -60,6 +75,8 @@ def upgrade() -> None:
         )
     for name, _where in REPLACED:
         op.execute(f"drop index {name}")
+    for name, on in MORE_INDEXES.items():
+        op.execute(f"create index {name} on {on}")
     for table, column, lack in LACKS:
         for event, seen in SEEN.items():
             op.execute(
@@ -69,6 +86,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for name in MORE_INDEXES:
+        op.execute(f"drop index {name}")
     for table, _column, _lack in LACKS:
         for event in SEEN:
             op.execute(f"drop trigger lacks_after_{event} on {table}")
