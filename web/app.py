@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from crm.errors import CrmError
 from crm.journal import is_away
 from web import api, assets, auth, live, notes, pages, pops, routing, status
-from web.assets import read_assets
+from web.assets import STYLE_SHEET, read_assets, style_sheet
 from web.i18n import read_catalogues, speaking
 from web.keys import (
     ASSETS,
@@ -68,7 +68,7 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
         client_max_size=_MOST_BODY_BYTES,
     )
     catalogues = read_catalogues()
-    files = read_assets(message_tables(catalogues))
+    files = read_assets({**message_tables(catalogues), STYLE_SHEET: style_sheet()})
     app[SERVICES], app[SESSIONS], app[GATE] = services, services.sessions, services.gate
     app[NOTES], app[DESK], app[NOW] = services.notes, services.desk, services.now
     app[CATALOGUES], app[ASSETS], app[TEMPLATES] = catalogues, files, open_templates(files)

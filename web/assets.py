@@ -30,6 +30,13 @@ _TYPES: Final = {
     ".png": "image/png",
 }
 _COMPRESSED_TYPES: Final = frozenset({".css", ".js", ".json", ".svg"})
+STYLE_SHEET: Final = (
+    "css/ringcard.css"  # made of these, in this order: one request, and a third less to carry
+)
+_STYLES: Final = (
+    *("tokens", "frame", "parts", "lists", "calls", "windows", "pages"),
+    *("leads", "merging", "tasks", "telephone"),
+)
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 routes = Routes(kind=RouteKind.ASSET)
@@ -72,6 +79,11 @@ def read_assets(made: Mapping[str, str], folder: Path = FOLDER) -> Assets:
     for path, asset in sorted(files.items()):
         digest.update(path.encode() + b"\0" + asset.body)
     return Assets(build=digest.hexdigest()[:12], files=files)
+
+
+def style_sheet(folder: Path = FOLDER) -> str:
+    """All our styles as one."""
+    return "\n".join((folder / "css" / f"{name}.css").read_text("utf-8") for name in _STYLES)
 
 
 def _asset(suffix: str, body: bytes) -> Asset:

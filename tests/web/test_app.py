@@ -234,7 +234,7 @@ async def test_a_wrong_method_says_which_are_right(client: Client) -> None:
 
 async def test_assets_are_kept_for_ever_under_their_build(client: Client) -> None:
     page = await (await client.get("/sign-in")).text()
-    [address] = re.findall(r'href="(/s/[0-9a-f]{12}/css/tokens\.css)"', page)
+    [address] = re.findall(r'href="(/s/[0-9a-f]{12}/css/ringcard\.css)"', page)
     answer = await client.get(address)
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["Content-Type"] == "text/css; charset=utf-8"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from web.assets import FOLDER
+from web.assets import FOLDER, style_sheet
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = [FOLDER / "vendor", ROOT / "tests" / "browser" / "vendor"]
@@ -49,10 +49,37 @@ def test_versions_are_exact_and_those_of_the_lock() -> None:
 
 def test_scripts_and_styles_stay_within_their_budget() -> None:
     """What a page loads before it works, compressed: scripts 25 KB, styles 45 KB. Lazy ones come by `import()`."""
-    start = (ROOT / "web" / "static" / "app.js").read_text("utf-8")
-    at_once = {*re.findall(r'^import "\./elements/([\w-]+\.js)";$', start, re.MULTILINE)}
-    assert "call-stack.js" in at_once
-    lazy = {path.name for path in FOLDER.glob("elements/*.js")} - at_once | {"dom.js"}
-    scripts = [path for path in FOLDER.rglob("*.js") if path.name not in lazy]
-    for paths, budget in ((scripts, 25 * 1024), (list(FOLDER.rglob("*.css")), 45 * 1024)):
-        assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths) <= budget
+    scripts = loaded_at_once()
+    assert FOLDER / "elements" / "call-stack.js" in scripts
+    assert sum(packed(path.read_bytes()) for path in scripts) <= 25 * 1024
+    vendored = sum(packed(path.read_bytes()) for path in FOLDER.rglob("vendor/**/*.css"))
+    assert vendored + packed(style_sheet().encode()) <= 45 * 1024
+
+
+def packed(content: bytes) -> int:
+    return len(gzip.compress(content, 9))
+
+
+def test_every_style_of_ours_is_in_the_one_sheet() -> None:
+    sheet = style_sheet()
+    assert all(path.read_text("utf-8") in sheet for path in FOLDER.glob("css/*.css"))
+
+
+def loaded_at_once() -> set[Path]:
+    """What every page names, the worker, and what these import before they run."""
+    base = (ROOT / "web" / "templates" / "base.html").read_text("utf-8")
+    waiting = [FOLDER / name for name in re.findall(r"asset\('([^']+\.js)'\)", base)] + [
+        FOLDER / "live-worker.js"
+    ]
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in found:
+            found.add(path)
+            named = re.findall(
+                r'^(?:import|export|\}) ?[^"]*?"(\./[^"]+|\.\./[^"]+)";$',
+                path.read_text("utf-8"),
+                re.MULTILINE,
+            )
+            waiting += [path.parent / name for name in named]
+    return found

@@ -1,7 +1,6 @@
 // The frame's behaviour, and the elements that any page may hold. Heavy elements load when their tag is on the page.
 
 import "./elements/app-drawer.js";
-import "./elements/call-bell.js";
 import "./elements/call-stack.js";
 import "./elements/line-state.js";
 import "./elements/theme-switch.js";
@@ -81,7 +80,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (document.querySelector("dial-pad")) import("./elements/dial-pad.js");
-import("./elements/notice-bell.js"); // nothing waits for it
+import("./elements/call-bell.js"); // nothing waits for these: a ring is heard a moment later
+import("./elements/notice-bell.js");
 import("./elements/task-reminders.js");
 import("./elements/missed-badge.js");
 loadHeavy();
