@@ -39,6 +39,7 @@ class FollowUp(StrEnum):
 
     CALLBACK_CASE = "callback_case"
     LEAD = "lead"
+    TASK = "task"
     NOTIFY = "notify"
 
 

@@ -29,6 +29,7 @@ from crm.mirrors import lock_numbers
 from crm.open_calls import close_unseen
 from crm.schema.base import uuid7
 from crm.spool import Reading, Spool
+from crm.wrap_ups import begin_wrap_ups
 from cti.calls.records import CallState
 from cti.numbers import E164, Number, NumberKind
 
@@ -282,6 +283,7 @@ async def _follow(connection: AsyncConnection, stored: Sequence[StoredCall]) -> 
     try:
         async with connection.begin_nested():
             await follow_calls(connection, [call.id for call in stored])
+            await begin_wrap_ups(connection, [call.id for call in stored])
     except Exception as error:
         if is_away(error):
             raise

@@ -1,8 +1,9 @@
-"""What rules want done about calls beside the journal: a lead, a notification. Each is done once, by whichever program takes it."""
+"""What rules want done about calls beside the journal: a lead, a task, a notification. Each is done once, by whichever program takes it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,8 +20,11 @@ from crm.schema.communications import Call, Communication
 from crm.schema.desk import CallAction
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, create_task
 
 MOST_TRIES: Final = 3
+TASK_WITHIN: Final = timedelta(hours=1)
 MOST_WHY: Final = 300  # characters
 Performer = Callable[[AsyncSession, Any], Awaitable[None]]
 
@@ -93,6 +97,27 @@ async def _make_lead(session: AsyncSession, call: Any) -> None:
     await lead_of_call(session, command_access("rules"), call.id)
 
 
+async def _make_task(session: AsyncSession, call: Any) -> None:
+    """A call to make, for whoever is responsible for the caller; of nobody's, for whoever talked or the team's head."""
+    owners = await _responsible(session, call)
+    owner_id = owners[0] if owners else call.user_id
+    if owner_id is None:
+        raise Invalid(
+            "owner_id", "", "Nobody is responsible for this caller, and the line's team has no head."
+        )
+    language = await session.scalar(select(User.language).where(User.id == owner_id))
+    word = "Call back" if language == "en" else "Перезвонить"
+    values = TaskValues(
+        title=f"{word}: {call.party_name or call.customer_e164 or call.line_name or '—'}",
+        kind="call",
+        due_at=datetime.now(UTC) + TASK_WITHIN,
+        party_id=call.party_id,
+        communication_id=call.id,
+    )
+    task = NewTask(values=values, owner_id=owner_id)
+    await create_task(session, command_access("rules"), task, home_zone="UTC", via="journal")
+
+
 async def _tell(session: AsyncSession, call: Any) -> None:
     """Whoever is responsible for the caller; of nobody's, the heads of the line's team."""
     users = await _responsible(session, call)
@@ -135,5 +160,6 @@ async def _responsible(session: AsyncSession, call: Any) -> list[int]:
 
 PERFORMERS: Final[Mapping[str, Performer]] = {
     FollowUp.LEAD: _make_lead,
+    FollowUp.TASK: _make_task,
     FollowUp.NOTIFY: _tell,
 }

@@ -16,6 +16,7 @@ from ami_adapter.link import LinkState, LinkStatus
 from ami_adapter.moments import Moments, wall_clock
 from ami_adapter.stories.keeper import StoryKeeper
 from ami_adapter.stories.shelf import FOLDER, StoryShelf
+from crm.agent_wishes import WISH_CHANNEL
 from crm.call_actions import cards_of
 from crm.call_store import StoredCall
 from crm.callback_states import CALLBACK_CHANNEL
@@ -36,6 +37,7 @@ from crm.sealing import Seal, open_seal
 from crm.spool import Spool
 from crm.task_news import TASK_CHANNEL, read_news
 from crm.telephony import connection_secret, list_connections
+from crm.wrap_ups import WRAP_UP_CHANNEL
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import PresenceEvent
 from cti.daemon.agent_book import AgentBook
@@ -55,6 +57,7 @@ from cti.daemon.listening import Listener, Renewal
 from cti.daemon.recognition import Recognition
 from cti.daemon.reminders import Reminders
 from cti.daemon.settings import Settings, address_of
+from cti.daemon.shifts import Shifts
 from cti.daemon.story_book import StoryBook
 from cti.daemon.switchboard import Switchboard
 from cti.daemon.telephone import open_telephone
@@ -142,6 +145,13 @@ class Program:
         self._imports = Imports(database)
         self._reminders = Reminders(database.sessions, now=wall_clock)
         self._follow_ups = FollowUps(database.sessions)
+        self._shifts = Shifts(
+            database.sessions,
+            self.desk.shift,
+            now=self._clock.now,
+            deliver=self._deliver,
+            tell=self._hub.tell,
+        )
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
@@ -170,6 +180,7 @@ class Program:
                     self._back_fill.run,
                     self._imports.run,
                     self._follow_ups.run,
+                    self._shifts.run,
                     self._renewal.run,
                     self._housekeeping.run,
                     self._reminders.run,
@@ -295,6 +306,8 @@ class Program:
                 TASK_CHANNEL: self._tell_task,
                 ACTION_CHANNEL: lambda _nothing: self._follow_ups.look(),
                 CALLBACK_CHANNEL: self._hub.callback,
+                WRAP_UP_CHANNEL: self._shifts.wrap_up_told,
+                WISH_CHANNEL: lambda _user: self._shifts.ask(),
             },
             catch_up=self._catch_up,
         )
@@ -306,6 +319,7 @@ class Program:
 
     def _catch_up(self) -> None:
         self._renewal.ask()
+        self._shifts.ask()
         self._hub.recheck_everybody()
 
     def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:

@@ -25,6 +25,7 @@ from cti.desk.messages import (
     SeatState,
     Sight,
 )
+from cti.desk.wishes import Wish
 
 __all__ = [
     "Agent",
@@ -53,5 +54,6 @@ __all__ = [
     "SeatState",
     "Sight",
     "WaitingLine",
+    "Wish",
     "waiting_by_line",
 ]

@@ -8,13 +8,12 @@ they look like is told once a tick (`expire`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from cti.calls.presence import PbxPresence, Telephone, wraps_up_until
-from cti.calls.presence_events import DeviceState, ListEnded, PresenceEvent, QueueMember
+from cti.calls.presence import PbxPresence, wraps_up_until
+from cti.calls.presence_events import DeviceState, ListEnded, MemberSeen, PresenceEvent, QueueMember
 from cti.desk.directory import Agent, Directory
 from cti.desk.messages import (
     TALK_STATES,
@@ -33,33 +32,15 @@ from cti.desk.messages import (
 )
 from cti.desk.queue_views import is_agent_seen, queue_view
 from cti.desk.seats import PresentCall
+from cti.desk.shift_views import NO_LINK, Now, Watch, agent_view, is_reachable, message_to
+from cti.desk.wishes import Wish, pause_of
 
 AGENTS, QUEUES = "agents", "queues"
-DND, NO_LINK, UNREACHABLE = "dnd", "no_link", "unreachable"
+DND, UNREACHABLE, OFF_SHIFT = "dnd", "unreachable", "off_shift"
 ENGAGED = frozenset({DeviceState.IN_USE, DeviceState.BUSY, DeviceState.ON_HOLD})
 ENGAGED_SEATS = TALK_STATES | {SeatState.DIALLING}
 RINGING_SEATS = frozenset({SeatState.RINGING, SeatState.LIFT})
 Place = tuple[int, str]  # connection and extension, or connection and queue
-
-
-@dataclass(slots=True)
-class _Now:
-    """An agent's state as it was told last."""
-
-    agent: Agent
-    extensions: tuple[str, ...]
-    state: AgentState = AgentState.OFFLINE
-    reason: str | None = NO_LINK
-    since: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Watch:
-    """One socket that follows a topic, and what it was told of each thing last."""
-
-    user_id: int
-    sight: Sight
-    told: dict[object, Data] = field(default_factory=dict)
 
 
 class Shift:
@@ -85,13 +66,16 @@ class Shift:
         self._on_change = on_change
         self._presence: dict[int, PbxPresence] = {}
         self._up: set[int] = set()
-        self._agents: dict[int, _Now] = {}
+        self._agents: dict[int, Now] = {}
         self._places: defaultdict[int, set[Place]] = defaultdict(
             set
         )  # of a user, under every name the PBX has
         self._wrapping: dict[int, datetime] = {}  # users and when their wrap-up ends
+        self._wrap_ups: dict[int, datetime] = {}  # after talks of ours, beside what queues leave them
+        self._wishes: dict[int, Wish] = {}  # what users want to be
+        self.on_pause: Callable[[int, bool, str], None] = lambda _user, _is_paused, _reason: None
         self._moved_queues: set[Place] = set()
-        self._watches: dict[str, dict[int, _Watch]] = {AGENTS: {}, QUEUES: {}}
+        self._watches: dict[str, dict[int, Watch]] = {AGENTS: {}, QUEUES: {}}
         self._latest: datetime | None = None
 
     # What happened
@@ -104,7 +88,10 @@ class Shift:
         for event in events:
             at = event.at or at
             self._note_moment(event.at)
+            before = pause_of(presence, event)
             change = presence.apply(event)
+            if before is not None:
+                self._pause_told(connection_id, before, event)
             moved |= change.extensions
             self._moved_queues.update((connection_id, name) for name in change.queues)
         found = [self._user_at(connection_id, extension) for extension in sorted(moved)]
@@ -118,6 +105,43 @@ class Shift:
         self._note_moment(at)
         users = {message.user_id for message in messages if message.topic is None}
         return self._judge(sorted(users & self._agents.keys()), at or self._latest)
+
+    def wrap_up(self, user_id: int, until: datetime | None, at: datetime | None) -> list[Message]:
+        """A user wraps a talk up until then, or (None) is ready with it."""
+        self._note_moment(at)
+        if until is None:
+            self._wrap_ups.pop(user_id, None)
+        else:
+            self._wrap_ups[user_id] = until
+        return self._judge([user_id] if user_id in self._agents else [], at or self._latest)
+
+    def set_wishes(self, wishes: Mapping[int, Wish], at: datetime | None) -> list[Message]:
+        """What users want to be from now on; who said nothing is as the PBX sees them."""
+        self._note_moment(at)
+        changed = {
+            user_id
+            for user_id in wishes.keys() | self._wishes.keys()
+            if wishes.get(user_id) != self._wishes.get(user_id)
+        }
+        self._wishes = dict(wishes)
+        return self._judge(sorted(changed & self._agents.keys()), at or self._latest)
+
+    def seats_in_queues(self, user_id: int) -> list[tuple[int, str]]:
+        """Where a user sits in queues that we hear of: connection and interface, each once."""
+        heard = [place for place in self._places[user_id] if place[0] in self._up]
+        members = [
+            (id_, member.interface) for id_, ext in heard for member in self._presence_of(id_).places(ext)
+        ]
+        return sorted(set(members))
+
+    def _pause_told(self, connection_id: int, was_paused: bool, event: PresenceEvent) -> None:
+        """The PBX tells that a member who is of ours pauses, or goes on."""
+        assert isinstance(event, MemberSeen)
+        member = event.member
+        if member.is_paused != was_paused:
+            user_id = self._user_at(connection_id, member.extension)
+            if user_id is not None:
+                self.on_pause(user_id, member.is_paused, member.pause_reason)
 
     def touch_queue(self, connection_id: int, queue: str | None) -> None:
         """A call that waits in this queue is known better."""
@@ -167,8 +191,13 @@ class Shift:
 
     def agents(self, sight: Sight) -> list[AgentView]:
         """Every agent within a watcher's rights, by name."""
-        views = [_agent_view(now) for now in self._agents.values() if is_agent_seen(now.agent, sight)]
+        views = [agent_view(now) for now in self._agents.values() if is_agent_seen(now.agent, sight)]
         return sorted(views, key=lambda view: (view.name.casefold(), view.id))
+
+    def agent(self, user_id: int) -> AgentView | None:
+        """One agent as they are now; None: they sit at no telephone."""
+        now = self._agents.get(user_id)
+        return None if now is None else agent_view(now)
 
     def queues(self, sight: Sight) -> list[QueueView]:
         """Every queue within a watcher's rights."""
@@ -179,13 +208,13 @@ class Shift:
 
     def watch_agents(self, watcher: int, user_id: int, sight: Sight) -> AgentsSnapshot:
         views = self.agents(sight)
-        self._watches[AGENTS][watcher] = _Watch(user_id, sight, {view.id: view for view in views})
+        self._watches[AGENTS][watcher] = Watch(user_id, sight, {view.id: view for view in views})
         return AgentsSnapshot(agents=tuple(views))
 
     def watch_queues(self, watcher: int, user_id: int, sight: Sight) -> QueuesSnapshot:
         views = self.queues(sight)
         told: dict[object, Data] = {(view.connection_id, view.name): view for view in views}
-        self._watches[QUEUES][watcher] = _Watch(user_id, sight, told)
+        self._watches[QUEUES][watcher] = Watch(user_id, sight, told)
         return QueuesSnapshot(queues=tuple(views))
 
     def unwatch(self, watcher: int, topic: str) -> None:
@@ -203,7 +232,7 @@ class Shift:
         extensions = tuple(extension for _, extension in places)
         now = self._agents.get(agent.user_id)
         if now is None:
-            self._agents[agent.user_id] = _Now(agent, extensions)
+            self._agents[agent.user_id] = Now(agent, extensions)
         else:
             now.agent, now.extensions = agent, extensions
 
@@ -248,12 +277,17 @@ class Shift:
             return engaged, None
         if not any(self._answers(*place) for place in heard):
             return AgentState.OFFLINE, UNREACHABLE
+        wish = self._wishes.get(user_id)
+        if wish is not None and wish.state is AgentState.OFFLINE:
+            return AgentState.OFFLINE, OFF_SHIFT
         if any(self._presence_of(id_).is_quiet(extension) for id_, extension in heard):
             return AgentState.PAUSED, DND
         members = [one for id_, extension in heard for one in self._presence_of(id_).places(extension)]
         paused = [member for member in members if member.is_paused]
         if paused:
             return AgentState.PAUSED, next((one.pause_reason for one in paused if one.pause_reason), None)
+        if wish is not None and wish.state is AgentState.PAUSED:
+            return AgentState.PAUSED, wish.reason
         return self._wrap_up(user_id, members, at), None
 
     def _engaged(self, user_id: int, heard: Sequence[Place]) -> AgentState | None:
@@ -272,10 +306,13 @@ class Shift:
         """Whether a telephone could ring. A PBX that lists its telephones lists all; of one that does not, we trust."""
         presence = self._presence_of(connection_id)
         telephones = presence.telephones(extension)
-        return any(map(_is_reachable, telephones)) if telephones else not presence.lists_devices
+        return any(map(is_reachable, telephones)) if telephones else not presence.lists_devices
 
     def _wrap_up(self, user_id: int, members: Iterable[QueueMember], at: datetime | None) -> AgentState:
-        until = max((moment for member in members if (moment := wraps_up_until(member))), default=None)
+        ends = [moment for member in members if (moment := wraps_up_until(member))]
+        if user_id in self._wrap_ups:
+            ends.append(self._wrap_ups[user_id])
+        until = max(ends, default=None)
         if until is None or at is None or until <= at:
             return AgentState.AVAILABLE
         self._wrapping[user_id] = until
@@ -292,21 +329,21 @@ class Shift:
             self._on_change(AgentStateChange(user_id=user_id, state=None, reason=None, at=at))
         gone = AgentRef(id=user_id)
         return [
-            _message(AGENTS, watcher, watch, "agent.gone", gone, at)
+            message_to(AGENTS, watcher, watch, "agent.gone", gone, at)
             for watcher, watch in self._watches[AGENTS].items()
             if watch.told.pop(user_id, None) is not None
         ]
 
-    def _tell_agent(self, now: _Now, at: datetime | None) -> list[Message]:
-        view = _agent_view(now)
+    def _tell_agent(self, now: Now, at: datetime | None) -> list[Message]:
+        view = agent_view(now)
         messages: list[Message] = []
         for watcher, watch in self._watches[AGENTS].items():
             if is_agent_seen(now.agent, watch.sight):
                 if watch.told.get(view.id) != view:
                     watch.told[view.id] = view
-                    messages.append(_message(AGENTS, watcher, watch, "agent.state", view, at))
+                    messages.append(message_to(AGENTS, watcher, watch, "agent.state", view, at))
             elif watch.told.pop(view.id, None) is not None:
-                messages.append(_message(AGENTS, watcher, watch, "agent.gone", AgentRef(id=view.id), at))
+                messages.append(message_to(AGENTS, watcher, watch, "agent.gone", AgentRef(id=view.id), at))
         return messages
 
     # Queues
@@ -323,16 +360,16 @@ class Shift:
             for message in self._tell_queue(place, watcher, watch, at)
         ]
 
-    def _tell_queue(self, place: Place, watcher: int, watch: _Watch, at: datetime) -> Iterable[Message]:
+    def _tell_queue(self, place: Place, watcher: int, watch: Watch, at: datetime) -> Iterable[Message]:
         view = self._queue_view(place, watch.sight)
         if watch.told.get(place) == view:
             return ()
         if view is None:
             del watch.told[place]
             gone = QueueRef(connection_id=place[0], name=place[1])
-            return (_message(QUEUES, watcher, watch, "queue.gone", gone, at),)
+            return (message_to(QUEUES, watcher, watch, "queue.gone", gone, at),)
         watch.told[place] = view
-        return (_message(QUEUES, watcher, watch, "queue.state", view, at),)
+        return (message_to(QUEUES, watcher, watch, "queue.state", view, at),)
 
     def _queue_view(self, place: Place, sight: Sight) -> QueueView | None:
         connection_id, name = place
@@ -343,34 +380,3 @@ class Shift:
         calls = [self._call_of(connection_id, caller.linked_id) for caller in queue.waiting]
         is_current = connection_id in self._up
         return queue_view(connection_id, queue, calls, self._directory, sight, is_current=is_current)
-
-
-def _is_reachable(telephone: Telephone) -> bool:
-    return telephone.state is not DeviceState.UNAVAILABLE and telephone.is_reachable is not False
-
-
-def _agent_view(now: _Now) -> AgentView:
-    return AgentView(
-        id=now.agent.user_id,
-        name=now.agent.name,
-        team_id=now.agent.team_id,
-        team=now.agent.team,
-        extensions=now.extensions,
-        state=now.state,
-        reason=now.reason,
-        since=now.since,
-    )
-
-
-def _message(
-    topic: str, watcher: int, watch: _Watch, message_type: str, data: Data, at: datetime | None
-) -> Message:
-    return Message(
-        user_id=watch.user_id,
-        type=message_type,
-        data=data,
-        at=at,
-        seq=None,
-        topic=topic,
-        watcher=watcher,
-    )

@@ -25,6 +25,7 @@ from web.pages.admin import (
     teams,
     tokens,
     users,
+    wrap_up_codes,
 )
 from web.pages.calls import pages as calls
 from web.pages.communications import pages as communications
@@ -62,12 +63,14 @@ from web.pages.parties import (
 )
 from web.pages.parties import numbers as party_numbers
 from web.pages.search import pages as search
+from web.pages.shift import pages as shift
 from web.pages.tasks import card as task_card
 from web.pages.tasks import form as task_form
 from web.pages.tasks import lists as task_lists
 from web.pages.tasks import mass as task_mass
 from web.pages.tasks import of_record as tasks_of_record
 from web.pages.tasks import window as task_window
+from web.pages.wrap_up import pages as wrap_up
 from web.routes import Routes
 
 ROUTES: Final[tuple[Routes, ...]] = (
@@ -108,6 +111,9 @@ ROUTES: Final[tuple[Routes, ...]] = (
     live_calls.routes,
     missed.routes,
     identify.routes,
+    wrap_up.routes,
+    shift.routes,
+    wrap_up_codes.routes,
     desk.routes,
     me.routes,
     sections.routes,

@@ -36,6 +36,7 @@ from crm.sealing import open_seal
 from crm.task_values import TaskValues
 from crm.tasks import NewTask, create_task
 from crm.telephony import AsteriskSettings
+from crm.wrap_ups import begin_wrap_ups
 from cti.desk import Desk
 from tests.crm.people import COMMAND
 from tests.cti.desk.calls import desk
@@ -202,6 +203,7 @@ async def _calls(session: AsyncSession, office: Office) -> None:
     await _call(session, office, office.missed_id, now - timedelta(hours=1), "abandoned")
     agent = office.people["agent"].user_id
     await follow_calls(await session.connection(), [office.missed_id])
+    await begin_wrap_ups(await session.connection(), [office.call_id])
     office.case_id = (await session.execute(select(CallbackCase.id))).scalar_one()
     note = {"id": uuid7(), "call_id": office.call_id, "user_id": agent, "text": "Просили прислать договор"}
     await session.execute(insert(CallNote).values(note))

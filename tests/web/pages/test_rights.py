@@ -27,7 +27,7 @@ TABLES = (
     "directory_entry", "party_tag", "required_field", "custom_field", "bank_account", "address",
     "communication", "comment", "access_request", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
     "task", "task_watcher", "reminder", "notification",
-    "callback_case", "call_handling_rule",
+    "callback_case", "call_handling_rule", "wrap_up", "wrap_up_code", "wrap_up_line", "agent_wish",
 )  # fmt: skip
 
 

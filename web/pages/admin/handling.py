@@ -44,6 +44,7 @@ SITUATIONS: Final[Mapping[Situation, str]] = {
 ACTIONS: Final[Mapping[FollowUp, str]] = {
     FollowUp.CALLBACK_CASE: N_("Call back: put into missed callers"),
     FollowUp.LEAD: N_("Make a lead"),
+    FollowUp.TASK: N_("Make a task for whoever is responsible"),
     FollowUp.NOTIFY: N_("Notify whoever is responsible"),
 }
 REASONS: Final[Mapping[str, str]] = {

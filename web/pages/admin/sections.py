@@ -38,6 +38,7 @@ SECTIONS: Final = (
     Section(path="/admin/teams", title=N_("Teams"), right="user.read"),
     Section(path="/admin/roles", title=N_("Roles"), right="user.read"),
     Section(path="/admin/directories", title=N_("Directories"), right="directory.manage"),
+    Section(path="/admin/wrap-up", title=N_("Outcomes of talks"), right="directory.manage"),
     Section(path="/admin/required", title=N_("Required fields"), right="directory.manage"),
     Section(path="/admin/schemes", title=N_("Lead schemes"), right="directory.manage"),
     Section(path="/admin/communication-kinds", title=N_("Communication kinds"), right="user.manage"),

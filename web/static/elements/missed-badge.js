@@ -1,4 +1,4 @@
-// The badge on the bottom bar: how many callers wait to be called back, as far as the reader's rights reach.
+// A badge on the bottom bar: how many wait, asked at data-count (missed callers) when the socket tells of data-on.
 
 import { live } from "../live.js";
 
@@ -20,14 +20,14 @@ class MissedBadge extends HTMLElement {
   }
 
   #hear(type) {
-    if (type !== "hello" && !type.startsWith("callback.")) return;
+    if (type !== "hello" && !type.startsWith(this.dataset.on ?? "callback.")) return;
     clearTimeout(this.#due);
     this.#due = setTimeout(() => this.#count(), PAUSE);
   }
 
   async #count() {
     try {
-      const answer = await fetch("/missed/count", { redirect: "error" });
+      const answer = await fetch(this.dataset.count ?? "/missed/count", { redirect: "error" });
       if (answer.status !== 200) return;
       const { waiting } = await answer.json();
       const badge = this.querySelector(".bell-count");

@@ -1,0 +1,56 @@
+"""Agents' wishes and wrap-ups, from the database to the desk: read anew when told, and whenever hearing may have failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from crm.agent_wishes import all_wishes
+from crm.wrap_ups import running_wrap_ups
+from cti.daemon.listening import Renewal
+from cti.desk import Message
+from cti.desk.shift import Shift
+
+EVERY_SECONDS: Final = 30.0
+
+
+class Shifts:
+    """Args:
+    tell: tells one user of their own wrap-up: user, type, data.
+    deliver: passes the desk's messages on.
+    """
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        shift: Shift,
+        *,
+        now: Callable[[], datetime],
+        deliver: Callable[[Iterable[Message]], None],
+        tell: Callable[[int, str, dict[str, object]], None],
+    ) -> None:
+        self._sessions, self._shift = sessions, shift
+        self._now, self._deliver, self._tell = now, deliver, tell
+        self._renewal = Renewal(self.renew, EVERY_SECONDS)
+        self.run = self._renewal.run
+        self.ask = self._renewal.ask
+
+    def wrap_up_told(self, told: str) -> None:
+        """The payload of `crm.wrap_ups.WRAP_UP_CHANNEL`: a wrap-up began, was prolonged, or is finished."""
+        what, user_id, call_id, until = told.split(" ")
+        due_at = datetime.fromisoformat(until)
+        is_running = what == "started" and due_at > self._now()
+        self._deliver(self._shift.wrap_up(int(user_id), due_at if is_running else None, self._now()))
+        self._tell(int(user_id), f"wrap_up.{what}", {"call_id": call_id, "due_at": due_at})
+
+    async def renew(self) -> None:
+        """Everybody's wishes and running wrap-ups, as they are stored."""
+        async with self._sessions() as session:
+            wishes = await all_wishes(session)
+            running = await running_wrap_ups(session, self._now())
+        self._deliver(self._shift.set_wishes(wishes, self._now()))
+        for user_id, until in running.items():
+            self._deliver(self._shift.wrap_up(user_id, until, self._now()))

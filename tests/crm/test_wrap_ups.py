@@ -1,0 +1,161 @@
+"""After a talk: the countdown, the code, the comment; and the talks that nobody wrapped up. Nothing typed is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import pytest
+import pytest_asyncio
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.agent_wishes import all_wishes, own_wish, set_wish
+from crm.errors import Invalid, NotFound, Taken
+from crm.journal_entries import CallEntry
+from crm.notes import save_note
+from crm.schema.telephony import Queue
+from crm.wrap_up_codes import CodeValues, add_code, archive_code, edit_code, list_codes, require_on_lines
+from crm.wrap_ups import (
+    WrapUpOver,
+    codes_for,
+    count_unfinished,
+    extend,
+    finish,
+    list_unfinished,
+    running_wrap_ups,
+    wrap_up_of,
+)
+from cti.calls.records import Origin
+from cti.desk import AgentState, Wish
+from tests.crm.missing import Company, caller, clock
+from tests.crm.people import COMMAND
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(session: AsyncSession) -> Company:
+    return await Company.found(session)
+
+
+async def talked(company: Company, at: str = "10:00") -> CallEntry:
+    """102 took a call at this minute, which ended 48 seconds later."""
+    entry = company.talk(caller(80), at, is_inbound=True)
+    await company.tell(entry)
+    return entry
+
+
+async def test_a_talk_begins_one_wrap_up_of_its_agent_however_often_it_is_told(company: Company) -> None:
+    entry, agent = await talked(company), company.agents[1]
+    await company.tell(msgspec.structs.replace(entry, run="2"))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    ended_at = clock("10:00") + timedelta(seconds=48)
+    assert (info.started_at, info.due_at) == (ended_at, ended_at + timedelta(seconds=60))
+    assert (await running_wrap_ups(company.session, ended_at))[agent.user_id] == info.due_at
+    with pytest.raises(NotFound):
+        await wrap_up_of(company.session, company.agents[0], entry.call_id)
+
+
+async def test_the_countdown_is_the_queues(company: Company) -> None:
+    await company.session.execute(
+        insert(Queue).values(connection_id=company.pbx, name="sales", wrap_up_seconds=15)
+    )
+    entry = company.talk(caller(81), "10:00", is_inbound=True)
+    await company.tell(msgspec.structs.replace(entry, record=replace(entry.record, queue="sales")))
+    info = await wrap_up_of(company.session, company.agents[1], entry.call_id)
+    assert info.due_at - info.started_at == timedelta(seconds=15)
+
+
+async def test_missed_internal_and_restored_calls_have_none(company: Company) -> None:
+    restored = company.talk(caller(82), "10:00", is_inbound=True)
+    record = replace(restored.record, origin=Origin.BACK_FILLED)
+    missed = company.missed(caller(83), "10:00")
+    await company.tell(msgspec.structs.replace(restored, record=record), missed)
+    count = await company.session.scalar(
+        text("select count(*) from wrap_up where call_id in (:a, :b)"),
+        {"a": restored.call_id, "b": missed.call_id},
+    )
+    assert count == 0
+
+
+async def test_one_more_minute_ten_times_at_most(company: Company) -> None:
+    entry, agent = await talked(company), company.agents[1]
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    due_at = await extend(company.session, agent, entry.call_id, info.started_at)
+    assert due_at == info.due_at + timedelta(minutes=1)
+    late = info.due_at + timedelta(hours=1)
+    assert await extend(company.session, agent, entry.call_id, late) == late + timedelta(minutes=1)
+    for _more in range(8):
+        await extend(company.session, agent, entry.call_id, late)
+    with pytest.raises(Invalid):
+        await extend(company.session, agent, entry.call_id, late)
+
+
+async def test_a_code_a_comment_and_done(company: Company) -> None:
+    entry, agent = await talked(company), company.agents[1]
+    refused = await add_code(company.session, COMMAND, CodeValues(name="Too dear", needs_comment=True))
+    await require_on_lines(company.session, COMMAND, [company.line])
+    with pytest.raises(Invalid, match="choose an outcome"):
+        await finish(company.session, agent, entry.call_id, None)
+    with pytest.raises(Invalid, match="needs a comment"):
+        await finish(company.session, agent, entry.call_id, refused)
+    await save_note(company.session, agent, entry.call_id, "Wants a discount", version=0)
+    chosen = await finish(company.session, agent, entry.call_id, refused)
+    assert chosen is not None
+    assert chosen.name == "Too dear"
+    assert await finish(company.session, agent, entry.call_id, refused) is None  # once more: nothing new
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.code_id, info.note, info.seconds_left(info.started_at)) == (refused, "Wants a discount", 0)
+    with pytest.raises(WrapUpOver):
+        await extend(company.session, agent, entry.call_id, info.due_at)
+
+
+async def test_codes_are_offered_by_line_and_direction(company: Company) -> None:
+    entry, agent = await talked(company), company.agents[1]
+    here = CodeValues(name="Only here", line_ids=frozenset({company.line}))
+    code = await add_code(company.session, COMMAND, here)
+    outgoing = await add_code(company.session, COMMAND, CodeValues(name="Dialled", direction="outbound"))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    offered = {each.id for each in await codes_for(company.session, info)}
+    assert code in offered
+    assert outgoing not in offered
+    with pytest.raises(Invalid):
+        await finish(company.session, agent, entry.call_id, outgoing)
+    with pytest.raises(Taken):
+        await add_code(company.session, COMMAND, CodeValues(name="only HERE"))
+    await edit_code(company.session, COMMAND, code, CodeValues(name="Here", needs_comment=True))
+    await archive_code(company.session, COMMAND, code, is_archived=True)
+    assert code not in [each.id for each in await list_codes(company.session)]
+    assert code not in {each.id for each in await codes_for(company.session, info)}
+
+
+async def test_when_the_time_is_up_the_talk_waits_in_the_list_and_the_text_is_kept(company: Company) -> None:
+    first, second = await talked(company, "10:00"), await talked(company, "10:30")
+    agent, later = company.agents[1], clock("12:00")
+    assert await count_unfinished(company.session, agent, clock("10:01")) == 0
+    page = await list_unfinished(company.session, agent, later, limit=1)
+    assert [info.call_id for info in page.items] == [second.call_id]
+    rest = await list_unfinished(company.session, agent, later, cursor=page.next)
+    assert [info.call_id for info in rest.items] == [first.call_id]
+    await save_note(company.session, agent, first.call_id, "half a sen", version=0)
+    assert await count_unfinished(company.session, agent, later) == 1  # a comment is enough here
+    await require_on_lines(company.session, COMMAND, [company.line])
+    page = await list_unfinished(company.session, agent, later)
+    assert [info.note for info in page.items] == ["", "half a sen"]  # where a code is asked it is not
+    assert await count_unfinished(company.session, company.agents[0], later) == 0
+
+
+async def test_what_an_agent_wants_to_be(company: Company) -> None:
+    agent = company.agents[0]
+    assert await own_wish(company.session, agent) is None
+    await set_wish(company.session, agent, "available")
+    for state, reason in (("paused", None), ("paused", "Because"), ("sleeping", None)):
+        with pytest.raises(Invalid):
+            await set_wish(company.session, agent, state, reason)
+    await set_wish(company.session, agent, "paused", "Lunch")
+    wishes = await all_wishes(company.session)
+    assert wishes[agent.user_id] == Wish(AgentState.PAUSED, "Lunch")
+    await set_wish(company.session, agent, "offline", "ignored")
+    found = await own_wish(company.session, agent)
+    assert found is not None
+    assert (found.state, found.reason) == (AgentState.OFFLINE, None)

@@ -1,0 +1,1 @@
+"""One's own shift: begun, paused, ended."""

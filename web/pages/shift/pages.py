@@ -1,0 +1,44 @@
+"""«Моя смена»: begin it, pause with a reason, go on, end it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from crm.agent_wishes import own_wish, set_wish
+from crm.directories import PAUSE_REASON, names_of
+from crm.errors import Invalid
+from web.keys import ACCESS, DESK, SESSIONS
+from web.pages.answers import PageRoutes
+from web.pages.forms import Form, form_of
+from web.pages.problems import note_on
+from web.render import render
+
+routes = PageRoutes()
+
+
+@routes.get("/shift", right="live.own")
+async def show(request: web.Request) -> web.Response:
+    return await _show(request, Form())
+
+
+@routes.post("/shift", right="live.own")
+async def change(request: web.Request) -> web.Response:
+    """`state`: available, paused (with `reason`), offline."""
+    form = form_of((await request.post()).items())
+    form.values.setdefault("reason", "")
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await set_wish(session, request[ACCESS], form.text("state"), form.optional("reason"))
+    except Invalid as error:
+        note_on(form, error)
+        return await _show(request, form, status=422)
+    raise web.HTTPSeeOther("/shift")
+
+
+async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+    access = request[ACCESS]
+    async with request.app[SESSIONS]() as session:
+        wish = await own_wish(session, access)
+        reasons = await names_of(session, PAUSE_REASON)
+    now = request.app[DESK].shift.agent(access.user_id)
+    return render(request, "shift/page.html", status=status, wish=wish, reasons=reasons, now=now, form=form)
