@@ -44,6 +44,8 @@ class Shifts:
         due_at = datetime.fromisoformat(until)
         is_running = what == "started" and due_at > self._now()
         self._deliver(self._shift.wrap_up(int(user_id), due_at if is_running else None, self._now()))
+        if not is_running:
+            self.ask()  # another talk of theirs may not be wrapped up yet
         self._tell(int(user_id), f"wrap_up.{what}", {"call_id": call_id, "due_at": due_at})
 
     async def renew(self) -> None:

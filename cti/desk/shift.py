@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from cti.calls.presence import PbxPresence, wraps_up_until
-from cti.calls.presence_events import DeviceState, ListEnded, MemberSeen, PresenceEvent, QueueMember
+from cti.calls.presence_events import DeviceState, ListEnded, PresenceEvent, QueueMember
 from cti.desk.directory import Agent, Directory
 from cti.desk.messages import (
     TALK_STATES,
@@ -33,7 +33,7 @@ from cti.desk.messages import (
 from cti.desk.queue_views import is_agent_seen, queue_view
 from cti.desk.seats import PresentCall
 from cti.desk.shift_views import NO_LINK, Now, Watch, agent_view, is_reachable, message_to
-from cti.desk.wishes import Wish, pause_of
+from cti.desk.wishes import Wish
 
 AGENTS, QUEUES = "agents", "queues"
 DND, UNREACHABLE, OFF_SHIFT = "dnd", "unreachable", "off_shift"
@@ -73,7 +73,6 @@ class Shift:
         self._wrapping: dict[int, datetime] = {}  # users and when their wrap-up ends
         self._wrap_ups: dict[int, datetime] = {}  # after talks of ours, beside what queues leave them
         self._wishes: dict[int, Wish] = {}  # what users want to be
-        self.on_pause: Callable[[int, bool, str], None] = lambda _user, _is_paused, _reason: None
         self._moved_queues: set[Place] = set()
         self._watches: dict[str, dict[int, Watch]] = {AGENTS: {}, QUEUES: {}}
         self._latest: datetime | None = None
@@ -88,10 +87,7 @@ class Shift:
         for event in events:
             at = event.at or at
             self._note_moment(event.at)
-            before = pause_of(presence, event)
             change = presence.apply(event)
-            if before is not None:
-                self._pause_told(connection_id, before, event)
             moved |= change.extensions
             self._moved_queues.update((connection_id, name) for name in change.queues)
         found = [self._user_at(connection_id, extension) for extension in sorted(moved)]
@@ -125,23 +121,6 @@ class Shift:
         }
         self._wishes = dict(wishes)
         return self._judge(sorted(changed & self._agents.keys()), at or self._latest)
-
-    def seats_in_queues(self, user_id: int) -> list[tuple[int, str]]:
-        """Where a user sits in queues that we hear of: connection and interface, each once."""
-        heard = [place for place in self._places[user_id] if place[0] in self._up]
-        members = [
-            (id_, member.interface) for id_, ext in heard for member in self._presence_of(id_).places(ext)
-        ]
-        return sorted(set(members))
-
-    def _pause_told(self, connection_id: int, was_paused: bool, event: PresenceEvent) -> None:
-        """The PBX tells that a member who is of ours pauses, or goes on."""
-        assert isinstance(event, MemberSeen)
-        member = event.member
-        if member.is_paused != was_paused:
-            user_id = self._user_at(connection_id, member.extension)
-            if user_id is not None:
-                self.on_pause(user_id, member.is_paused, member.pause_reason)
 
     def touch_queue(self, connection_id: int, queue: str | None) -> None:
         """A call that waits in this queue is known better."""

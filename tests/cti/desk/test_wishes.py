@@ -56,21 +56,3 @@ def test_a_wrap_up_ends_when_its_time_is_up_or_the_agent_is_ready(floor: Floor) 
     shift.wrap_up(101, at(300), at(200))
     shift.wrap_up(101, None, at(210))
     assert state_of(floor) == AVAILABLE
-
-
-def test_pauses_at_the_telephone_are_told_once_each(floor: Floor) -> None:
-    told: list[tuple[int, bool, str]] = []
-    shift = floor.desk.shift
-    shift.on_pause = lambda user_id, is_paused, reason: told.append((user_id, is_paused, reason))
-    shift.hear(1, [MemberSeen(member=member(is_paused=True), at=at(1))])  # so it was when we came
-    shift.hear(1, [MemberSeen(member=member(), at=at(2))] * 2)
-    shift.hear(1, [MemberSeen(member=member(is_paused=True, pause_reason="Обед"), at=at(3))])
-    assert told == [(101, False, ""), (101, True, "Обед")]
-
-
-def test_where_an_agent_sits_in_queues(floor: Floor) -> None:
-    shift = floor.desk.shift
-    shift.hear(1, [MemberSeen(member=member("a"), at=at(1)), MemberSeen(member=member("b"), at=at(1))])
-    assert shift.seats_in_queues(101) == [(1, "PJSIP/101")]
-    floor.link(at(5), is_up=False)
-    assert shift.seats_in_queues(101) == []
