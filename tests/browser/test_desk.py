@@ -52,8 +52,7 @@ async def test_pages_of_the_desk_are_accessible_and_keep_the_policy(
 async def test_a_talk_is_wrapped_up_and_a_missed_caller_taken(planted: Office, chromium: Browser) -> None:
     visitor = await visit(planted, chromium, "agent")
     page = visitor.page
-    await visitor.go("/wrap-up")
-    await page.get_by_role("link", name="ООО «Пример»").click()
+    await visitor.go(f"/wrap-up/{planted.call_id}")
     await page.get_by_label("Консультация").check()
     await page.get_by_role("button", name="Готово").click()
     await expect(page.get_by_role("heading", name="Не обработаны")).to_be_visible()
