@@ -62,8 +62,8 @@ async def test_one_of_two_tabs_shows_a_notification_and_both_count_it(
     other = await visitor.context.new_page()
     await visitor.go("/parties")
     await other.goto(visitor.url + "/notifications")
-    await expect(visitor.page.locator(".bell-count")).to_have_text(re.compile(r"\d"))
-    before = int(await visitor.page.locator(".bell-count").inner_text())
+    await expect(visitor.page.locator("notice-bell .bell-count")).to_have_text(re.compile(r"\d"))
+    before = int(await visitor.page.locator("notice-bell .bell-count").inner_text())
     async with planted.database.sessions.begin() as session:
         await add_comment(session, planted.people["head"], planted.firm_id, "@manager.login срочно")
     assert planted.server is not None
@@ -72,7 +72,7 @@ async def test_one_of_two_tabs_shows_a_notification_and_both_count_it(
         newest = (await list_notices(session, manager)).items[0]
     planted.server.app[LIVE].notice(manager.user_id, newest.id)
     for page in (visitor.page, other):
-        await expect(page.locator(".bell-count")).to_have_text(str(before + 1))
+        await expect(page.locator("notice-bell .bell-count")).to_have_text(str(before + 1))
     await visitor.page.wait_for_timeout(2500)  # a hidden tab waits a second and a half
     seen = [await page.locator(".notice-line").count() for page in (visitor.page, other)]
     assert sum(seen) == 1
