@@ -112,7 +112,7 @@ async def test_windows_an_agent_who_types_into_a_form_keeps_the_caret_and_every_
     office: Office,
 ) -> None:
     page = await office.enter("agent", "/parties/new")
-    field = page.get_by_label("Организация", exact=True)
+    field = page.locator("#f-organisation")
     await field.click()
     await page.keyboard.type("ООО «Ро")
     await page.keyboard.press("ArrowLeft")
@@ -445,7 +445,7 @@ async def test_a_whole_call_without_the_mouse_under_the_russian_layout(office: O
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
 async def test_who_is_calling_is_accessible(office: Office, size: dict[str, Any], theme: str) -> None:
-    page = await office.enter("agent", "/parties", color_scheme=theme, **size)
+    page = await office.enter("agent", "/notifications", color_scheme=theme, **size)
     await unknown_talk(office, f"+7900000011{('light', 'dark').index(theme)}")
     await expect(who(page)).to_be_visible()
     await who(page).locator("[data-who-search]").fill("пример")
