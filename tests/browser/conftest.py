@@ -249,14 +249,28 @@ async def office(company: Company, chromium: Browser) -> AsyncIterator[Office]:
     assert office.complaints == []
 
 
-async def axe(page: Page) -> list[str]:
+ALL_RULES = '{runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]}'
+RULES_OF_COLOUR = (
+    '{runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}, resultTypes: ["violations"]}'
+)
+
+
+async def axe_in_both_themes(page: Page) -> list[str]:
+    """Everything in light; in dark what colours can break, nothing else differs."""
+    await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    wrong = await axe(page)
+    await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    await expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    return wrong + [f"dark: {line}" for line in await axe(page, RULES_OF_COLOUR)]
+
+
+async def axe(page: Page, rules: str = ALL_RULES) -> list[str]:
     """What breaks WCAG 2.2 A or AA on this page, a line each. The script runs in an isolated world beside our policy."""
     session = await page.context.new_cdp_session(page)
     frame = (await session.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
     world = await session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})
     context_id = world["executionContextId"]
     await session.send("Runtime.evaluate", {"expression": AXE.read_text("utf-8"), "contextId": context_id})
-    rules = '{runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]}'
     told = await session.send(
         "Runtime.evaluate",
         {
