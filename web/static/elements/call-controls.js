@@ -5,6 +5,8 @@ import { button, el, parsed } from "../dom.js";
 import { t } from "../messages.js";
 
 const PASSING_ON = ["transfer", "consult", "deflect"];
+// The keys of call windows (crm/shortcuts.py) that press these.
+const KEYS = { transfer: "transfer", decline: "hang_up", hang_up: "hang_up", park: "hold" };
 const MEANING_AFTER = 200;
 let made = 0;
 
@@ -30,17 +32,13 @@ class CallControls extends HTMLElement {
     this.hidden = !call.card && call.controls.length === 0;
   }
 
-  // Keys of the window: hang up or decline (X), transfer (R), keypad, park (H)
-  press(name) {
-    this.querySelector(`[data-control="${name}"]`)?.click();
-  }
-
   #row(call) {
     const has = new Set(call.controls);
     const row = el("div", { class: "control-row", role: "group", "aria-label": t("Control of the call") });
     const add = (name, icon, label, act) => {
       const one = button(icon, label, act, "control-button");
       one.dataset.control = name;
+      if (KEYS[name]) one.dataset.key = KEYS[name];
       row.append(one);
     };
     if (has.has("park")) add("park", "phone-pause", t("Park the call"), () => this.#do({ action: "park" }));
