@@ -18,7 +18,6 @@ from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.crm.people import COMMAND
 from tests.web.pages.office import Office, open_office
-from tests.web.pages.test_every_page import PAGES, filled_in
 from web.keys import LIVE
 
 pytestmark = pytest.mark.browser
@@ -44,26 +43,6 @@ async def fire(office: Office, who: str) -> None:
 def tell(office: Office, who: str) -> None:
     assert office.server is not None
     office.server.app[LIVE].tell(office.people[who].user_id, "task.reminder", {"id": office.task_id})
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
-async def test_pages_of_tasks_are_accessible_and_keep_the_policy(
-    planted: Office, chromium: Browser, size: dict[str, Any], theme: str
-) -> None:
-    visitor = await visit(planted, chromium, "agent", color_scheme=theme, **size)
-    page, wrong = visitor.page, []
-    for path in [*(path for path in PAGES if "/tasks" in path and "/team" not in path), "/desk"]:
-        await page.set_viewport_size(size["viewport"])
-        await visitor.go(filled_in(path, planted))
-        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
-            wrong.append(f"{path}: wider than the screen")
-        height = await page.evaluate("document.documentElement.scrollHeight")
-        await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})
-        wrong += [f"{path}: {line}" for line in await axe(page)]
-    assert wrong == []
-    assert visitor.complaints == []
-    await visitor.context.close()
 
 
 async def test_a_title_and_enter_on_the_card_of_a_client(planted: Office, chromium: Browser) -> None:

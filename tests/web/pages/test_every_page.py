@@ -109,6 +109,8 @@ PAGES = (
     "/admin/directories/kind",
     "/admin/directories/kind/1",
     "/admin/directories/tag",
+    "/admin/directories/pause_reason",
+    "/admin/dialling",
     "/admin/required",
     "/admin/directories/lead_reason",
     "/admin/directories/lead_reason/1",
