@@ -42,7 +42,7 @@ CHECKS = [
 ]
 MOST_ADDRESS = 8000  # characters of a request line
 HYPOTHESIS = settings(
-    max_examples=8,  # of each operation, kind of data and role
+    max_examples=4,  # of each operation, kind of data and role
     deadline=None,
     database=None,
     phases=[Phase.generate],
