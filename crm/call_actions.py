@@ -64,9 +64,10 @@ async def begin_action(
         NotAllowed.
     """
     access.require("call.control")
-    row = {"id": uuid7(), "call_id": call_id, "user_id": access.user_id, "action": action, "at": at}
-    await session.execute(insert(ControlledCall).values(row | {"target": target}))
-    return row["id"]  # type: ignore[return-value]
+    action_id = uuid7()
+    row = {"call_id": call_id, "user_id": access.user_id, "action": action, "at": at, "target": target}
+    await session.execute(insert(ControlledCall).values(id=action_id, **row))
+    return action_id
 
 
 async def end_action(session: AsyncSession, action_id: UUID, outcome: str) -> None:
@@ -90,8 +91,9 @@ async def write_card(
     _check("note", note, MOST_NOTE)
     if not (reason or note):
         return None
+    card_id = uuid7()
     row = {
-        "id": uuid7(),
+        "id": card_id,
         "call_id": call_id,
         "user_id": access.user_id,
         "from_extension": card.from_extension,
@@ -103,7 +105,7 @@ async def write_card(
     }
     await session.execute(insert(HandOverCard).values(row))
     return Card(
-        id=row["id"],  # type: ignore[arg-type]
+        id=card_id,
         call_id=call_id,
         by=access.name,
         from_extension=card.from_extension,
