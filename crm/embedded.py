@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -26,13 +26,14 @@ from urllib.parse import quote
 import asyncpg
 
 from crm.database_errors import ClusterNotStarted
-from crm.server_binaries import ServerBinaries, find_binaries, let_in
+from crm.server_binaries import COMMAND_SECONDS, ServerBinaries, find_binaries, let_in
 
 SUPERUSER = "ringcard"
 DATABASE = "ringcard"
 PORT = 5432  # only names the socket file
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107
-START_SECONDS = 60.0
+START_SECONDS = 180.0  # a busy machine, or a long log to replay after a crash
+ANSWER_SECONDS = 10.0  # of one try to connect
 ORPHAN_SECONDS = 3.0  # the children of a killed server notice by themselves within this time
 OPTIONS = {
     "listen_addresses": "",
@@ -75,7 +76,11 @@ class EmbeddedCluster:
             NoServerBinaries, ClusterNotStarted: with what to do about it.
         """
         running = await asyncio.to_thread(self._start)
-        await _ensure_database(running)
+        try:
+            await self._ensure_database(running)
+        except BaseException:
+            self.leave()
+            raise
         return url_of(running)
 
     async def stop(self) -> None:
@@ -120,7 +125,7 @@ class EmbeddedCluster:
                 return found
             if time.monotonic() > deadline:
                 raise ClusterNotStarted(
-                    self.folder, f"process {found.pid} has been {found.status} for a minute"
+                    self.folder, f"process {found.pid} is still {found.status} {_too_long()}"
                 )
             time.sleep(0.05)
         return None
@@ -132,13 +137,53 @@ class EmbeddedCluster:
         log = str(self.folder / "start.log")
         try:
             binaries.run(
-                "pg_ctl", "-D", str(self.folder), "-l", log, "-o", arguments, "-t", "60", "-w", "start"
-            )
+                "pg_ctl", "-D", str(self.folder), "-l", log, "-o", arguments,
+                "-t", f"{START_SECONDS:.0f}", "-w", "start", seconds=START_SECONDS + COMMAND_SECONDS,
+            )  # fmt: skip
         except (subprocess.SubprocessError, OSError) as error:
-            raise ClusterNotStarted(self.folder, _last_words(self.folder) or str(error)) from error
+            raise ClusterNotStarted(self.folder, self._why_not(error)) from error
         if (found := self.running()) is None:
             raise ClusterNotStarted(self.folder, "it stopped right after it had started")
         return found
+
+    def _why_not(self, error: Exception) -> str:
+        said = _last_words(self.folder) or str(error)
+        if (slow := self.running()) is None:
+            return said
+        return f"process {slow.pid} is still {slow.status} {_too_long()} It said last: {said}"
+
+    async def _ensure_database(self, server: Postmaster) -> None:
+        connection = await self._connection(server)
+        try:
+            if not await connection.fetchval("select true from pg_database where datname = $1", DATABASE):
+                await connection.execute(f'create database "{DATABASE}"')
+        except asyncpg.DuplicateDatabaseError:
+            pass  # another program was faster
+        finally:
+            await connection.close()
+
+    async def _connection(self, server: Postmaster) -> asyncpg.Connection:
+        """Asked again while the server lives: on a busy machine it is ready long before it comes to answer."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return await asyncpg.connect(
+                    host=server.socket_folder,
+                    port=server.port,
+                    user=SUPERUSER,
+                    database="postgres",
+                    timeout=ANSWER_SECONDS,
+                )
+            except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+                if not is_server_of(server.pid, self.folder):
+                    reason = f"it stopped before it answered: {_last_words(self.folder)}"
+                    raise ClusterNotStarted(self.folder, reason) from error
+                if time.monotonic() > deadline:
+                    reason = f"process {server.pid} runs, but still does not answer ({error!r}) {_too_long()}"
+                    raise ClusterNotStarted(self.folder, reason) from error
+            except asyncpg.PostgresError as error:
+                raise ClusterNotStarted(self.folder, f"it runs, but refuses us: {error!r}") from error
+            await asyncio.sleep(0.1)
 
     def _socket_folder(self, binaries: ServerBinaries) -> Path:
         if len(os.fsencode(self.folder / f".s.PGSQL.{PORT}.lock")) <= SOCKET_PATH_LIMIT:
@@ -179,6 +224,8 @@ def make_cluster(binaries: ServerBinaries, folder: Path) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         raise ClusterNotStarted(folder, f"initdb says: {error.output.strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ClusterNotStarted(folder, f"initdb is still at work {_too_long(error.timeout)}") from error
     unfinished.rename(folder)
 
 
@@ -218,7 +265,8 @@ def clear_away_dead_server(folder: Path) -> None:
     while orphans := processes_in(folder):
         if time.monotonic() > deadline:  # in the middle of a long statement, with nobody left to answer
             for pid in orphans:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
     for name in ("postmaster.pid", f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
         (folder / name).unlink(missing_ok=True)
@@ -244,24 +292,6 @@ def _shut_down(binaries: ServerBinaries, folder: Path) -> None:
         return
 
 
-async def _ensure_database(server: Postmaster) -> None:
-    try:
-        connection = await asyncpg.connect(
-            host=server.socket_folder, port=server.port, user=SUPERUSER, database="postgres", timeout=10
-        )
-    except (OSError, asyncpg.PostgresError) as error:
-        raise ClusterNotStarted(
-            Path(server.socket_folder), f"it runs, but does not answer: {error!r}"
-        ) from error
-    try:
-        if not await connection.fetchval("select true from pg_database where datname = $1", DATABASE):
-            await connection.execute(f'create database "{DATABASE}"')
-    except asyncpg.DuplicateDatabaseError:
-        pass  # another program was faster
-    finally:
-        await connection.close()
-
-
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One program at a time starts or stops the server; the lock ends with the process that holds it."""
@@ -276,6 +306,12 @@ def _is_closed_folder(folder: Path, owner: int) -> bool:
         return False
     status = folder.stat()
     return status.st_uid == owner and stat.S_IMODE(status.st_mode) == 0o700
+
+
+def _too_long(seconds: float | None = None) -> str:
+    """How the reasons of a start that took too long end."""
+    waited = START_SECONDS if seconds is None else seconds
+    return f"after {waited:g} s. Is the machine or its disk very busy? Then start ringcard once more."
 
 
 def _last_words(folder: Path) -> str:

@@ -140,7 +140,12 @@ def _major_of(folder: Path, account: Account | None) -> str | None:
     if not (folder / "initdb").exists() or not (folder / "postgres").exists():
         return None
     try:
-        answer = run_as(account, [str(folder / "postgres"), "--version"], 10)
+        answer = run_as(account, [str(folder / "postgres"), "--version"], COMMAND_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ClusterNotStarted(
+            folder,
+            f"its postgres --version gave no answer within {COMMAND_SECONDS} s: is the machine very busy?",
+        ) from error
     except (OSError, subprocess.SubprocessError):
         return None  # built for another machine, or not for this account
     found = re.search(r"\d+", answer)

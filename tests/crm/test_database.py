@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import NoReturn
 
 import asyncpg
 import pytest
@@ -147,6 +149,52 @@ async def test_a_cluster_of_another_version_is_refused(folder: Path) -> None:
 async def test_why_it_does_not_start_is_said(folder: Path) -> None:
     with pytest.raises(ClusterNotStarted, match="no_such_setting"):
         await EmbeddedCluster(folder, options={"no_such_setting": "1"}).start()
+
+
+async def test_a_server_too_busy_to_answer_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = EmbeddedCluster(folder)
+    await cluster.start()
+    server = cluster.running()
+    assert server is not None
+    monkeypatch.setattr("crm.embedded.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("crm.embedded.START_SECONDS", 0.3)
+    os.kill(server.pid, signal.SIGSTOP)
+    with pytest.raises(ClusterNotStarted, match=rf"{server.pid} runs, but still .* after 0.3 s\..*once more"):
+        await cluster.start()
+    monkeypatch.setattr("crm.embedded.START_SECONDS", 60)
+    waiting = asyncio.create_task(cluster.start())
+    await asyncio.sleep(0.3)
+    os.kill(server.pid, signal.SIGCONT)
+    assert await query(await waiting, "select 1") == 1
+    await cluster.stop()
+
+
+async def test_a_server_that_dies_before_it_answers_is_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = EmbeddedCluster(folder)
+    await cluster.start()
+    server = cluster.running()
+    assert server is not None
+    monkeypatch.setattr("crm.embedded.ANSWER_SECONDS", 0.1)
+    os.kill(server.pid, signal.SIGSTOP)
+    waiting = asyncio.create_task(cluster.start())
+    await asyncio.sleep(0.3)
+    os.kill(server.pid, signal.SIGKILL)
+    with pytest.raises(ClusterNotStarted, match="it stopped before it answered"):
+        await waiting
+
+
+async def test_making_it_takes_too_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm.server_binaries.ServerBinaries.run", _never_ends)
+    with pytest.raises(ClusterNotStarted, match="initdb is still at work after 120 s"):
+        await EmbeddedCluster(folder).start()
+
+
+def _never_ends(_binaries: object, program: str, *_arguments: str) -> NoReturn:
+    raise subprocess.TimeoutExpired(program, 120)
 
 
 def test_the_binaries_of_the_system_serve_where_the_package_does_not(
