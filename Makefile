@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# How many processes run the tests; each has a database server and a browser of its own.
+PROCESSES := 2
 
 .PHONY: help install run test test-pbx check static format bench lock clean
 .DELETE_ON_ERROR:
@@ -26,14 +28,14 @@ run: $(VENV)/.installed
 
 test: static
 	@tools/system_packages.sh
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -n $(PROCESSES) -m "not long"
 
 test-pbx: $(VENV)/.installed-dev
 	@tools/system_packages.sh
 	@$(BIN)/python -m pytest -m "pbx and long"
 
 check: static
-	$(BIN)/python -m pytest -q -m "not browser and not pbx and not slow"
+	$(BIN)/python -m pytest -q -n $(PROCESSES) -m "not browser and not pbx and not slow"
 
 static: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -34,5 +34,19 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Which process runs what, where pytest-xdist shares the tests out."""
+    from tests.sharing import scheduler
+
+    return scheduler(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits longest comes first: the shares that follow even out what is left."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/pbx/"))
+
+
 def _reason(report: pytest.TestReport) -> str:
     return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

@@ -239,7 +239,7 @@ async def test_a_task_over_an_old_version_is_a_conflict(session: AsyncSession) -
         {"due_on": date(1900, 1, 1)},
         {"note": "x" * 10_001},
     ],
-    ids=str,
+    ids=" ".join,
 )
 async def test_what_is_no_task_is_refused(session: AsyncSession, said: dict[str, Any]) -> None:
     agent = await make_user(session)
