@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -33,6 +32,7 @@ from crm.sealing import Seal
 from crm.second_truth import SecondTruth, TruthKind, second_truth, second_truth_secret
 from cti.calls.records import CallRecord
 from cti.daemon.call_facts import customer_of, facts_of
+from cti.daemon.listening import Renewal
 
 log = structlog.get_logger(__name__)
 
@@ -59,24 +59,9 @@ class BackFill:
     ) -> None:
         self._database, self._seal, self._now = database, seal, now
         self._time_zone = time_zone
-        self._wake = asyncio.Event()
-
-    def gap_ended(self) -> None:
-        """A link is up again: look soon."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Fill gaps for ever; cancel to stop."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
-                    await self._wake.wait()
-            self._wake.clear()
-            await asyncio.sleep(SETTLE_SECONDS)
-            try:
-                await self.fill_gaps()
-            except Exception as error:  # the database is away: the next round tries again
-                log.warning("gaps_not_filled", error=type(error).__name__)
+        self._renewal = Renewal(self._settle_and_fill, ROUND_SECONDS)
+        self.run = self._renewal.run
+        self.gap_ended = self._renewal.ask  # a link is up again: look soon
 
     async def fill_gaps(self) -> None:
         """Once: every gap of the last days that is not filled for good. What cannot be read costs no other PBX."""
@@ -93,6 +78,10 @@ class BackFill:
                 is_told = isinstance(error, SecondTruthError | SecretUnreadable | NotFound)
                 why = str(error) if is_told else type(error).__name__  # others may repeat what was sent
                 log.warning("gap_not_filled", connection_id=gap.connection_id, why=why)
+
+    async def _settle_and_fill(self) -> None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        await self.fill_gaps()
 
     async def fill(
         self, connection_id: int, since: datetime, until: datetime

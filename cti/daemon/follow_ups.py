@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -11,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.journal import is_away
 from crm.rule_actions import carry_out_next, note_fault
+from cti.daemon.listening import Renewal
 
 log = structlog.get_logger(__name__)
 
@@ -22,23 +21,10 @@ class FollowUps:
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
-        self._wake = asyncio.Event()
-
-    def look(self) -> None:
-        """Something is to be done about a call."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Work for ever; cancel to stop. What was not committed is done by the next program."""
-        while True:
-            try:
-                await self.work()
-            except Exception as error:  # the database is away: the next round tries again
-                log.warning("follow_ups_interrupted", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
-                    await self._wake.wait()
-            self._wake.clear()
+        self._renewal = Renewal(self.work, ROUND_SECONDS)
+        self._renewal.ask()  # first of all what an earlier run left
+        self.run = self._renewal.run  # what was not committed is done by the next program
+        self.look = self._renewal.ask  # something is to be done about a call
 
     async def work(self) -> None:
         """Everything that there is to do now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -35,6 +34,7 @@ from crm.importing.writing import Stale
 from crm.journal import is_away
 from crm.rights import Access
 from crm.schema.imports import ImportJob
+from cti.daemon.listening import Renewal
 
 log = structlog.get_logger(__name__)
 
@@ -60,23 +60,10 @@ class Imports:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._wake = asyncio.Event()
-
-    def look(self) -> None:
-        """Somebody started, mapped or undid an import."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Work for ever; cancel to stop. What a batch had not committed is not done."""
-        while True:
-            try:
-                await self.work()
-            except Exception as error:  # the database is away: the next round tries again
-                log.warning("imports_interrupted", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
-                    await self._wake.wait()
-            self._wake.clear()
+        self._renewal = Renewal(self.work, ROUND_SECONDS)
+        self._renewal.ask()  # first of all what an earlier run left
+        self.run = self._renewal.run  # what a batch had not committed is not done
+        self.look = self._renewal.ask  # somebody started, mapped or undid an import
 
     async def work(self) -> None:
         """Everything that there is to do now."""

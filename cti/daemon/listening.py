@@ -77,7 +77,7 @@ class Renewal:
         self._asked.set()
 
     async def run(self) -> None:
-        """For ever; a failure costs one round."""
+        """For ever; cancel to stop. A failure, as while the database is away, costs one round."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every):
@@ -86,6 +86,5 @@ class Renewal:
             try:
                 await self._work()
             except Exception as error:
-                log.warning(
-                    "renewal_failed", work=getattr(self._work, "__qualname__", "?"), error=repr(error)
-                )
+                what = getattr(self._work, "__qualname__", "?")
+                log.warning("renewal_failed", work=what, error=type(error).__name__)
