@@ -155,7 +155,8 @@ class Journal:
                 async with asyncio.timeout(left):
                     await self._wake.wait()
                 self._wake.clear()
-                await self._keep_waiting()
+                if not self.is_losing:  # a full disk is tried again with the database, not with each call
+                    await self._keep_waiting()
 
     def _back(self) -> None:
         if self.is_database_away:
@@ -207,6 +208,8 @@ class Journal:
             if not self.is_losing:
                 log.error("the spool takes no more; calls wait in memory only", reason=str(error))
             self.is_losing = True
+        else:
+            self.is_losing = False
 
     def _append(self, entries: Sequence[Entry]) -> None:
         """In a thread: a thousand entries take tens of milliseconds to encode, and the disk its own time."""

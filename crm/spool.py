@@ -76,8 +76,7 @@ class Spool:
         file, path = self._open_file()
         before = file.tell()
         try:
-            file.write(data)
-            file.flush()
+            _write_whole(file, data)
             os.fsync(file.fileno())
         except OSError:
             file.truncate(before)
@@ -137,6 +136,13 @@ class Spool:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _write_whole(file: IO[bytes], data: bytes) -> None:
+    """A disk with little room left takes a part and says so in the count alone; only the next write fails."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def framed(bodies: Iterable[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_what_comes_while_a_file_is_read_goes_to_the_next(tmp_path: Path) -> Non
     spool.append([b"meanwhile"])
     spool.remove(reading)
     assert drained(spool) == [b"meanwhile"]
+
+
+def test_i10_what_a_full_disk_took_in_part_is_not_written(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append([b"before"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.size + 40, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            spool.append([b"longer than what is left of the disk " * 3])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    spool.append([b"after"])
+    assert drained(spool) == [b"before", b"after"]
 
 
 def whole_file(tmp_path: Path, *bodies: bytes) -> bytes:
