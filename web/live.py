@@ -28,6 +28,7 @@ from web.auth import credential_of
 from web.bell import ringing_bell
 from web.gate import Gate
 from web.keys import ACCESS, LIVE, SESSIONS
+from web.last_seen import LastSeen
 from web.live_records import RecordFollowers
 from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, LiveSocket
 from web.routes import SIGNED_IN, RouteKind, Routes
@@ -130,6 +131,7 @@ class LiveHub:
         self._now = now
         self._on_refused = on_refused
         self.records = RecordFollowers(self._tell_record)
+        self.last_seen = LastSeen()
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
         self._to_recheck: set[int] = set()
@@ -175,11 +177,16 @@ class LiveHub:
 
     def recheck(self, user_id: int) -> None:
         """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""
+        self.last_seen.forget_user(user_id)
+        self._look_again(user_id)
+
+    def _look_again(self, user_id: int) -> None:
         self._to_recheck.add(user_id)
         self._recheck_due.set()
 
     def recheck_everybody(self) -> None:
         """What was said meanwhile may not have been heard."""
+        self.last_seen.forget_everybody()
         self._to_recheck.update(self._sockets)
         self._recheck_due.set()
 
@@ -199,9 +206,8 @@ class LiveHub:
         """From now on the socket hears everything; the first it hears is the whole picture."""
         self._sockets[socket.access.user_id].append(socket)
         self._greet(socket)
-        self.recheck(
-            socket.access.user_id
-        )  # what changed between the handshake's check and now was told to nobody
+        # What changed between the handshake's check and now was told to nobody.
+        self._look_again(socket.access.user_id)
 
     def remove(self, socket: LiveSocket) -> None:
         user_id = socket.access.user_id
@@ -428,6 +434,7 @@ class LiveHub:
             except Exception as error:  # the database is away: pops go on (invariant I13), and we ask again
                 log.warning("live_recheck_failed", user_id=user_id, error=type(error).__name__)
                 return False
+            self.last_seen.note(socket.credential, access)
             if access is None:
                 self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
             elif access != socket.access or access.scopes != socket.access.scopes:

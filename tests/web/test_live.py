@@ -162,14 +162,44 @@ async def test_i13_the_database_is_away_and_sockets_stay(
 ) -> None:
     ws = await office.connect()
     await heard(ws)
-
-    async def away(credential: object) -> None:
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(office.gate, "access", away)
+    take_database_away(office, monkeypatch)
     office.hub.recheck(1)
     office.happen(rings("101"))
     assert (await heard(ws))["type"] == "call.ringing"
+
+
+async def test_i13_whom_the_database_let_in_lately_comes_back_while_it_is_away(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await office.connect()).close()
+    take_database_away(office, monkeypatch)
+    ws = await office.connect()
+    assert (await heard(ws))["type"] == "hello"
+    office.happen(rings("101"))
+    assert (await heard(ws))["type"] == "call.ringing"
+    async with office.client.get("/me", headers={"Cookie": "ringcard=session-agent"}) as answer:
+        assert answer.status == 503
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.connect("session-head")
+    assert refused.value.status == 503
+
+
+async def test_g07_whoever_was_blocked_stays_outside_while_the_database_is_away(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await office.connect()).close()
+    office.hub.recheck(1)
+    take_database_away(office, monkeypatch)
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await office.connect()
+    assert refused.value.status == 503
+
+
+def take_database_away(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_credential: Credential) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(office.gate, "access", away)
 
 
 async def test_coming_back_replays_what_was_missed(office: Office) -> None:
