@@ -1,4 +1,4 @@
-"""Three hundred agents at their browsers, for the `pop` benchmark: sockets of an independent implementation."""
+"""Agents at their browsers: sockets of an independent implementation, and how quickly each call came to them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import json
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from ami_adapter.demo.storm import StormCall
 
 
 @dataclass(slots=True)
@@ -28,17 +31,33 @@ class Seen:
         self.frames.setdefault(key, []).append(at)
 
 
-class Agents:
-    """Opens a socket for each agent and listens to all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """Milliseconds of one run, a figure for each frame; `missing` frames never came."""
 
-    def __init__(self, url: str, tokens: dict[str, str]) -> None:
+    ringing: tuple[float, ...]
+    matched: tuple[float, ...]
+    missing: int
+
+
+class Agents:
+    """Opens sockets for each agent and listens to all of them.
+
+    Args:
+        tokens: extension → API token.
+        each: how many sockets of one agent.
+        seen: where to note what comes, if other sockets note there, too.
+    """
+
+    def __init__(self, url: str, tokens: dict[str, str], *, each: int = 1, seen: Seen | None = None) -> None:
         self._url = url
         self._tokens = tokens
-        self.seen = Seen()
+        self._each = each
+        self.seen = seen or Seen()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Agents:
-        extensions = list(self._tokens)
+        extensions = list(self._tokens) * self._each
         for start in range(0, len(extensions), 50):
             sockets = await asyncio.gather(
                 *(self._open(extension) for extension in extensions[start : start + 50])
@@ -68,6 +87,29 @@ class Agents:
                     self.seen.note(extension, message)
         finally:
             await socket.close()
+
+
+def delays_of(calls: Sequence[StormCall], seen: Seen, *, sockets: int = 1) -> Delays:
+    """From the moment each call rang to the frames in its agent's sockets."""
+    ringing: list[float] = []
+    matched: list[float] = []
+    missing = 0
+    for call in calls:
+        rang = _frames(seen, call, "call.ringing", sockets)
+        missing += sockets - len(rang)
+        ringing += rang
+        matched += _frames(seen, call, "call.matched", sockets) if rang else []
+    return Delays(ringing=tuple(ringing), matched=tuple(matched or (float("inf"),)), missing=missing)
+
+
+def _frames(seen: Seen, call: StormCall, kind: str, most: int) -> list[float]:
+    """Milliseconds until the first frames of this kind after the call rang; a bare relay's frames name no phone."""
+    for phone in (call.caller, ""):
+        came = seen.frames.get((call.extension, kind, phone), [])
+        first = bisect_left(came, call.rang_at)
+        if first < len(came):
+            return [(at - call.rang_at) * 1000 for at in came[first : first + most]]
+    return []
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

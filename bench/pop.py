@@ -14,12 +14,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ami_adapter.demo.pbx import DEMO_SECRET, DEMO_USER, DemoPbx
-from ami_adapter.demo.storm import RingStorm, StormCall
-from bench.agents import Agents, Seen, percentile
+from ami_adapter.demo.storm import RingStorm
+from bench.agents import Agents, Delays, delays_of, percentile
 from bench.company import Company, furnish
 from bench.rows import Row
 
@@ -30,15 +29,6 @@ MATCHED_MS = 20.0
 SETTLE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delays:
-    """Milliseconds of one run."""
-
-    ringing: tuple[float, ...]
-    matched: tuple[float, ...]
-    missing: int
-
-
 async def run() -> list[Row]:
     """Measure, and compare with the floor of the same run."""
     with tempfile.TemporaryDirectory(prefix="ringcard-bench-") as folder:
@@ -47,8 +37,8 @@ async def run() -> list[Row]:
             try:
                 floors, ours = [], []
                 for _ in range(ROUNDS):
-                    floors.append(await _measure(pbx, company, _relay(pbx, company)))
-                    ours.append(await _measure(pbx, company, _server(company)))
+                    floors.append(await _measure(pbx, company, relay(pbx, company)))
+                    ours.append(await _measure(pbx, company, server(company)))
             finally:
                 await company.close()
     return _rows(floors, ours)
@@ -85,8 +75,8 @@ def _rows(floors: Sequence[Delays], ours: Sequence[Delays]) -> list[Row]:
     return rows
 
 
-async def _measure(pbx: DemoPbx, company: Company, server: AsyncIterator[int]) -> Delays:
-    port = await anext(server)
+async def _measure(pbx: DemoPbx, company: Company, serving: AsyncIterator[int]) -> Delays:
+    port = await anext(serving)
     try:
         async with Agents(f"ws://127.0.0.1:{port}/live", company.tokens) as agents:
             while not pbx.listeners:
@@ -100,36 +90,12 @@ async def _measure(pbx: DemoPbx, company: Company, server: AsyncIterator[int]) -
             )
             calls = await storm.run(pbx, SECONDS)
             await asyncio.sleep(SETTLE_SECONDS)
-            return _delays(calls, agents.seen)
+            return delays_of(calls, agents.seen)
     finally:
-        await anext(server, None)
+        await anext(serving, None)
 
 
-def _delays(calls: Sequence[StormCall], seen: Seen) -> Delays:
-    ringing: list[float] = []
-    matched: list[float] = []
-    missing = 0
-    for call in calls:
-        rang = _frame(seen, call, "call.ringing")
-        if rang is None:
-            missing += 1
-            continue
-        ringing.append((rang - call.rang_at) * 1000)
-        if (known := _frame(seen, call, "call.matched")) is not None:
-            matched.append((known - call.rang_at) * 1000)
-    return Delays(ringing=tuple(ringing), matched=tuple(matched or (float("inf"),)), missing=missing)
-
-
-def _frame(seen: Seen, call: StormCall, kind: str) -> float | None:
-    """The first frame of this kind after the call rang; the relay's frames name no phone."""
-    for phone in (call.caller, ""):
-        for at in seen.frames.get((call.extension, kind, phone), ()):
-            if at >= call.rang_at:
-                return at
-    return None
-
-
-async def _relay(pbx: DemoPbx, company: Company) -> AsyncIterator[int]:
+async def relay(pbx: DemoPbx, company: Company) -> AsyncIterator[int]:
     port = free_port()
     arguments = ("--ami", str(pbx.port), "--listen", str(port), "--user", DEMO_USER, "--secret", DEMO_SECRET)
     async with _process("-m", "bench.relay", *arguments):
@@ -137,7 +103,7 @@ async def _relay(pbx: DemoPbx, company: Company) -> AsyncIterator[int]:
         yield port
 
 
-async def _server(company: Company) -> AsyncIterator[int]:
+async def server(company: Company) -> AsyncIterator[int]:
     port = free_port()
     environment = {
         **company.environment,
