@@ -10,7 +10,7 @@ import sys
 
 from bench.rows import Row, table
 
-NAMES = ("ami", "core", "load", "lookup", "route", "journal", "list", "imports", "pop")
+NAMES = ("ami", "core", "load", "lookup", "route", "journal", "list", "imports", "pop", "desk")
 MODULES = {"list": "bench.lists"}
 
 
