@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 # How many processes run the tests; each has a database server and a browser of its own.
 PROCESSES := 2
 
-.PHONY: help install run test test-pbx check static format bench lock clean
+.PHONY: help install run test test-pbx test-faults check static format bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make run       install, then a demonstration: recorded calls, invented clients, data in ./data"
 	@echo "make test      everything: also Chromium and a real Asterisk where they can run"
 	@echo "make test-pbx  telephones at a real Asterisk 16 and 22: about half an hour, optional"
+	@echo "make test-faults  load while the database, links, disk, browsers or the program itself fail: optional"
 	@echo "make check     the quick gate: format, lint, types, layers, tests without browser and PBX"
 	@echo "make format    write the format that make check wants"
 	@echo "make bench     the benchmarks' table; make bench NAMES='ami lookup' for some of them"
@@ -28,14 +29,18 @@ run: $(VENV)/.installed
 
 test: static
 	@tools/system_packages.sh
-	@$(BIN)/python -m pytest -n $(PROCESSES) -m "not long"
+	@$(BIN)/python -m pytest -n $(PROCESSES) -m "not long and not faults"
 
 test-pbx: $(VENV)/.installed-dev
 	@tools/system_packages.sh
 	@$(BIN)/python -m pytest -m "pbx and long"
 
+test-faults: $(VENV)/.installed-dev
+	@tools/system_packages.sh
+	@$(BIN)/python -m pytest -m faults
+
 check: static
-	$(BIN)/python -m pytest -q -n $(PROCESSES) -m "not browser and not pbx and not slow"
+	$(BIN)/python -m pytest -q -n $(PROCESSES) -m "not browser and not pbx and not slow and not faults"
 
 static: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,13 +103,15 @@ class Screen:
 
 
 @asynccontextmanager
-async def open_office(*, speed: float = 4.0) -> AsyncIterator[Office]:
+async def open_office(
+    *, speed: float = 4.0, extensions: Sequence[str] = AGENTS, role: str = "agent"
+) -> AsyncIterator[Office]:
     """Everything but `serve`, which a test starts (and kills) itself."""
     folder = Path(tempfile.mkdtemp(prefix="ringcard-office-"))
     try:
         async with DemoPbx([], speed=speed) as pbx:
             office = Office(Ringcard(folder), pbx)
-            await _furnish(office)
+            await _furnish(office, extensions, role)
             try:
                 yield office
             finally:
@@ -118,7 +120,7 @@ async def open_office(*, speed: float = 4.0) -> AsyncIterator[Office]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _furnish(office: Office) -> None:
+async def _furnish(office: Office, extensions: Sequence[str], role: str) -> None:
     """By the functions below the commands: a dozen processes would cost half a minute."""
     cluster = EmbeddedCluster(office.ringcard.data)
     url = await cluster.start()
@@ -126,13 +128,13 @@ async def _furnish(office: Office) -> None:
     database = await open_database(url)
     try:
         async with database.sessions.begin() as session:
-            await _write(session, office)
+            await _write(session, office, extensions, role)
     finally:
         await database.close()
         await cluster.stop()
 
 
-async def _write(session: AsyncSession, office: Office) -> None:
+async def _write(session: AsyncSession, office: Office, extensions: Sequence[str], role: str) -> None:
     access, pbx = command_access(), office.pbx
     settings = AsteriskSettings(host="127.0.0.1", port=pbx.port, user=pbx.user)
     seal = open_seal(office.ringcard.data / "key")
@@ -140,9 +142,9 @@ async def _write(session: AsyncSession, office: Office) -> None:
         session, access, name="lab", settings=settings, secret=pbx.secret, seal=seal
     )
     await add_line(session, access, connection_id, "+74951234501", "Direct")
-    for extension in AGENTS:
+    for extension in extensions:
         user_id = await create_user(
-            session, access, login=f"agent{extension}", name=f"Agent {extension}", role_codes=["agent"]
+            session, access, login=f"agent{extension}", name=f"Agent {extension}", role_codes=[role]
         )
         await assign_extension(session, access, connection_id, extension, user_id)
         office.tokens[extension] = await create_token(session, access, user_id, "test")

@@ -42,7 +42,7 @@ async def screen(
     """Somebody signed in at a desktop; the end checks that the page complained of nothing.
 
     Args:
-        is_server_stopped: the server goes away meanwhile, which the browser itself reports as an error.
+        is_server_stopped: the server or its database goes away meanwhile, which the browser itself reports as an error.
     """
     context = await browser.new_context(locale="ru-RU", viewport={"width": 1440, "height": 900})
     complaints: list[str] = []
@@ -63,7 +63,7 @@ async def screen(
 
 
 def _errors(message: ConsoleMessage, is_server_stopped: bool) -> list[str]:
-    is_of_the_network = "net::ERR_" in message.text or "WebSocket connection" in message.text
+    is_of_the_network = any(part in message.text for part in ("net::ERR_", "WebSocket connection", "of 503"))
     if message.type != "error" or (is_server_stopped and is_of_the_network):
         return []
     return [message.text]

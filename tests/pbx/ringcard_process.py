@@ -92,6 +92,11 @@ class Ringcard:
             process.kill()
             await process.wait()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "ringcard serve does not run"
+        return self._process.pid
+
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
