@@ -122,7 +122,8 @@ async def _ours(pbx: DemoPbx, company: Company) -> Measured:
         async with AsyncExitStack() as stack:
             at_screens = await stack.enter_async_context(_screens(company, port))
             agents, socket_kb = await _seated(stack, company, port)
-            watching = asyncio.create_task(_watch(port, memory := []))
+            memory: list[float] = []
+            watching = asyncio.create_task(_watch(port, memory))
             delays = await _ring(pbx, company, agents, SECONDS)
             watching.cancel()
             await asyncio.sleep(STORED_SECONDS)

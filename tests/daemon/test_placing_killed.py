@@ -93,8 +93,8 @@ async def test_i07_one_originate_a_click_whenever_the_program_is_killed(
     async with database.sessions.begin() as session:
         await settle_left_over(session, datetime.now(UTC))
     async with database.sessions() as session:
-        mine = text("select target, state from dial_request where user_id = :user")
-        rows = (await session.execute(mine, {"user": agent.user_id})).all()
+        asked = text("select target, state from dial_request where user_id = :user")
+        rows = (await session.execute(asked, {"user": agent.user_id})).all()
     states = Counter(state for _target, state in rows)
     assert max(originates.values()) == 1, f"sent twice: {originates.most_common(3)}"
     assert set(originates) <= {target for target, _state in rows}

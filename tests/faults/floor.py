@@ -86,6 +86,7 @@ class Floor:
         """How quickly the windows of a storm were told."""
         async with self.agents() as agents:
             calls = await self.storm(seconds, per_second=per_second)
+            await asyncio.sleep(SETTLE_SECONDS)
             return delays_of(calls, agents.seen)
 
     async def until_stored(self) -> None:
