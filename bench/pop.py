@@ -128,7 +128,7 @@ async def _process(*arguments: str, environment: dict[str, str] | None = None) -
 
 
 async def _answers(port: int) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             _reader, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -136,7 +136,7 @@ async def _answers(port: int) -> None:
             continue
         writer.close()
         return
-    raise TimeoutError(f"Nothing listens on port {port} after 30 s.")
+    raise TimeoutError(f"Nothing listens on port {port} after two minutes.")
 
 
 def free_port() -> int:
