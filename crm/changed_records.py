@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.calls_read import CallInfo, calls_of
 from crm.communications import CommunicationInfo, communications_of
+from crm.errors import Invalid
 from crm.lead_lists import LeadRow, lead_rows
 from crm.paging import decode_cursor, encode_cursor, page_size
 from crm.party_lists import PartyRow, rows_of
+from crm.pruning import horizon
 from crm.record_feed import Place, place_of, read_events, versions_within
 from crm.rights import Access, narrow
 from crm.schema.communications import Call
@@ -29,6 +31,7 @@ PARTIES: Final = ("party",)
 LEADS: Final = ("lead",)
 COMMUNICATIONS: Final = ("communication", "call")
 CALLS: Final = ("call",)
+GONE: Final = "What changed before %(moment)s is no longer kept. Read the whole list, then ask from a moment before you began."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class _Read:
 async def changed_parties(
     session: AsyncSession, access: Access, since: datetime, *, cursor: str | None, limit: int | None
 ) -> Changed[PartyRow, int]:
-    """Raises NotAllowed, Invalid (the cursor)."""
+    """Raises NotAllowed, Invalid (the cursor; longer ago than changes are kept)."""
     access.require("party.read")
     read = await _read(session, PARTIES, since, cursor, limit)
     stand = await versions_within(session, access, "party", map(int, read.ids))
@@ -62,7 +65,7 @@ async def changed_parties(
 async def changed_leads(
     session: AsyncSession, access: Access, since: datetime, *, cursor: str | None, limit: int | None
 ) -> Changed[LeadRow, int]:
-    """Raises NotAllowed, Invalid (the cursor)."""
+    """Raises NotAllowed, Invalid (the cursor; longer ago than changes are kept)."""
     access.require("lead.read")
     read = await _read(session, LEADS, since, cursor, limit)
     stand = await versions_within(session, access, "lead", map(int, read.ids))
@@ -73,7 +76,7 @@ async def changed_leads(
 async def changed_communications(
     session: AsyncSession, access: Access, since: datetime, *, cursor: str | None, limit: int | None
 ) -> Changed[CommunicationInfo, UUID]:
-    """Raises NotAllowed, Invalid (the cursor)."""
+    """Raises NotAllowed, Invalid (the cursor; longer ago than changes are kept)."""
     access.require("party.read")
     read = await _read(session, COMMUNICATIONS, since, cursor, limit)
     found = await communications_of(session, access, list(map(UUID, read.ids)))
@@ -84,7 +87,7 @@ async def changed_communications(
 async def changed_calls(
     session: AsyncSession, access: Access, since: datetime, *, cursor: str | None, limit: int | None
 ) -> Changed[CallInfo, UUID]:
-    """Raises NotAllowed, Invalid (the cursor)."""
+    """Raises NotAllowed, Invalid (the cursor; longer ago than changes are kept)."""
     access.require("call.read")
     read = await _read(session, CALLS, since, cursor, limit)
     ids = list(map(UUID, read.ids))
@@ -98,11 +101,14 @@ async def _read(
     session: AsyncSession, kinds: Collection[str], since: datetime, cursor: str | None, limit: int | None
 ) -> _Read:
     size = page_size(limit)
+    gone = await horizon(session)
     if cursor:
         tx, event_id = decode_cursor(cursor, int, int)
         place = Place(tx=tx or 0, id=event_id or 0)
     else:
         place = await place_of(session, since)
+    if gone is not None and (since < gone.at if not cursor else place.tx < gone.tx):
+        raise Invalid("changed_since", since.isoformat(), GONE, moment=gone.at.isoformat(timespec="seconds"))
     events = await read_events(session, place, size + 1, kinds)
     last = events[:size][-1].place if events else place
     resume = encode_cursor(last.tx, last.id)

@@ -84,6 +84,7 @@ RIGHTS: Final = (
     "system.state",
     "directory.manage",
     "dialling.manage",
+    "subscriber.manage",
 )
 
 

@@ -45,6 +45,7 @@ class Services:
     region: str = "RU"  # of captures that are exported
     stories: StoryShelf | None = None  # None: no stories are shown
     telephone: Telephone | None = None  # None: nobody dials from the screen
+    subscriber_networks: Networks = ()  # of our own, where subscribers may be
     seal: Seal | None = None  # opens the secrets of connections; None: they are neither entered nor checked
 
 

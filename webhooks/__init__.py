@@ -1,1 +1,1 @@
-"""Telephony over HTTP: cloud PBXs in, our subscribers out. Empty until its issue comes."""
+"""Telephony over HTTP: cloud PBXs in; our subscribers out, signed and repeated until it got through."""

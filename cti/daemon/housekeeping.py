@@ -1,11 +1,12 @@
-"""What nobody waits for: the nightly search for duplicates, the bin that empties itself, what strayed during a merge."""
+"""What nobody waits for: the nightly search for duplicates, the bin that empties itself, what strayed during a merge, old rows."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,7 +18,9 @@ from crm.bin_emptying import empty_piece
 from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
+from crm.pruning import prune_accesses, prune_deliveries, prune_outbox, prune_sessions
 from crm.rights import command_access
+from cti.daemon.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +32,25 @@ MOST_FAILURES: Final = 3
 NIGHT_HOUR: Final = 3  # in the installation's time zone
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """For how many days rows are kept. `access_log` 0: for ever."""
+
+    outbox: int = 30
+    deliveries: int = 14
+    sessions: int = 90
+    access_log: int = 1095
+
+
+def kept_by(settings: Settings) -> Kept:
+    return Kept(
+        outbox=settings.outbox_days,
+        deliveries=settings.delivery_days,
+        sessions=settings.session_days,
+        access_log=settings.access_log_days,
+    )
+
+
 class Housekeeping:
     """Rounds of small pieces, each a transaction; a failure costs one round."""
 
@@ -38,11 +60,14 @@ class Housekeeping:
         *,
         now: Callable[[], datetime],
         time_zone: str,
+        kept: Kept = Kept(),
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._sessions = sessions
         self._now = now
         self._zone = ZoneInfo(time_zone)
+        self._kept = kept
+        self._pruned: datetime | None = None  # the night of which old rows went
         self._round_seconds = round_seconds
         self._asked = asyncio.Event()
         self._failures = 0
@@ -59,7 +84,7 @@ class Housekeeping:
                 async with asyncio.timeout(self._round_seconds):
                     await self._asked.wait()
             self._asked.clear()
-            for work in (self._gather, self._empty_bin, self._search):
+            for work in (self._gather, self._empty_bin, self._prune, self._search):
                 try:
                     await work()
                 except Exception as error:
@@ -83,6 +108,28 @@ class Housekeeping:
             after_id = done
             await asyncio.sleep(LEAST_REST)
 
+    async def _prune(self) -> None:
+        """Once a night, and soon after a start that came after it."""
+        now = self._now()
+        night = night_before(now, self._zone)
+        if self._pruned == night:
+            return
+        kept = self._kept
+        await self._prune_all(lambda session: prune_outbox(session, _ago(now, kept.outbox), now))
+        await self._prune_all(lambda session: prune_deliveries(session, _ago(now, kept.deliveries)))
+        await self._prune_all(lambda session: prune_sessions(session, _ago(now, kept.sessions)))
+        if kept.access_log:
+            await self._prune_all(lambda session: prune_accesses(session, _ago(now, kept.access_log)))
+        self._pruned = night
+
+    async def _prune_all(self, piece: Callable[[AsyncSession], Awaitable[bool]]) -> None:
+        is_more = True
+        while is_more:
+            began = time.monotonic()
+            async with self._sessions.begin() as session:
+                is_more = await piece(session)
+            await asyncio.sleep(max(LEAST_REST, REST * (time.monotonic() - began)))
+
     async def _search(self) -> None:
         async with self._sessions.begin() as session:
             await begin_if_due(session, night_before(self._now(), self._zone), first_after=self._since)
@@ -105,6 +152,10 @@ class Housekeeping:
         self._failures = 0
         await asyncio.sleep(max(LEAST_REST, REST * (time.monotonic() - began)))
         return is_more
+
+
+def _ago(now: datetime, days: int) -> datetime:
+    return now - timedelta(days=days)
 
 
 def night_before(now: datetime, zone: ZoneInfo) -> datetime:

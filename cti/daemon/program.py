@@ -22,6 +22,7 @@ from crm.call_store import StoredCall
 from crm.callback_states import CALLBACK_CHANNEL
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
+from crm.delivery_queue import SUBSCRIBER_CHANNEL
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
@@ -49,7 +50,7 @@ from cti.daemon.delay_book import DelayBook
 from cti.daemon.diallers import dial_plans
 from cti.daemon.figures import publish_figures
 from cti.daemon.follow_ups import FollowUps
-from cti.daemon.housekeeping import Housekeeping
+from cti.daemon.housekeeping import Housekeeping, kept_by
 from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
@@ -59,6 +60,7 @@ from cti.daemon.reminders import Reminders
 from cti.daemon.settings import Settings, address_of
 from cti.daemon.shifts import Shifts
 from cti.daemon.story_book import StoryBook
+from cti.daemon.subscribers import Subscribers
 from cti.daemon.switchboard import Switchboard
 from cti.daemon.telephone import open_telephone
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
@@ -141,7 +143,12 @@ class Program:
             ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
         )
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
-        self._housekeeping = Housekeeping(database.sessions, now=wall_clock, time_zone=settings.time_zone)
+        self._housekeeping = Housekeeping(
+            database.sessions, now=wall_clock, time_zone=settings.time_zone, kept=kept_by(settings)
+        )
+        self._subscribers = Subscribers(
+            database.sessions, self._seal, networks=settings.subscriber_networks, now=wall_clock
+        )
         self._imports = Imports(database)
         self._reminders = Reminders(database.sessions, now=wall_clock)
         self._follow_ups = FollowUps(database.sessions)
@@ -184,6 +191,7 @@ class Program:
                     self._renewal.run,
                     self._housekeeping.run,
                     self._reminders.run,
+                    self._subscribers.run,
                     self._listener().run,
                 ):
                     tasks.create_task(work())
@@ -251,6 +259,7 @@ class Program:
                 seal=self._seal,
                 telephone=self.telephone,
                 stories=self._shelf,
+                subscriber_networks=networks(settings.subscriber_networks),
                 region=settings.region,
             )
         )
@@ -307,6 +316,7 @@ class Program:
                 ACTION_CHANNEL: lambda _nothing: self._follow_ups.look(),
                 CALLBACK_CHANNEL: self._hub.callback,
                 WRAP_UP_CHANNEL: self._shifts.wrap_up_told,
+                SUBSCRIBER_CHANNEL: lambda told: self._subscribers.look(int(told)),
                 WISH_CHANNEL: lambda _user: self._shifts.ask(),
             },
             catch_up=self._catch_up,

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 DATABASE_OPTIONS = frozenset({"host", "port", "ssl", "passfile"})  # of the driver, after the "?"
+LEAST_ACCESS_DAYS = 180  # the database refuses to remove younger rows (crm.pruning)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -40,6 +41,11 @@ class Settings:
     agi_listen: str | None = None  # HOST:PORT where dialplans may ask over FastAGI; None: nowhere
     story_days: int = 14  # how long the story of a call is kept; 0: none is
     story_megabytes: int = 1024
+    subscriber_networks: tuple[str, ...] = ()  # of our own, where subscribers may be as well
+    outbox_days: int = 30  # how long what happened can be asked for, and sent to whoever was paused
+    delivery_days: int = 14  # how long what was sent to subscribers is shown
+    session_days: int = 90  # how long sessions that are over stay in the list
+    access_log_days: int = 1095  # 0: for ever
 
     @property
     def listen(self) -> str:
@@ -65,6 +71,11 @@ NAMES = (
     "agi_listen",
     "story_days",
     "story_megabytes",
+    "subscriber_networks",
+    "outbox_days",
+    "delivery_days",
+    "session_days",
+    "access_log_days",
 )
 
 
@@ -119,11 +130,16 @@ def _checked(values: dict[str, Any]) -> Settings:
         region=_one_of(
             "region", str(values.get("region", "RU")).upper(), sorted(phonenumbers.SUPPORTED_REGIONS)
         ),
-        trusted_proxies=_networks(values.get("trusted_proxies", ())),
+        trusted_proxies=_networks("trusted_proxies", values.get("trusted_proxies", ())),
         public_origins=_words(values.get("public_origins", ())),
         agi_listen=_agi_listen(values.get("agi_listen")),
         story_days=_whole("story_days", values.get("story_days", 14), least=0, most=3650),
         story_megabytes=_whole("story_megabytes", values.get("story_megabytes", 1024), least=1, most=2**20),
+        subscriber_networks=_networks("subscriber_networks", values.get("subscriber_networks", ())),
+        outbox_days=_whole("outbox_days", values.get("outbox_days", 30), least=2, most=3650),
+        delivery_days=_whole("delivery_days", values.get("delivery_days", 14), least=2, most=3650),
+        session_days=_whole("session_days", values.get("session_days", 90), least=1, most=3650),
+        access_log_days=_access_log_days(values.get("access_log_days", 1095)),
     )
 
 
@@ -199,13 +215,23 @@ def _time_zone(value: str) -> str:
     return value
 
 
-def _networks(value: object) -> tuple[str, ...]:
+def _access_log_days(value: object) -> int:
+    days = _whole("access_log_days", value, least=0, most=36_500)
+    if 0 < days < LEAST_ACCESS_DAYS:
+        raise SettingsError(
+            f"access_log_days is {days}; the journal of accesses is kept for {LEAST_ACCESS_DAYS} days at least. "
+            "Write that or more, or 0 for ever."
+        )
+    return days
+
+
+def _networks(name: str, value: object) -> tuple[str, ...]:
     words = _words(value)
     for word in words:
         try:
             ip_network(word, strict=False)
         except ValueError as error:
-            raise SettingsError(f"trusted_proxies names {word!r}, which is no address or network.") from error
+            raise SettingsError(f"{name} names {word!r}, which is no address or network.") from error
     return words
 
 

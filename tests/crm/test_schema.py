@@ -108,6 +108,12 @@ async def test_sharing_cascades_and_several_owners_keep_it_shared(session: Async
 @pytest.mark.parametrize("table", ["change_log", "access_log"])
 @pytest.mark.parametrize("change", ["delete from {}", "update {} set record_kind = 'party'", "truncate {}"])
 async def test_g09_the_journals_are_append_only(session: AsyncSession, table: str, change: str) -> None:
+    row = (
+        "(event) values ('sign_in')"
+        if table == "access_log"
+        else ("(record_kind, record_id, field, via) values ('party', '1', 'city', 'form')")
+    )
+    await session.execute(text(f"insert into {table} {row}"))
     with pytest.raises(DBAPIError, match="append-only"):
         await session.execute(text(change.format(table)))
 

@@ -41,6 +41,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"RINGCARD_AGI_LISTEN": "4573"}, "agi_listen is '4573', which is not HOST:PORT"),
         ({"RINGCARD_STORY_DAYS": "-1"}, "story_days is '-1'; it is a whole number from 0 to 3650"),
         ({"RINGCARD_STORY_MEGABYTES": "1 GB"}, "story_megabytes is '1 GB'"),
+        ({"RINGCARD_SUBSCRIBER_NETWORKS": "10.0.0.0/8, inside"}, "subscriber_networks names 'inside'"),
+        ({"RINGCARD_OUTBOX_DAYS": "1"}, "outbox_days is '1'; it is a whole number from 2 to 3650"),
+        (
+            {"RINGCARD_ACCESS_LOG_DAYS": "30"},
+            "access_log_days is 30; the journal of accesses is kept for 180",
+        ),
         ({"RINGCARD_CONFIG": "/nowhere/ringcard.toml"}, "/nowhere/ringcard.toml"),
     ],
 )

@@ -19,6 +19,7 @@ from web.api import (
     merging,
     parties,
     present,
+    subscribers,
     tasks,
     views,
 )
@@ -42,6 +43,7 @@ _TABLES: Final = (
     imports.routes,
     exports.routes,
     dialling.routes,
+    subscribers.routes,
 )
 ROUTES: Final[tuple[ApiRoutes, ...]] = (*_TABLES, routes_describing(*_TABLES))
 """The table of every part of the API; `web.app` adds them all."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -139,6 +140,8 @@ async def open_company(database: Database, folder: Path) -> AsyncIterator[Compan
         desk=company.desk,
         now=lambda: datetime.now(UTC),
         default_language="en",
+        seal=open_seal(folder / "key"),
+        subscriber_networks=[ip_network("127.0.0.0/8")],
     )
     async with TestClient(TestServer(create_app(services))) as company.client:
         yield company

@@ -16,7 +16,12 @@ from web.api.describing import PATH as DOCUMENT
 from web.routes import OPEN, SIGNED_IN
 
 ENDPOINTS = [endpoint for table in ROUTES for endpoint in table.endpoints]
-NOT_PLANTED = ("/callbacks/{", "/dials/{")  # this company has none; their own tests go further
+NOT_PLANTED = (
+    "/callbacks/{",
+    "/dials/{",
+    "/subscribers/{",
+    "/deliveries/{",
+)  # this company has none; their own tests go further
 TEAM = {who for who in OWNERS if who != "stranger"}
 PARTIES_OF = {"agent": {"agent"}, "manager": TEAM, "head": TEAM, "telephony": set(), "admin": {*OWNERS}}
 LEADS_OF = {"agent": {"agent"}, "manager": {"manager"}, "head": TEAM, "telephony": set(), "admin": {*OWNERS}}
@@ -70,7 +75,7 @@ async def test_t11_an_endpoint_answers_those_with_its_right(
     answer = await company.ask(endpoint.method, path, role, headers=stale, **body)
     # The right is checked before the body is.
     good = 422 if endpoint.body or endpoint.takes else 409 if is_removing else 200
-    if good == 200 and any(kind in endpoint.path for kind in NOT_PLANTED):
+    if good != 422 and any(kind in endpoint.path for kind in NOT_PLANTED):
         good = 404  # of the record: whoever lacks the right is told of no record
         assert ("detail" in await answer.json(content_type=None)) is has(role, endpoint.right)
     assert answer.status == (good if has(role, endpoint.right) else 404), await answer.text()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from uuid import UUID
 
@@ -32,7 +33,9 @@ from crm.schema.base import uuid7
 from crm.schema.communications import Call, CallNote, Communication, Leg, Participation, Transfer
 from crm.schema.desk import CallbackCase
 from crm.schema.parties import Party
+from crm.schema.subscribers import SubscriberDelivery
 from crm.sealing import open_seal
+from crm.subscribers import SubscriberValues, add_subscriber
 from crm.task_values import TaskValues
 from crm.tasks import NewTask, create_task
 from crm.telephony import AsteriskSettings
@@ -70,6 +73,8 @@ class Office:
     foreign_lead_id: int = 0  # the stranger's
     task_id: int = 0  # set by the agent for themselves, about the firm
     letter_id: UUID = field(default_factory=uuid7)  # a meeting, planned by the agent with the manager
+    subscriber_id: int = 0  # on loopback, where nobody listens
+    delivery_id: int = 0  # to it: given up
     client: TestClient[web.Request, web.Application] | None = None
     server: TestServer | None = None
 
@@ -104,6 +109,7 @@ async def open_office(
         await _leads(session, office)
         await _by_hand(session, office)
         await _tasks(session, office)
+        await _subscriber(session, office, folder)
     office.gate.sessions |= office.people
     services = services_with(
         office.gate,
@@ -113,6 +119,7 @@ async def open_office(
         default_language=language,
         stories=office.shelf,
         telephone=telephone,
+        subscriber_networks=[ip_network("127.0.0.0/8")],
     )
     office.server = TestServer(create_app(services))
     async with TestClient(office.server) as office.client:
@@ -235,6 +242,33 @@ async def _tasks(session: AsyncSession, office: Office) -> None:
     office.task_id = await create_task(
         session, office.people["agent"], NewTask(values=values), home_zone="Europe/Moscow"
     )
+
+
+async def _subscriber(session: AsyncSession, office: Office, folder: Path) -> None:
+    """With an event of each state."""
+    values = SubscriberValues(
+        name="Пример: склад", url="http://127.0.0.1:9/hook", event_types=("call.ended",)
+    )
+    office.subscriber_id, _secret = await add_subscriber(session, COMMAND, values, open_seal(folder / "key"))
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    about = {"type": "call.ended", "record_kind": "call", "record_id": str(office.call_id), "event_at": at}
+    tried = {"attempts": 1, "tried_at": at, "milliseconds": 41}
+    for event_id, more in enumerate(
+        (
+            {"state": "delivered", **tried, "answer_status": 200, "answer_body": "ok"},
+            {"state": "waiting", **tried, "trouble": "timed_out", "failures": 1},
+            {"state": "failed", **tried, "trouble": "answer", "answer_status": 500, "answer_body": "Ошибка"},
+        )
+    ):
+        row = {
+            "subscriber_id": office.subscriber_id,
+            "event_id": event_id,
+            "body": '{"id": "1"}',
+            **about,
+            **more,
+        }
+        made = insert(SubscriberDelivery).values(row).returning(SubscriberDelivery.id)
+        office.delivery_id = (await session.execute(made)).scalar_one()
 
 
 async def _call(session: AsyncSession, office: Office, call_id: UUID, at: datetime, disposition: str) -> None:

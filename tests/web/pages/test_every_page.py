@@ -124,6 +124,11 @@ PAGES = (
     "/parties/{firm}/turn",
     "/parties/{contact}/turn",
     "/admin/tokens",
+    "/admin/subscribers",
+    "/admin/subscribers/new",
+    "/admin/subscribers/{subscriber}",
+    "/admin/subscribers/{subscriber}/deliveries",
+    "/admin/subscribers/{subscriber}/deliveries/{delivery}",
     "/admin/profiles/new",
     "/admin/numbers?numbers=8+(495)+123-45-67+доб.+12%0Aabc",
     "/me",
@@ -146,6 +151,8 @@ def filled_in(path: str, office: Office) -> str:
         letter=office.letter_id,
         task=office.task_id,
         case=office.case_id,
+        subscriber=office.subscriber_id,
+        delivery=office.delivery_id,
     )
 
 

@@ -28,6 +28,7 @@ TABLES = (
     "communication", "comment", "access_request", "meeting", "saved_view", "list_columns", "draft", "communication_kind",
     "task", "task_watcher", "reminder", "notification",
     "callback_case", "call_handling_rule", "wrap_up", "wrap_up_code", "wrap_up_line", "agent_wish",
+    "subscriber", "subscriber_delivery",
 )  # fmt: skip
 
 
@@ -43,6 +44,9 @@ def path_of(line: Route, office: Office) -> str:
         path = path.replace(r"{id:\d+}", str(office.connection_id))
     if path.startswith("/admin/lines"):
         path = path.replace(r"{id:\d+}", str(office.line_id))
+    if path.startswith("/admin/subscribers"):
+        path = path.replace(r"{id:\d+}", str(office.subscriber_id))
+        path = path.replace(r"{delivery:\d+}", str(office.delivery_id))
     if path.startswith("/admin/users"):
         path = path.replace(r"{id:\d+}", str(office.people["stranger"].user_id))
     path = path.replace(r"{directory:[a-z_]+}", "tag")

@@ -47,6 +47,7 @@ KINDS: Final[Mapping[str, str]] = {
     "work_calendar": N_("Working hours"),
     "extension": N_("Extension"),
     "profile": N_("Numbering profile"),
+    "subscriber": N_("Subscriber"),
 }
 EVENTS: Final[Mapping[str, str]] = {
     "sign_in": N_("Signed in"),
@@ -65,6 +66,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "secret_changed": N_("Secret changed"),
     "do_not_call_overridden": N_("Called in spite of “do not call”"),
     "call_exported": N_("Call exported"),
+    "deliveries_repeated": N_("Events sent once more"),
 }
 
 

@@ -63,6 +63,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "user.manage": N_("Manage users, teams and roles"),
         "token.manage": N_("Manage API tokens"),
         "directory.manage": N_("Keep directories, required fields and own fields"),
+        "subscriber.manage": N_("Tell other programs what happens (subscribers)"),
     },
 }
 OTHERS: Final = N_("Others")

@@ -43,6 +43,7 @@ SECTIONS: Final = (
     Section(path="/admin/schemes", title=N_("Lead schemes"), right="directory.manage"),
     Section(path="/admin/communication-kinds", title=N_("Communication kinds"), right="user.manage"),
     Section(path="/admin/tokens", title=N_("API tokens"), right="token.manage"),
+    Section(path="/admin/subscribers", title=N_("Subscribers"), right="subscriber.manage"),
     Section(path="/admin/numbers", title=N_("Numbers"), right="number.normalise"),
     Section(path="/admin/changes", title=N_("Changes"), right="journal.read"),
     Section(path="/admin/access", title=N_("Access"), right="journal.read"),

@@ -47,6 +47,9 @@ def sentence(notice: NoticeInfo) -> str:
             return text % {"who": who, "phone": phone(str(detail.get("phone") or ""))}
         case "call":
             return _of_call(notice)
+        case "subscriber_failed":
+            text = _("The subscriber “%(name)s” took nothing for a day and was stopped")
+            return text % {"name": _name(notice)}
         case _:
             return notice.kind
 
@@ -84,4 +87,6 @@ def address_of(notice: NoticeInfo) -> str:
         return "/missed?mine=1"
     if notice.record_kind == "communication":
         return f"/communications/{record}"
+    if notice.record_kind == "subscriber":
+        return f"/admin/subscribers/{record}"
     return "/notifications"

@@ -1,0 +1,99 @@
+"""Other programs that are told what happens: one sender for each subscriber, so that a dead one delays nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from crm.delivery_queue import active_ids, count_waiting
+from crm.schema.base import uuid7
+from crm.sealing import Seal
+from webhooks.addresses import networks_of
+from webhooks.delivering import Deliverer
+
+log = structlog.get_logger(__name__)
+
+ROUND_SECONDS: Final = 10.0  # when hearing of a new subscriber fails
+AT_THE_DATABASE: Final = 2  # senders at a time; the others wait, so that pages and calls never do
+SENT = Counter("ringcard_subscriber_tries", "Tries to tell subscribers of events", ["state"])
+WAITING = Gauge("ringcard_subscriber_waiting", "Events that wait for subscribers")
+SENDERS = Gauge("ringcard_subscribers", "Subscribers that are being told of events")
+
+
+class Subscribers:
+    """Starts and stops senders as the administrator makes, pauses and removes subscribers."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        seal: Seal,
+        *,
+        networks: Sequence[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._sessions = sessions
+        self._seal = seal
+        self._networks = networks_of(networks)
+        self._now = now
+        self._me = uuid7()
+        self._turns = asyncio.Semaphore(AT_THE_DATABASE)
+        self._senders: dict[int, tuple[Deliverer, asyncio.Task[None]]] = {}
+        self._wake = asyncio.Event()
+
+    def look(self, subscriber_id: int) -> None:
+        """Something changed about this one."""
+        if subscriber_id in self._senders:
+            self._senders[subscriber_id][0].look()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever; cancel to stop. What was sent and not written down is sent again."""
+        try:
+            while True:
+                try:
+                    await self._equal()
+                except Exception as error:  # the database is away: the next round tries again
+                    log.warning("subscribers_not_read", error=type(error).__name__)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            await self._stop(list(self._senders))
+
+    async def _equal(self) -> None:
+        """A sender for each subscriber that is in use, and none besides."""
+        async with self._turns, self._sessions() as session:
+            wanted = await active_ids(session)
+            WAITING.set(await count_waiting(session))
+        await self._stop([each for each in self._senders if each not in wanted])
+        for subscriber_id in wanted:
+            if subscriber_id not in self._senders:
+                self._begin(subscriber_id)
+        SENDERS.set(len(self._senders))
+
+    def _begin(self, subscriber_id: int) -> None:
+        sender = Deliverer(
+            subscriber_id,
+            sessions=self._sessions,
+            seal=self._seal,
+            networks=self._networks,
+            now=self._now,
+            me=self._me,
+            turns=self._turns,
+            tell=lambda state: SENT.labels(state).inc(),
+        )
+        self._senders[subscriber_id] = sender, asyncio.create_task(sender.run())
+
+    async def _stop(self, subscriber_ids: Sequence[int]) -> None:
+        tasks = [self._senders.pop(each)[1] for each in subscriber_ids]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
