@@ -6,21 +6,20 @@ late or corrected leaves the same cases (invariant I2); one follower at a time, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from crm import callback_statements as statements
 from crm.callback_states import CALLBACK_CHANNEL, line_group_of
-from crm.changes import notify, publish
+from crm.changes import notify, publish_acts
 from crm.handling_rules import (
     ACTION_CHANNEL,
     FollowUp,
-    Rules,
     Situation,
     all_rules,
     is_known_caller,
@@ -32,163 +31,7 @@ from crm.schema.desk import CallAction
 from cti.calls.records import Direction, Disposition
 
 SHORTEST_TALK_SECONDS: Final = 5.0  # of ours, to count as having spoken
-LONGEST_WAIT: Final = timedelta(
-    days=1
-)  # an inbound call that was answered after the miss began so long before at most
-_LOCK: Final = text(
-    "select pg_advisory_xact_lock(:locks, 1)"
-)  # the key space of the mirrors' numbers hashes, plus one
-# The calls themselves, and those that became their mirrors or went into them just now.
-_TOLD: Final = text(
-    """
-    select c.id, c.direction, c.customer_e164, c.started_at, c.answered_at, c.ended_at, c.disposition, c.line_id,
-        c.match_status, c.mirror_of_id is not null or c.joined_into_id is not null as is_elsewhere,
-        line.team_id, comm.party_id, comm.contact_id, comm.link_source, miss.case_id, held.e164 as held_e164
-    from call c join communication comm on comm.id = c.id left join line on line.id = c.line_id
-    left join callback_miss miss on miss.call_id = c.id left join callback_case held on held.id = miss.case_id
-    where (c.id = any(:calls) or c.mirror_of_id = any(:calls) or c.joined_into_id = any(:calls)) and c.direction <> 'internal'
-        and (c.ended_at is not null or c.answered_at is not null)
-    order by c.started_at, c.id
-    """
-)
-_CASE_FOR: Final = text(
-    """
-    select id, resolved_at from callback_case where e164 = :e164 and line_group = :line_group
-        and (resolved_at is null or resolved_at >= :missed_at)
-    order by resolved_at nulls last limit 1 for update
-    """
-)
-_OPEN: Final = text(
-    """
-    insert into callback_case (e164, line_group, team_id, line_id, party_id, contact_id, first_missed_at, last_missed_at, due_at)
-    values (:e164, :line_group, :team_id, :line_id, :party_id, :contact_id, :missed_at, :missed_at, :due_at)
-    returning id
-    """
-)
-_ADD_MISS: Final = text(
-    "insert into callback_miss (call_id, case_id, missed_at) values (:call_id, :case_id, :missed_at) on conflict do nothing"
-)
-_ADDED: Final = text(
-    """
-    update callback_case set due_at = least(due_at, :due_at), line_id = coalesce(:line_id, line_id),
-        party_id = coalesce(party_id, :party_id), contact_id = coalesce(contact_id, :contact_id)
-    where id = :case_id
-    """
-)
-_COUNT: Final = text(
-    """
-    update callback_case set missed_count = told.count, first_missed_at = told.first, last_missed_at = told.last,
-        version = version + 1, updated_at = now()
-    from (select count(*) as count, min(missed_at) as first, max(missed_at) as last from callback_miss where case_id = :case_id) told
-    where id = :case_id and told.count > 0
-    """
-)
-_DROP_MISSES: Final = text("delete from callback_miss where call_id = any(:calls)")
-_DROP_EMPTY: Final = text(
-    """
-    delete from callback_case c where id = any(:cases) and not exists (select from callback_miss m where m.case_id = c.id)
-    returning id, team_id
-    """
-)
-# Whose calls may have settled a case: by the number itself, by another number of the same people, or linked by an agent.
-_CONCERNED: Final = text(
-    """
-    with people as (
-        select phone.party_id from party_phone phone join phone_number number on number.id = phone.number_id
-        where number.e164 = any(:numbers) and phone.ended_at is null
-      union
-        select unnest(cast(:parties as bigint[]))
-    ),
-    numbers as (
-        select number.e164 from party_phone phone join phone_number number on number.id = phone.number_id
-        where phone.party_id in (select party_id from people) and phone.ended_at is null and number.e164 is not null
-      union
-        select unnest(cast(:numbers as text[]))
-    )
-    select id from callback_case where state in ('open', 'attempted') and e164 in (select e164 from numbers)
-    union
-    select id from callback_case where state in ('open', 'attempted') and party_id in (select party_id from people)
-    union
-    select id from callback_case where state in ('open', 'attempted') and contact_id in (select party_id from people)
-    order by id
-    """
-)
-_LOCKED: Final = text(
-    "select * from callback_case where id = :case_id and state in ('open', 'attempted') for update"
-)
-# Of a number that several have nobody is picked; a contact who called is called back, not their whole company.
-_NUMBERS: Final = text(
-    """
-    with people as (
-        select unnest(array_remove(array[cast(:party_id as bigint), cast(:contact_id as bigint)], null)) as party_id
-      union
-        select min(phone.party_id) from party_phone phone join phone_number number on number.id = phone.number_id
-        where number.e164 = :e164 and phone.ended_at is null having count(*) = 1
-    )
-    select array(
-        select number.e164 from party_phone phone join phone_number number on number.id = phone.number_id
-        where phone.party_id in (select party_id from people) and phone.ended_at is null and number.e164 is not null
-      union
-        select :e164
-    ) as numbers, array(select party_id from people where party_id is not null) as parties
-    """
-)
-# An answer whose moment nobody saw counts from the call's end; how long such a talk was is not argued about.
-_SINCE: Final = text(
-    """
-    with theirs as (
-        select id from call where customer_e164 = any(:numbers) and started_at > :since
-      union
-        select id from communication where party_id = any(:parties) and link_source = 'agent' and kind = 'call'
-            and started_at > :since
-    ),
-    told as (
-        select c.*, coalesce(c.answered_at, case when c.disposition = 'answered' then c.ended_at end) as spoke_at
-        from theirs join call c on c.id = theirs.id
-        where c.joined_into_id is null and c.mirror_of_id is null and c.direction <> 'internal'
-    )
-    select told.id, told.direction, told.started_at, told.spoke_at, comm.user_id,
-        told.direction = 'inbound' or (told.spoke_at is not null and coalesce(
-            told.talk_seconds, extract(epoch from told.ended_at - told.answered_at), :shortest
-        ) >= :shortest) as is_talk
-    from told join communication comm on comm.id = told.id
-    where case when told.direction = 'inbound' then told.spoke_at > :missed_at
-        else told.started_at > :missed_at and told.ended_at is not null end
-    order by coalesce(told.spoke_at, told.started_at), told.id
-    """
-)
-_ATTEMPTED: Final = text(
-    """
-    update callback_case set state = 'attempted', attempts = :attempts, reacted_at = :reacted_at, version = version + 1,
-        updated_at = now()
-    where id = :case_id and (state, attempts, reacted_at) is distinct from ('attempted', :attempts, :reacted_at)
-    returning id
-    """
-)
-_RESOLVE: Final = text(
-    """
-    update callback_case set state = :state, resolved_at = :resolved_at, resolved_by_id = :user_id, resolving_call_id = :call_id,
-        attempts = :attempts, reacted_at = :reacted_at, taken_by_id = null, taken_until = null, version = version + 1,
-        updated_at = now()
-    where id = :case_id
-    """
-)
-# A talk that was told late lies between misses: those after it belong to a case of their own.
-_SPLIT: Final = text(
-    """
-    with later as (select min(missed_at) as first from callback_miss where case_id = :case_id and missed_at > :resolved_at),
-    opened as (
-        insert into callback_case (e164, line_group, team_id, line_id, party_id, contact_id, first_missed_at, last_missed_at, due_at)
-        select e164, line_group, team_id, line_id, party_id, contact_id, later.first, later.first,
-            later.first + (due_at - first_missed_at)
-        from callback_case, later where id = :case_id and later.first is not null
-        returning id
-    )
-    update callback_miss set case_id = opened.id from opened
-    where callback_miss.case_id = :case_id and callback_miss.missed_at > :resolved_at
-    returning opened.id
-    """
-)
+LONGEST_WAIT: Final = timedelta(days=1)  # a call answered after the miss began so long before at most
 
 
 async def follow_calls(connection: AsyncConnection, calls: Iterable[Any]) -> None:
@@ -196,39 +39,47 @@ async def follow_calls(connection: AsyncConnection, calls: Iterable[Any]) -> Non
     ids = list(calls)
     if not ids:
         return
-    told = (await connection.execute(_TOLD, {"calls": ids})).all()
+    told = (await connection.execute(statements.TOLD, {"calls": ids})).all()
     if not told:
         return
     async with AsyncSession(bind=connection, expire_on_commit=False) as session:
-        await session.execute(_LOCK, {"locks": LOCKS + 1})
+        await session.execute(statements.LOCK, {"locks": LOCKS + 1})
         await _follow(session, told)
         await session.commit()  # of the session alone: the transaction stays the caller's
 
 
-@dataclass(slots=True)
-class _Found:
-    """The cases that misses of this batch belong to: by caller and line group, and what to tell of each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Miss:
+    """A call that its rule owes an answer."""
 
-    waiting: dict[tuple[str, str], int] = field(default_factory=dict)
-    events: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # opened or changed, and the team
-    misses: list[dict[str, Any]] = field(default_factory=list)
+    call: Any
+    line_group: str
+    due_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.call.customer_e164, self.line_group)
+
+
+@dataclass(slots=True)
+class _News:
+    """What to tell at the end: of each case what happened to it, in order."""
+
+    told: list[tuple[str, int, int | None]] = field(default_factory=list)
+
+    def add(self, what: str, case_id: int, team_id: int | None) -> None:
+        self.told.append((what, case_id, team_id))
 
 
 async def _follow(session: AsyncSession, told: Sequence[Any]) -> None:
-    rules = await all_rules(session)
-    changed = await _take_back(session, [row for row in told if row.case_id and not _stays(row)])
-    found = _Found()
-    for row in told:
-        if row.ended_at is not None and _counts(row):
-            await _apply_rule(session, rules, row, found)
-    if found.misses:
-        await session.execute(_ADD_MISS, found.misses)
-    for case_id, (what, team_id) in sorted(found.events.items()):
-        await session.execute(_COUNT, {"case_id": case_id})
-        await _tell(session, what, case_id, team_id)
+    news = _News()
+    changed = await _take_back(session, [row for row in told if row.case_id and not _stays(row)], news)
+    misses = await _apply_rules(session, [row for row in told if row.ended_at is not None and _counts(row)])
+    if misses:
+        changed |= await _miss(session, misses, news)
     changed |= await _concerned(session, [row for row in told if _counts(row)])
-    for case_id in sorted(changed | found.events.keys()):
-        await judge(session, case_id)
+    await _judge_touched(session, changed, news)
+    await _tell(session, news)
 
 
 def _counts(row: Any) -> bool:
@@ -252,63 +103,126 @@ def _stays(row: Any) -> bool:
     return _is_missed(row) and row.customer_e164 == row.held_e164
 
 
-async def _take_back(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
+async def _take_back(session: AsyncSession, rows: Sequence[Any], news: _News) -> set[int]:
     """Nobody was missed after all: another connection saw the call answered, or the number was corrected."""
     if not rows:
         return set()
     cases = {row.case_id for row in rows}
-    await session.execute(_DROP_MISSES, {"calls": [row.id for row in rows]})
-    for empty in await session.execute(_DROP_EMPTY, {"cases": sorted(cases)}):
+    await session.execute(statements.DROP_MISSES, {"calls": [row.id for row in rows]})
+    for empty in await session.execute(statements.DROP_EMPTY, {"cases": sorted(cases)}):
         cases.discard(empty.id)
-        await _tell(session, "resolved", empty.id, empty.team_id)
-    for case_id in sorted(cases):
-        await session.execute(_COUNT, {"case_id": case_id})
+        news.add("resolved", empty.id, empty.team_id)
+    await session.execute(statements.COUNT, {"cases": sorted(cases)})
     return cases
 
 
-async def _apply_rule(session: AsyncSession, rules: Rules, row: Any, found: _Found) -> None:
-    """What the rule of this call says: its case now, all else beside the journal."""
-    situation = _situation(row)
-    if situation is None:
-        return
-    rule = rules.of(row.line_id, situation, is_known_caller(row.match_status, row.party_id))
-    others = sorted(rule.actions - {FollowUp.CALLBACK_CASE})
-    if others:
-        wanted = [{"call_id": row.id, "action": action.value} for action in others]
+async def _apply_rules(session: AsyncSession, rows: Sequence[Any]) -> list[_Miss]:
+    """What the rules of these calls say: the cases to come are returned, all else is done beside the journal."""
+    if not rows:
+        return []
+    rules, misses, wanted = await all_rules(session), [], []
+    for row in rows:
+        if (situation := _situation(row)) is None:
+            continue
+        rule = rules.of(row.line_id, situation, is_known_caller(row.match_status, row.party_id))
+        others = sorted(rule.actions - {FollowUp.CALLBACK_CASE})
+        wanted += [{"call_id": row.id, "action": action.value} for action in others]
+        is_owed = FollowUp.CALLBACK_CASE in rule.actions and row.customer_e164 is not None
+        if is_owed and (row.case_id is None or not _stays(row)):
+            due_at = row.started_at + timedelta(minutes=rule.due_minutes)
+            misses.append(_Miss(call=row, line_group=line_group_of(row.team_id, row.line_id), due_at=due_at))
+    if wanted:
         await session.execute(upsert(CallAction).values(wanted).on_conflict_do_nothing())
         await notify(session, ACTION_CHANNEL, "")
-    is_owed = FollowUp.CALLBACK_CASE in rule.actions and row.customer_e164 is not None
-    if is_owed and (row.case_id is None or not _stays(row)):
-        await _miss(session, row, row.started_at + timedelta(minutes=rule.due_minutes), found)
+    return misses
 
 
-async def _miss(session: AsyncSession, row: Any, due_at: datetime, found: _Found) -> None:
-    """Put a missed call into the case it belongs to: the one that was open at its moment, else a new one.
-
-    Calls come by their start. Where one found no case that was settled after it, later ones find none either.
-    """
+async def _miss(session: AsyncSession, misses: Sequence[_Miss], news: _News) -> set[int]:
+    """Put missed calls, which come by their start, into the cases they belong to: open at their moment, else new ones."""
+    held, fresh = await _place(session, misses)
+    opened = await _open(session, fresh) if fresh else {}
+    if held:
+        await _add_to(session, held)
+    placed = {**held, **{opened[key]: added for key, added in fresh.items()}}
+    pairs = [(miss.call, case_id) for case_id, added in placed.items() for miss in added]
     values = {
-        "e164": row.customer_e164,
-        "line_group": line_group_of(row.team_id, row.line_id),
-        "team_id": row.team_id,
-        "line_id": row.line_id,
-        "party_id": row.party_id,
-        "contact_id": row.contact_id,
-        "missed_at": row.started_at,
-        "due_at": due_at,
+        "calls": [call.id for call, _ in pairs],
+        "cases": [case_id for _, case_id in pairs],
+        "moments": [call.started_at for call, _ in pairs],
     }
-    key = (values["e164"], values["line_group"])
-    case_id, is_new = found.waiting.get(key), False
-    if case_id is None:
-        stored = (await session.execute(_CASE_FOR, values)).first()
-        is_new = stored is None
-        case_id = stored.id if stored else (await session.execute(_OPEN, values)).scalar_one()
-        if stored is None or stored.resolved_at is None:
-            found.waiting[key] = case_id
-    if not is_new and (case_id not in found.events or row.party_id):
-        await session.execute(_ADDED, values | {"case_id": case_id})
-    found.misses.append({"call_id": row.id, "case_id": case_id, "missed_at": row.started_at})
-    found.events.setdefault(case_id, ("opened" if is_new else "changed", row.team_id))
+    await session.execute(statements.ADD_MISSES, values)
+    if held:
+        await session.execute(statements.COUNT, {"cases": sorted(held)})
+    for case_id in sorted(placed):
+        news.add("changed" if case_id in held else "opened", case_id, placed[case_id][0].call.team_id)
+    return set(placed)
+
+
+async def _place(
+    session: AsyncSession, misses: Sequence[_Miss]
+) -> tuple[dict[int, list[_Miss]], dict[tuple[str, str], list[_Miss]]]:
+    """By stored case, and by caller and line group of cases to come.
+
+    A miss belongs to the first case that was settled after it, else to the open one.
+    """
+    since = {miss.key: miss.call.started_at for miss in reversed(misses)}  # of each the first
+    values = {
+        "e164s": [e164 for e164, _ in since],
+        "line_groups": [group for _, group in since],
+        "since": list(since.values()),
+    }
+    stored = (await session.execute(statements.CASES, values)).all()
+    held: dict[int, list[_Miss]] = {}
+    fresh: dict[tuple[str, str], list[_Miss]] = {}
+    for miss in misses:
+        fitting = (
+            case.id
+            for case in stored
+            if (case.e164, case.line_group) == miss.key
+            and (case.resolved_at is None or case.resolved_at >= miss.call.started_at)
+        )
+        if (case_id := next(fitting, None)) is not None:
+            held.setdefault(case_id, []).append(miss)
+        else:
+            fresh.setdefault(miss.key, []).append(miss)
+    return held, fresh
+
+
+async def _open(
+    session: AsyncSession, fresh: Mapping[tuple[str, str], Sequence[_Miss]]
+) -> dict[tuple[str, str], int]:
+    rows = [
+        {
+            "e164": e164,
+            "line_group": line_group,
+            "team_id": misses[0].call.team_id,
+            **_summary(misses),
+            "first": misses[0].call.started_at,
+            "last": misses[-1].call.started_at,
+            "count": len(misses),
+        }
+        for (e164, line_group), misses in fresh.items()
+    ]
+    opened = await session.execute(statements.OPEN, {name: [row[name] for row in rows] for name in rows[0]})
+    return {(case.e164, case.line_group): case.id for case in opened}
+
+
+async def _add_to(session: AsyncSession, held: Mapping[int, Sequence[_Miss]]) -> None:
+    rows = [_summary(misses) for misses in held.values()]
+    await session.execute(
+        statements.ADDED, {"ids": list(held)} | {name: [row[name] for row in rows] for name in rows[0]}
+    )
+
+
+def _summary(misses: Sequence[_Miss]) -> dict[str, Any]:
+    """The earliest due moment, the latest line, the first people known."""
+    calls = [miss.call for miss in misses]
+    return {
+        "due_at": min(miss.due_at for miss in misses),
+        "line_id": next((call.line_id for call in reversed(calls) if call.line_id), None),
+        "party_id": next((call.party_id for call in calls if call.party_id), None),
+        "contact_id": next((call.contact_id for call in calls if call.contact_id), None),
+    }
 
 
 async def _concerned(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
@@ -318,17 +232,26 @@ async def _concerned(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
         return set()
     numbers = sorted({row.customer_e164 for row in ours if row.customer_e164})
     parties = sorted({row.party_id for row in ours if row.party_id and row.link_source == "agent"})
-    return set(await session.scalars(_CONCERNED, {"numbers": numbers, "parties": parties}))
+    return set(await session.scalars(statements.CONCERNED, {"numbers": numbers, "parties": parties}))
 
 
-async def judge(session: AsyncSession, case_id: int) -> None:
+async def _judge_touched(session: AsyncSession, cases: Iterable[int], news: _News) -> None:
+    """Judge those of the cases that have anything to judge."""
+    values = {"cases": sorted(cases), "longest_wait": LONGEST_WAIT}
+    if not values["cases"]:
+        return
+    for case_id in (await session.scalars(statements.TOUCHED, values)).all():
+        await _judge(session, case_id, news)
+
+
+async def _judge(session: AsyncSession, case_id: int, news: _News) -> None:
     """Read from the calls since the first miss whether anybody has spoken with the caller, or tried to."""
-    case = (await session.execute(_LOCKED, {"case_id": case_id})).first()
+    case = (await session.execute(statements.LOCKED, {"case_id": case_id})).first()
     if case is None:
         return
     people = (
         await session.execute(
-            _NUMBERS, {"e164": case.e164, "party_id": case.party_id, "contact_id": case.contact_id}
+            statements.NUMBERS, {"e164": case.e164, "party_id": case.party_id, "contact_id": case.contact_id}
         )
     ).one()
     values = {
@@ -338,19 +261,21 @@ async def judge(session: AsyncSession, case_id: int) -> None:
         "since": case.first_missed_at - LONGEST_WAIT,
         "shortest": SHORTEST_TALK_SECONDS,
     }
-    since = (await session.execute(_SINCE, values)).all()
+    since = (await session.execute(statements.SINCE, values)).all()
     talk = next((call for call in since if call.is_talk), None)
     before = since if talk is None else since[: since.index(talk) + 1]
     tries = [call.started_at for call in before if call.direction == Direction.OUTBOUND]
     if talk is not None:
-        await _resolve(session, case, talk, tries)
+        await _resolve(session, case, talk, tries, news)
     elif tries:
         values = {"case_id": case_id, "attempts": len(tries), "reacted_at": min(tries)}
-        if await session.scalar(_ATTEMPTED, values) is not None:
-            await _tell(session, "changed", case_id, case.team_id)
+        if await session.scalar(statements.ATTEMPTED, values) is not None:
+            news.add("changed", case_id, case.team_id)
 
 
-async def _resolve(session: AsyncSession, case: Any, talk: Any, tries: Sequence[datetime]) -> None:
+async def _resolve(
+    session: AsyncSession, case: Any, talk: Any, tries: Sequence[datetime], news: _News
+) -> None:
     is_ours = talk.direction == Direction.OUTBOUND
     values = {
         "case_id": case.id,
@@ -361,17 +286,20 @@ async def _resolve(session: AsyncSession, case: Any, talk: Any, tries: Sequence[
         "attempts": len(tries),
         "reacted_at": min([*tries, max(talk.started_at, case.first_missed_at)]),
     }
-    await session.execute(_RESOLVE, values)
-    later = await session.scalar(_SPLIT, values)
-    await _tell(session, "resolved", case.id, case.team_id)
+    await session.execute(statements.RESOLVE, values)
+    later = await session.scalar(statements.SPLIT, values)
+    news.add("resolved", case.id, case.team_id)
     if later is not None:
-        await session.execute(_COUNT, {"case_id": case.id})
-        await session.execute(_COUNT, {"case_id": later})
-        await _tell(session, "opened", later, case.team_id)
-        await judge(session, later)
+        await session.execute(statements.COUNT, {"cases": [case.id, later]})
+        news.add("opened", later, case.team_id)
+        await _judge(session, later, news)
 
 
-async def _tell(session: AsyncSession, what: str, case_id: int, team_id: int | None) -> None:
+async def _tell(session: AsyncSession, news: _News) -> None:
     """To pages at commit, and to programs by the outbox."""
-    await notify(session, CALLBACK_CHANNEL, f"{what} {case_id} {team_id or 0}")
-    await publish(session, command_access(), f"callback.{what}", "callback_case", case_id)
+    if not news.told:
+        return
+    payloads = [f"{what} {case_id} {team_id or 0}" for what, case_id, team_id in news.told]
+    await session.execute(statements.NOTIFY, {"channel": CALLBACK_CHANNEL, "payloads": payloads})
+    acts = [(f"callback.{what}", case_id) for what, case_id, _team_id in news.told]
+    await publish_acts(session, command_access(), "callback_case", acts)

@@ -19,7 +19,6 @@ import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
-from crm.callback_states import may_see_case
 from crm.pop_delays import DrawnWindow
 from crm.record_feed import RecordEvent, RecordVersion
 from crm.rights import Access
@@ -29,6 +28,7 @@ from web.bell import ringing_bell
 from web.gate import Gate
 from web.keys import ACCESS, LIVE, SESSIONS
 from web.last_seen import LastSeen
+from web.live_callbacks import CallbackNews
 from web.live_records import RecordFollowers
 from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, LiveSocket
 from web.routes import SIGNED_IN, RouteKind, Routes
@@ -132,6 +132,7 @@ class LiveHub:
         self._on_refused = on_refused
         self.records = RecordFollowers(self._tell_record)
         self.last_seen = LastSeen()
+        self.callbacks = CallbackNews(self._tell_cases, self._everyone)
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
         self._to_recheck: set[int] = set()
@@ -164,16 +165,6 @@ class LiveHub:
         envelope = Envelope(1, kind, at=self._now(), data=data)
         for socket in tuple(self._sockets.get(user_id, ())):
             self._put(socket, _encoder.encode(envelope))
-
-    def callback(self, told: str) -> None:
-        """A caller to call back appeared, was taken or was settled: whoever may see the case hears of it."""
-        what, case_id, team_id = told.split(" ")
-        frame: bytes | None = None
-        for socket in [each for sockets in self._sockets.values() for each in sockets]:
-            if may_see_case(socket.access, int(team_id) or None):
-                envelope = Envelope(1, f"callback.{what}", at=self._now(), data={"id": int(case_id)})
-                frame = frame or _encoder.encode(envelope)
-                self._put(socket, frame)
 
     def recheck(self, user_id: int) -> None:
         """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""
@@ -247,6 +238,9 @@ class LiveHub:
                 self._hear_bell(socket, message)
 
     # How
+
+    def _everyone(self) -> list[LiveSocket]:
+        return [socket for sockets in self._sockets.values() for socket in sockets]
 
     def _put(self, socket: LiveSocket, frame: bytes) -> None:
         if not socket.put(frame):
@@ -327,6 +321,10 @@ class LiveHub:
             "by": event.actor_name,
         }
         self._put(socket, _encoder.encode(Envelope(1, "record.changed", at=event.at, data=data)))
+
+    def _tell_cases(self, socket: LiveSocket, what: str, cases: Sequence[int]) -> None:
+        envelope = Envelope(1, f"callback.{what}", at=self._now(), data={"ids": cases})
+        self._put(socket, _encoder.encode(envelope))
 
     def _unsubscribe(self, socket: LiveSocket, topics: Iterable[str]) -> None:
         socket.topics.difference_update(topics)
@@ -450,8 +448,7 @@ class LiveHub:
 
     async def close_all(self) -> None:
         """The program stops: browsers come back to the next one."""
-        everyone = [socket for sockets in self._sockets.values() for socket in sockets]
-        for socket in everyone:
+        for socket in self._everyone():
             self._hang_up(socket, WSCloseCode.GOING_AWAY, "restart")
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_SECONDS + 1)
@@ -460,7 +457,8 @@ class LiveHub:
 async def watched(app: web.Application) -> AsyncIterator[None]:
     """The hub's watching lives as long as the application."""
     hub = app[LIVE]
-    tasks = [asyncio.create_task(hub.watch()), asyncio.create_task(hub.records.watch(app[SESSIONS]))]
+    watching = (hub.watch(), hub.records.watch(app[SESSIONS]), hub.callbacks.watch())
+    tasks = [asyncio.create_task(each) for each in watching]
     yield
     for task in tasks:
         task.cancel()

@@ -314,7 +314,7 @@ class Program:
                 IMPORT_CHANNEL: lambda _job: self._imports.look(),
                 TASK_CHANNEL: self._tell_task,
                 ACTION_CHANNEL: lambda _nothing: self._follow_ups.look(),
-                CALLBACK_CHANNEL: self._hub.callback,
+                CALLBACK_CHANNEL: self._hub.callbacks.note,
                 WRAP_UP_CHANNEL: self._shifts.wrap_up_told,
                 SUBSCRIBER_CHANNEL: lambda told: self._subscribers.look(int(told)),
                 WISH_CHANNEL: lambda _user: self._shifts.ask(),

@@ -554,14 +554,25 @@ async def test_the_bell_rings_in_every_tab_of_its_user_and_nowhere_else(office: 
         await other.receive_json(timeout=0.2)
 
 
-async def test_t11_a_missed_caller_is_told_to_the_line_groups_members(office: Office) -> None:
+async def test_t11_missed_callers_are_told_to_the_line_groups_members_once_a_second(office: Office) -> None:
     agent, head = await office.connect("session-agent"), await office.connect("session-head")
     for ws in (agent, head):
         await heard(ws)
-    office.hub.callback("opened 7 0")  # a line without a team is everybody's
+    for told in (
+        "opened 7 0",
+        "changed 7 0",
+        "opened 9 0",
+        "taken 6 0",
+    ):  # a line without a team is everybody's
+        office.hub.callbacks.note(told)
+    office.hub.callbacks.note("resolved 8 99")  # a team of others
     for ws in (agent, head):
-        message = await heard(ws)
-        assert (message["type"], message["data"], "seq" in message) == ("callback.opened", {"id": 7}, False)
-    office.hub.callback("resolved 8 99")  # a team of others
+        opened, taken = await heard(ws), await heard(ws)
+        assert (opened["type"], opened["data"], "seq" in opened) == (
+            "callback.opened",
+            {"ids": [7, 9]},
+            False,
+        )
+        assert (taken["type"], taken["data"]) == ("callback.taken", {"ids": [6]})
     with pytest.raises(TimeoutError):
         await agent.receive_json(timeout=0.2)

@@ -3,6 +3,7 @@
 import { live } from "../live.js";
 
 const PAUSE = 300;
+const SPREAD = 2000; // a company's browsers hear at one moment and must not all ask at one
 
 class MissedBadge extends HTMLElement {
   #listeners = null;
@@ -21,11 +22,11 @@ class MissedBadge extends HTMLElement {
 
   #hear(type) {
     if (type !== "hello" && !type.startsWith(this.dataset.on ?? "callback.")) return;
-    clearTimeout(this.#due);
-    this.#due = setTimeout(() => this.#count(), PAUSE);
+    this.#due ||= setTimeout(() => this.#count(), PAUSE + Math.random() * SPREAD);
   }
 
   async #count() {
+    this.#due = 0;
     try {
       const answer = await fetch(this.dataset.count ?? "/missed/count", { redirect: "error" });
       if (answer.status !== 200) return;

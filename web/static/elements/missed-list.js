@@ -4,6 +4,7 @@
 import { live } from "../live.js";
 
 const PAUSE = 500;
+const SPREAD = 1000; // browsers of a company hear at one moment and must not all ask at one
 const PAGE_ROWS = 50;
 
 class MissedList extends HTMLElement {
@@ -21,7 +22,7 @@ class MissedList extends HTMLElement {
   }
 
   #hear(type) {
-    if (type.startsWith("callback.") && !this.#due) this.#due = setTimeout(() => this.#ask(), PAUSE);
+    if (type.startsWith("callback.")) this.#due ||= setTimeout(() => this.#ask(), PAUSE + Math.random() * SPREAD);
   }
 
   #ask() {
