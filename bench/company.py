@@ -30,6 +30,7 @@ class Company:
     """`tokens`: extension → API token; `callers`: numbers in E.164 that are in the database, each of one party."""
 
     cluster: EmbeddedCluster
+    url: str
     environment: dict[str, str]
     tokens: dict[str, str]
     callers: list[str]
@@ -47,7 +48,7 @@ async def furnish(folder: Path, *, ami_port: int, parties: int = PARTIES, agents
     callers = [number_of(party) for party in range(1, CALLERS + 1)]
     tokens = await _agents(url, folder, ami_port, agents)
     return Company(
-        cluster=cluster, environment={"RINGCARD_DATA": str(folder)}, tokens=tokens, callers=callers
+        cluster=cluster, url=url, environment={"RINGCARD_DATA": str(folder)}, tokens=tokens, callers=callers
     )
 
 

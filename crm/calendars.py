@@ -93,15 +93,6 @@ async def list_calendars(session: AsyncSession) -> Sequence[CalendarInfo]:
     ]
 
 
-async def line_hours(session: AsyncSession, line_id: int | None) -> WorkHours | None:
-    """The hours of a line; None: it answers at any time."""
-    if line_id is None:
-        return None
-    query = select(WorkCalendar).join(Line, Line.calendar_id == WorkCalendar.id).where(Line.id == line_id)
-    row = await session.scalar(query)
-    return None if row is None else hours_of(row)
-
-
 async def check_calendar(session: AsyncSession, calendar_id: int | None) -> None:
     """Raises NotFound when there is no such calendar; None is none."""
     if calendar_id is not None and await session.get(WorkCalendar, calendar_id) is None:

@@ -12,13 +12,15 @@ from enum import StrEnum
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.calendars import line_hours
+from crm.calendars import WorkHours, hours_of
 from crm.errors import NotFound
 from crm.matching import MatchedParty, MatchOutcome, MatchResult, find_by_number
-from crm.numbering import profile_of_connection
+from crm.numbering import as_profile, home_profile
 from crm.rights import Access
+from crm.schema.calendars import WorkCalendar
 from crm.schema.telephony import Line, PbxConnection
-from cti.numbers import NumberKind, to_e164
+from crm.schema.telephony import NumberingProfile as ProfileRow
+from cti.numbers import Number, NumberingProfile, NumberKind, to_e164
 
 _SEATS = text(
     """
@@ -66,19 +68,13 @@ async def route_call(
         NotAllowed, NotFound (the connection).
     """
     access.require("call.route")
-    named = select(PbxConnection.id).where(
-        PbxConnection.name == connection, PbxConnection.deleted_at.is_(None)
-    )
-    connection_id = await session.scalar(named)
-    if connection_id is None:
-        raise NotFound("connection", connection)
-    line_id = await _line(session, connection_id, did)
-    number = to_e164(caller, await profile_of_connection(session, connection_id))
+    connection_id, profile = await _asking(session, connection)
+    line_id, hours = await _line(session, connection_id, to_e164(did, profile))
+    number = to_e164(caller, profile)
     match = await find_by_number(session, number, line_id=line_id, connection_id=connection_id, at=at)
     name = name_of(match)
     if match.is_spam:
         return CallRoute(action=RouteAction.BLOCKED, reason="block_list", name=name)
-    hours = await line_hours(session, line_id)
     if hours is not None and not hours.is_open(at):
         return CallRoute(action=RouteAction.CLOSED, reason="outside_hours", name=name)
     return await _to_responsible(session, connection_id, match, name)
@@ -122,11 +118,33 @@ def _both(party: MatchedParty) -> str:
     return f"{party.contact_name}, {party.name}" if party.contact_name else party.name
 
 
-async def _line(session: AsyncSession, connection_id: int, did: str) -> int | None:
-    number = to_e164(did, await profile_of_connection(session, connection_id))
-    if number.kind is not NumberKind.E164:
-        return None
-    query = select(Line.id).where(
-        Line.connection_id == connection_id, Line.e164 == number.e164, Line.deleted_at.is_(None)
+async def _asking(session: AsyncSession, connection: str) -> tuple[int, NumberingProfile]:
+    """The id of the PBX of this name, and how it writes numbers. Raises NotFound."""
+    query = (
+        select(PbxConnection.id, ProfileRow)
+        .outerjoin(ProfileRow, ProfileRow.id == PbxConnection.profile_id)
+        .where(PbxConnection.name == connection, PbxConnection.deleted_at.is_(None))
     )
-    return await session.scalar(query)
+    asking = (await session.execute(query)).one_or_none()
+    if asking is None:
+        raise NotFound("connection", connection)
+    connection_id, row = asking
+    return connection_id, as_profile(row, home_profile(session))
+
+
+async def _line(
+    session: AsyncSession, connection_id: int, did: Number
+) -> tuple[int | None, WorkHours | None]:
+    """The line that was called, and its hours; (None, None) for a number that is none of ours."""
+    if did.kind is not NumberKind.E164:
+        return None, None
+    query = (
+        select(Line.id, WorkCalendar)
+        .outerjoin(WorkCalendar, WorkCalendar.id == Line.calendar_id)
+        .where(Line.connection_id == connection_id, Line.e164 == did.e164, Line.deleted_at.is_(None))
+    )
+    called = (await session.execute(query)).first()
+    if called is None:
+        return None, None
+    line_id, calendar = called
+    return line_id, None if calendar is None else hours_of(calendar)
