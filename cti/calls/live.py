@@ -100,6 +100,9 @@ class LiveCall:
     participations: list[Participation] = field(default_factory=list)
     transferred_after: int = 0  # the order of the newest channel when the call was last passed on
     sent_away: SentAway | None = None
+    is_transfer_guessed: bool = (
+        False  # the last one is read from where the customer went; its own event may follow
+    )
     transfers_seen: set[tuple[str, str]] = field(default_factory=set)
     transfers: list[Transfer] = field(default_factory=list)
     leg_records: list[Leg] = field(default_factory=list)

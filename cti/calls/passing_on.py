@@ -33,18 +33,22 @@ class PassingOn:
         self._registry = registry
 
     def blindly(self, event: BlindlyTransferred) -> list[CallEvent] | None:
-        """A colleague passes the customer on without asking."""
+        """A colleague passes the customer on without asking. Asterisk may tell it after what came of it."""
         leg = self._registry.leg(event.transferer, event.at)
         if leg is None:
             return None
-        call = self._registry.call_of(leg)
-        if call.is_parked and (index := call.pending_transfer()) is not None:
-            # The space was told before the passing on that led to it.
-            call.transfers_seen.add((leg.channel_id, event.to))
-            call.transfers[index] = replace(call.transfers[index], from_extension=self._who(leg))
-            return self._registry.settled(call, News(event.at))
-        transfer = Transfer(from_extension=self._who(leg), to=event.to, kind="blind", at=event.at)
-        return self._transferred(call, transfer, (leg.channel_id, event.to))
+        call, who = self._registry.call_of(leg), self._who(leg)
+        once = (event.transferer.channel_id, event.to)
+        index = call.pending_transfer()
+        if index is None or not (call.is_parked or call.is_transfer_guessed):
+            transfer = Transfer(from_extension=who, to=event.to, kind="blind", at=event.at)
+            return self._transferred(call, transfer, once)
+        # The customer was told to wait in a parking space, or went on, before the passing on that led there.
+        call.transfers_seen.add(once)
+        to = call.transfers[index].to if call.is_parked else event.to
+        call.transfers[index] = replace(call.transfers[index], from_extension=who, to=to)
+        call.is_transfer_guessed = False
+        return self._registry.settled(call, News(event.at))
 
     def attendedly(self, event: AttendedlyTransferred) -> list[CallEvent] | None:
         """A colleague joins the customer with somebody they talked to, or at least rang, before."""
@@ -94,7 +98,9 @@ class PassingOn:
         if sent is None or leg is not call.customer or call.pending_transfer() is not None:
             return []
         transfer = Transfer(from_extension=sent.by, to=sent.to, kind="blind", at=sent.at)
-        return self._transferred(call, transfer, (leg.channel_id, f"{sent.to} {len(call.transfers)}"))
+        told = self._transferred(call, transfer, (leg.channel_id, f"{sent.to} {len(call.transfers)}"))
+        call.is_transfer_guessed = True
+        return told
 
     def picked_up(self, event: CallPickedUp) -> LiveCall | None:
         """Somebody takes a call that rings at a colleague's telephone."""
@@ -145,6 +151,7 @@ class PassingOn:
             return self._registry.settled(call, News(transfer.at))
         call.transfers_seen.add(once)
         call.transfers.append(transfer)
+        call.is_transfer_guessed = False
         call.transferred_after = self._registry.newest
         call.go_on()
         call.tell(transfer.at, story.transfer_line(transfer))

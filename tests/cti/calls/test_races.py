@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from cti.calls.channel_events import (
+    BlindlyTransferred,
     BridgeEntered,
+    Channel,
     ChannelCreated,
     ChannelEvent,
     OriginateAnswered,
@@ -112,6 +114,26 @@ def in_order(events: tuple[ChannelEvent, ...], order: list[int]) -> list[Channel
     return [replace(events[number], at=slot.at) for slot, number in zip(events, order, strict=True)]
 
 
+def with_late_reports(events: tuple[ChannelEvent, ...]) -> Iterator[list[ChannelEvent]]:
+    """Blind transfers told later and later, and all that their makers' channels do then.
+
+    Asterisk sends the customer on first, whose thread reports for itself.
+    """
+    for index, event in enumerate(events):
+        if not isinstance(event, BlindlyTransferred):
+            continue
+        near = [n for n in range(index, len(events)) if is_race(event.at, events[n].at)]
+        late = [n for n in near if n == index or is_of(event.transferer, events[n])]
+        others = [n for n in near if n not in late]
+        for place in range(1, len(others) + 1):
+            order = [*others[:place], *late, *others[place:]]
+            yield in_order(events, [*range(index), *order, *range(near[-1] + 1, len(events))])
+
+
+def is_of(channel: Channel, event: ChannelEvent) -> bool:
+    return {each.channel_id for each in channels_of(event)} == {channel.channel_id}
+
+
 # -- what must be equal --------------------------------------------------------------------------------------------
 
 
@@ -153,6 +175,14 @@ def test_any_event_may_come_as_early_or_as_late_as_its_channels_and_bridges_let_
     told = finals(events)
     for otherwise in with_one_moved(events):
         assert finals(otherwise) == told
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BURSTS])
+def test_a_blind_transfer_may_be_reported_after_the_customer_went_on(name: str) -> None:
+    events = channel_events(name)
+    told = finals(events)
+    for late in with_late_reports(events):
+        assert finals(late) == told
 
 
 @pytest.mark.parametrize("name", NAMES)
