@@ -53,9 +53,10 @@ class CallbackNews:
 
     def _tell_socket(self, socket: LiveSocket, waiting: dict[int, tuple[str, int | None]]) -> None:
         seen: dict[str, list[int]] = {}
-        teams = {team_id: may_see_case(socket.access, team_id) for _, team_id in waiting.values()}
+        teams = {team_id for _, team_id in waiting.values()}
+        visible = {team_id for team_id in teams if may_see_case(socket.access, team_id)}
         for case_id, (what, team_id) in waiting.items():
-            if teams[team_id]:
+            if team_id in visible:
                 seen.setdefault(what, []).append(case_id)
         for what, cases in seen.items():
             self._tell(socket, what, cases)
