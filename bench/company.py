@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import insert, select
@@ -18,6 +19,7 @@ from crm.schema.access import ApiToken, Role, RoleAssignment, User
 from crm.sealing import open_seal
 from crm.sign_in import token_hash
 from crm.telephony import AsteriskSettings, add_connection
+from cti.numbers import to_e164
 
 AGENTS = 300
 PARTIES = 1_000_000
@@ -27,7 +29,7 @@ CALLERS = 20_000
 
 @dataclass(slots=True)
 class Company:
-    """`tokens`: extension → API token; `callers`: numbers in E.164 that are in the database, each of one party."""
+    """`tokens`: extension → API token; `callers`: numbers in E.164 that are in the database, each of one party, and in the plan of numbers."""
 
     cluster: EmbeddedCluster
     url: str
@@ -45,7 +47,8 @@ async def furnish(folder: Path, *, ami_port: int, parties: int = PARTIES, agents
     url = await cluster.start()
     await migrate(url)
     await populate(url, parties)
-    callers = [number_of(party) for party in range(1, CALLERS + 1)]
+    numbers = map(number_of, range(1, parties + 1))
+    callers = list(islice((each for each in numbers if to_e164(each).e164 == each), CALLERS))
     tokens = await _agents(url, folder, ami_port, agents)
     return Company(
         cluster=cluster, url=url, environment={"RINGCARD_DATA": str(folder)}, tokens=tokens, callers=callers
