@@ -173,13 +173,30 @@ async def comments_of(
     limit: int | None = None,
 ) -> Page[CommentInfo]:
     """A party's comments, newest first. Raises NotFound, Invalid (the cursor)."""
-    party = await readable_party(session, access, party_id)
+    return await _page(session, await readable_party(session, access, party_id), cursor, limit)
+
+
+async def lead_comments_of(
+    session: AsyncSession,
+    access: Access,
+    lead_id: int,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[CommentInfo]:
+    """The same of a lead. Raises NotFound, Invalid (the cursor)."""
+    return await _page(session, await readable_lead(session, access, lead_id), cursor, limit)
+
+
+async def _page(
+    session: AsyncSession, record: Record, cursor: str | None, limit: int | None
+) -> Page[CommentInfo]:
     size = page_size(limit)
     before = None
     if cursor:
         created_at, comment_id = decode_cursor(cursor, str, str)
         before = moment_of(created_at, cursor), uuid_of(comment_id, cursor)
-    items = await newest_comments(session, party, before, size + 1)
+    items = await newest_comments(session, record, before, size + 1)
     last = items[size - 1] if len(items) > size else None
     more = encode_cursor(last.created_at.isoformat(), str(last.id)) if last else None
     return Page(items=tuple(items[:size]), next=more)

@@ -5,7 +5,7 @@ A page has a session of its own: however slowly somebody downloads, no transacti
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -54,6 +54,7 @@ class PartyLine:
     note: str
     created_at: datetime
     last_communication_at: datetime | None
+    custom: Mapping[str, Any]  # values of the company's own fields, by their keys
 
 
 def exporting(access: Access, right: str) -> Access:
@@ -127,7 +128,7 @@ _LINES: Final = text(
     """
     select party.number, party.type, firm.display_name, organisation.full_name, coalesce(organisation.inn, person.inn),
         organisation.kpp, contact.display_name, tie.position, owner.name, party.source, party.city,
-        organisation.website, party.note, party.created_at, party.last_communication_at,
+        organisation.website, party.note, party.created_at, party.last_communication_at, party.custom,
         array(
             select json_build_array(kind.code, kind.name) from party_kind_assignment given
             join party_kind kind on kind.id = given.kind_id
@@ -185,6 +186,7 @@ def _line(
     note: str | None,
     created_at: datetime,
     last_communication_at: datetime | None,
+    custom: Mapping[str, Any],
     kinds: Sequence[Sequence[str]],
     phones: Sequence[Sequence[str]],
     emails: Sequence[str],
@@ -208,6 +210,7 @@ def _line(
         note=note or "",
         created_at=created_at,
         last_communication_at=last_communication_at,
+        custom=custom,
     )
 
 

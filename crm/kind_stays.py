@@ -20,7 +20,7 @@ MAX_REASON: Final = 200
 async def pause_kind(
     session: AsyncSession, access: Access, party_id: int, assignment_id: int, *, via: str = "form"
 ) -> None:
-    """For the time being: it goes on counting as one of the party's kinds, with a mark.
+    """For the time being: the party leaves the lists of this kind, where «paused» finds it; its card shows the kind, with a mark.
 
     Raises:
         NotAllowed, NotFound (also of an ended one).

@@ -19,7 +19,7 @@ from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
 
 
 class Which(StrEnum):
-    """The lists of crm-model 4.3."""
+    """Which parties a list is of. A kind that is paused or has ended counts for none, unless the filter asks for it."""
 
     COUNTERPARTIES = "counterparties"  # active, with an active kind
     FORMER_CLIENTS = "former_clients"  # kind client ended, none active
@@ -29,6 +29,8 @@ class Which(StrEnum):
 
 
 MOST_WORDS: Final = 100
+ACTIVE: Final = "active"
+STATUSES: Final = (ACTIVE, "paused", "ended")  # of a kind that a party has, or had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class PartyFilter:
 
     which: Which = Which.COUNTERPARTIES
     kind: str | None = None
+    kind_status: str = ACTIVE  # of that kind, or of any: what is paused or ended stands in no list of itself
     owner_id: int | None = None  # 0: nobody is responsible
     type: str | None = None  # person, organisation
     source: str | None = None
@@ -61,15 +64,16 @@ async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElem
     conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted, Party.last_communication_at)]
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
-        conditions.append(_has_kind(ids[wanted.kind]))
+        conditions.append(_has_kind(wanted.kind_status, ids[wanted.kind]))
+    elif wanted.which is Which.COUNTERPARTIES:
+        conditions.append(_has_kind(wanted.kind_status))
     return and_(*conditions)
 
 
 def condition_beside_kinds(wanted: PartyFilter, last: Any) -> ColumnElement[bool]:
     """The same for a list that is read from kinds, without what those say. `last`: their copy of the last communication."""
-    is_said = wanted.which is Which.COUNTERPARTIES
     which = not_(_has_kind()) if wanted.which is Which.FORMER_CLIENTS else _CONDITIONS[wanted.which]()
-    return and_(true() if is_said else which, *_chosen(wanted, last))
+    return and_(which, *_chosen(wanted, last))
 
 
 async def known_sources(session: AsyncSession) -> list[str]:
@@ -128,19 +132,23 @@ def _lacks(what: str) -> ColumnElement[bool]:
     return select(PartyLack.party_id).where(PartyLack.party_id == Party.id, PartyLack.lack == lack).exists()
 
 
-def _has_kind(kind_id: int | None = None) -> ColumnElement[bool]:
-    """Any active or paused kind, or this one."""
+def _has_kind(status: str = ACTIVE, kind_id: int | None = None) -> ColumnElement[bool]:
+    """Any kind, or this one, that stands so."""
     stay = aliased(PartyKindAssignment)
-    stays = select(stay.id).where(stay.party_id == Party.id, stay.status != text("'ended'"))
+    stays = select(stay.id).where(stay.party_id == Party.id, stands(stay, status))
     return (stays if kind_id is None else stays.where(stay.kind_id == kind_id)).exists()
+
+
+def stands(stay: Any, status: str) -> ColumnElement[bool]:
+    """Whether a kind stands so, as its indexes say it, word for word."""
+    said: ColumnElement[bool] = stay.status == literal(status, literal_execute=True)
+    return said
 
 
 def _is_former_client() -> ColumnElement[bool]:
     stay = aliased(PartyKindAssignment)
     client = select(PartyKind.id).where(PartyKind.code == "client").scalar_subquery()
-    ended = select(stay.id).where(
-        stay.party_id == Party.id, stay.status == text("'ended'"), stay.kind_id == client
-    )
+    ended = select(stay.id).where(stay.party_id == Party.id, stands(stay, "ended"), stay.kind_id == client)
     return and_(ended.exists(), not_(_has_kind()))
 
 
@@ -149,7 +157,7 @@ def _is_alone() -> ColumnElement[bool]:
 
 
 _CONDITIONS: Final[Mapping[Which, Any]] = {
-    Which.COUNTERPARTIES: _has_kind,
+    Which.COUNTERPARTIES: true,  # what its kinds say comes beside
     Which.FORMER_CLIENTS: _is_former_client,
     Which.CONTACTS: lambda: Party.type == text("'person'"),
     Which.CONTACTS_ALONE: _is_alone,

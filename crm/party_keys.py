@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, literal, select, text, tuple_, union
+from sqlalchemy import ColumnElement, Select, Subquery, literal, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.paging import decode_cursor, encode_cursor, moment_of
-from crm.party_filters import PartyFilter, Which, condition_beside_kinds, condition_of
+from crm.party_filters import ACTIVE, PartyFilter, Which, condition_beside_kinds, condition_of, stands
 from crm.party_kinds import kind_ids
 from crm.planning import plan_for_values
 from crm.rights import Access, Scope, ways
@@ -39,8 +39,6 @@ _OF_KIND: Final[Mapping[Sort, Any]] = {
     Sort.LAST_COMMUNICATION: PartyKindAssignment.last_communication_at,
     Sort.CREATED: PartyKindAssignment.party_created_at,
 }
-_NOT_ENDED: Final = PartyKindAssignment.status != text("'ended'")
-_ENDED: Final = PartyKindAssignment.status == text("'ended'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,26 +75,33 @@ async def key_queries(
         listed = await _by_kinds(session, wanted, select(party_id, key))
     else:
         key, party_id = _OF_PARTY[sort], Party.id
-        listed = select(party_id, key).where(await condition_of(session, wanted))
+        listed = [select(party_id, key).where(await condition_of(session, wanted))]
     is_active = Party.lifecycle == literal("active", literal_execute=True)
-    listed = listed.where(Party.deleted_at.is_(None), is_active)
-    parts = [listed] if is_all else [listed.where(way) for way in ways(access, "party.read", Party)]
-    return KeyQueries(parts=parts, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
+    listed = [part.where(Party.deleted_at.is_(None), is_active) for part in listed]
+    if not is_all:
+        listed = [part.where(way) for part in listed for way in ways(access, "party.read", Party)]
+    return KeyQueries(parts=listed, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
 
 
-async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> Keys:
+async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> list[Keys]:
     """Read from the kinds that parties have, or had: in their order, each party once."""
-    stay = PartyKindAssignment
+    stay, status = PartyKindAssignment, wanted.kind_status
     listed = keys.join(Party, Party.id == stay.party_id).where(
         condition_beside_kinds(wanted, stay.last_communication_at)
     )
+    if wanted.which is Which.FORMER_CLIENTS and wanted.kind is None:
+        client = await session.scalar(select(PartyKind.id).where(PartyKind.code == "client"))
+        return [listed.where(stands(stay, "ended"), stay.kind_id == client).distinct()]
+    listed = listed.where(stands(stay, status))
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
-        return listed.where(_NOT_ENDED, stay.kind_id == ids[wanted.kind])
-    if wanted.which is Which.FORMER_CLIENTS:
-        client = await session.scalar(select(PartyKind.id).where(PartyKind.code == "client"))
-        return listed.where(_ENDED, stay.kind_id == client).distinct()
-    return listed.where(_NOT_ENDED).distinct()
+        listed = listed.where(stay.kind_id == ids[wanted.kind])
+        return [listed.distinct() if status == "ended" else listed]  # it may have ended several times
+    if status == ACTIVE:
+        return [listed.distinct()]
+    # What is paused or has ended has an index for each kind only.
+    kinds = await session.scalars(select(PartyKind.id))
+    return [listed.where(stay.kind_id == kind_id).distinct() for kind_id in kinds]
 
 
 def _together(parts: Sequence[Keys]) -> Subquery:

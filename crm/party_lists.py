@@ -61,6 +61,7 @@ class PartyRow:
     source: str | None
     created_at: datetime
     last_communication_at: datetime | None
+    custom: Mapping[str, Any]  # values of the company's own fields, by their keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,4 +204,5 @@ def _row(
         source=party.source,
         created_at=party.created_at,
         last_communication_at=party.last_communication_at,
+        custom=party.custom,
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Generic
+from datetime import date, datetime
+from typing import Any, Final, Generic
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from crm.calls_read import CallFilter, CallInfo
+from crm.custom_fields import FieldInfo, list_fields
 from crm.exporting import Line, PartyLine, call_lines, exporting, log_export, party_lines
 from crm.party_lists import PartyFilter, condition_of
 from web.formats import duration, phone
+from web.i18n import current_language
 from web.i18n import gettext as _
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
@@ -92,14 +94,16 @@ async def send_parties(
     exporting(access, "party.read")
     async with sessions.begin() as session:
         await condition_of(session, wanted)
+        own = [each for each in await list_fields(session) if each.archived_at is None]
         await log_export(session, access, "parties", dict(chosen), request.remote)
     zone = zone_of(request)
+    headings = [*headings_of(_PARTY_HEADINGS), *[each.name for each in own]]
 
     async def pages() -> AsyncIterator[Sequence[Row]]:
         async for lines in party_lines(sessions, access, wanted, only):
-            yield [_party_row(line, zone) for line in lines]
+            yield [(*_party_row(line, zone), *_own_cells(line, own)) for line in lines]
 
-    return await send_sheet(request, written_as, _("Counterparties"), headings_of(_PARTY_HEADINGS), pages())
+    return await send_sheet(request, written_as, _("Counterparties"), headings, pages())
 
 
 def headings_of(words: Sequence[str]) -> Row:
@@ -127,6 +131,31 @@ def _party_row(line: PartyLine, zone: ZoneInfo) -> Row:
         moment_of(line.created_at, zone),
         moment_of(line.last_communication_at, zone),
     )
+
+
+def _own_cells(line: PartyLine, own: Sequence[FieldInfo]) -> Row:
+    """The values of the company's own fields, as the import reads them."""
+    return [own_text(line.custom.get(field.key), field.type) for field in own]
+
+
+def own_text(value: Any, kind: str) -> str:
+    """A value of an own field as people write it: «да», 20.11.2026, 1234,5. `kind`: the type of the field."""
+    if value is None:
+        return ""
+    match kind:
+        case "flag":
+            return _("yes") if value else _("no")
+        case "date":
+            return date.fromisoformat(value).strftime("%d.%m.%Y")
+        case "number":
+            return _number(value)
+        case _:
+            return str(value)
+
+
+def _number(value: float) -> str:
+    written = str(value) if isinstance(value, int) else f"{value:.10f}".rstrip("0").rstrip(".")
+    return written.replace(".", ",") if current_language() == "ru" else written
 
 
 def number_of(e164: str, extension: str) -> str:

@@ -222,8 +222,9 @@ class PartyKindAssignment(HasId, Base):
             postgresql_where=text("status <> 'ended'"),
         ),
         Index("ix_party_kind_assignment_party_id", "party_id"),
-        *_kind_orders("ix_party_kind_assignment", (), "status <> 'ended'"),
-        *_kind_orders("ix_party_kind_assignment_kind", ("kind_id",), "status <> 'ended'"),
+        *_kind_orders("ix_party_kind_assignment", (), "status = 'active'"),
+        *_kind_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
+        *_kind_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
         *_kind_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.affiliations import ContactValues, add_contact
 from crm.errors import Invalid, NotAllowed
+from crm.kind_stays import end_kind, pause_kind, resume_kind
 from crm.numbers import NumberValues
 from crm.parties import (
     PartyValues,
@@ -19,6 +20,7 @@ from crm.parties import (
     person_values,
     set_kinds,
 )
+from crm.party_cards import party_card
 from crm.party_lists import MOST_COUNTED, Count, PartyFilter, Sort, Which, count_parties, list_parties
 from crm.party_search import FoundBy, search_parties
 from crm.rights import Access
@@ -64,6 +66,31 @@ async def test_each_list_has_its_own_condition(session: AsyncSession) -> None:
     await set_kinds(session, COMMAND, alone, ["client"])
     await set_kinds(session, COMMAND, alone, [])
     assert await names(session, PartyFilter(which=Which.FORMER_CLIENTS)) == ["Одиночка"]
+
+
+async def test_a_paused_or_ended_kind_leaves_the_lists_and_is_found_by_its_state(
+    session: AsyncSession,
+) -> None:
+    resting, over = await firm(session, "Отдыхает"), await firm(session, "Рассталось")
+    (paused,), (ended,) = [(await party_card(session, COMMAND, each)).kinds for each in (resting, over)]
+    await pause_kind(session, COMMAND, resting, paused.assignment_id)
+    await end_kind(session, COMMAND, over, ended.assignment_id, "moved")
+    await set_kinds(session, COMMAND, over, ["client"])  # a second stay, which ends as well
+    (again, _first) = (await party_card(session, COMMAND, over)).kinds
+    await end_kind(session, COMMAND, over, again.assignment_id, "")
+    narrow = await make_user(session, ("manager",))
+    await session.execute(update(Party).values(owner_id=narrow.user_id))
+    for access in (COMMAND, narrow):
+        for kind in (None, "client"):
+            for status, found in (("active", []), ("paused", ["Отдыхает"]), ("ended", ["Рассталось"])):
+                wanted = PartyFilter(kind=kind, kind_status=status)
+                for sort in Sort:
+                    page = await list_parties(session, access, wanted, sort=sort)
+                    assert [row.name for row in page.items] == found, (kind, status, sort)
+                assert (await count_parties(session, access, wanted)).value == len(found)
+        assert await names(session, PartyFilter(which=Which.FORMER_CLIENTS), access) == ["Рассталось"]
+    await resume_kind(session, COMMAND, resting, paused.assignment_id)
+    assert await names(session, PartyFilter(kind="client")) == ["Отдыхает"]
 
 
 async def test_a_row_shows_the_primary_contact_and_a_number_to_call(session: AsyncSession) -> None:

@@ -132,10 +132,11 @@ class MadeCommunication(msgspec.Struct):
 
 
 class Comment(msgspec.Struct, kw_only=True):
-    """A comment on a party; `version` grows with every edit."""
+    """A comment on a party or on a lead; the other one is null. `version` grows with every edit."""
 
     id: UUID
-    party_id: int
+    party_id: int | None
+    lead_id: int | None
     author_id: int
     author_name: str
     text: str

@@ -52,6 +52,7 @@ from web.routes import SIGNED_IN
 routes = ApiRoutes()
 PATH: Final = "/api/v1/communications"
 _COMMENTS: Final = "/api/v1/parties/{id:[0-9]+}/comments"
+_LEAD_COMMENTS: Final = "/api/v1/leads/{id:[0-9]+}/comments"
 _COMMENT: Final = "/api/v1/comments/{id:[0-9a-fA-F-]{36}}"
 
 
@@ -176,8 +177,23 @@ def _said(changes: CommunicationChanges) -> dict[str, Any]:
     answer=CommentList,
 )
 async def list_comments(request: web.Request, query: PageQuery) -> CommentList:
+    return await _listed(request, query, comments.comments_of)
+
+
+@routes.endpoint(
+    "GET",
+    _LEAD_COMMENTS,
+    right="lead.read",
+    summary="Comments on a lead, newest first",
+    answer=CommentList,
+)
+async def list_lead_comments(request: web.Request, query: PageQuery) -> CommentList:
+    return await _listed(request, query, comments.lead_comments_of)
+
+
+async def _listed(request: web.Request, query: PageQuery, read: Any) -> CommentList:
     async with request.app[SESSIONS]() as session:
-        page = await comments.comments_of(
+        page = await read(
             session, request[ACCESS], id_in_path(request), cursor=query.cursor or None, limit=query.limit
         )
     items = [msgspec.convert(item, Comment, from_attributes=True) for item in page.items]
@@ -193,9 +209,25 @@ async def list_comments(request: web.Request, query: PageQuery) -> CommentList:
     status=HTTPStatus.CREATED,
 )
 async def add_comment(request: web.Request, _query: NoQuery, new: NewComment) -> Comment:
+    return await _added(request, new, comments.add_comment)
+
+
+@routes.endpoint(
+    "POST",
+    _LEAD_COMMENTS,
+    right="lead.read",
+    summary="Comment on a lead",
+    answer=Comment,
+    status=HTTPStatus.CREATED,
+)
+async def add_lead_comment(request: web.Request, _query: NoQuery, new: NewComment) -> Comment:
+    return await _added(request, new, comments.add_lead_comment)
+
+
+async def _added(request: web.Request, new: NewComment, add: Any) -> Comment:
     access = request[ACCESS]
     async with request.app[SESSIONS].begin() as session:
-        made = await comments.add_comment(session, access, id_in_path(request), new.text, via="api")
+        made = await add(session, access, id_in_path(request), new.text, via="api")
         found = await comments.comment(session, access, made)
     return msgspec.convert(found, Comment, from_attributes=True)
 

@@ -15,7 +15,7 @@ from web.api.communication_types import Kind
 from web.api.contract import ApiRoutes
 from web.api.import_types import SheetName
 from web.api.lead_types import Asked
-from web.api.party_types import PartyType
+from web.api.party_types import KindStatus, PartyType
 from web.api.reading import Id, Moment, Text, given, read_moment
 from web.sheets import CONTENT_TYPES, SheetFormat
 from web.tables import send_calls, send_parties
@@ -30,6 +30,7 @@ class PartyExportQuery(msgspec.Struct, kw_only=True):
 
     format: SheetName = SheetName.CSV
     kind: Text | msgspec.UnsetType = msgspec.UNSET
+    kind_status: KindStatus = "active"
     type: PartyType | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -60,8 +61,9 @@ class CommunicationExportQuery(CallExportQuery, kw_only=True):
     "GET", "/api/v1/parties/export", right="export", summary="Parties as a file", answer=None, gives=_GIVES
 )
 async def parties(request: web.Request, query: PartyExportQuery) -> web.StreamResponse:
-    wanted = PartyFilter(which=Which.EVERYBODY, kind=given(query.kind), type=given(query.type))
-    chosen = {"kind": wanted.kind, "type": wanted.type}
+    kind, status = given(query.kind), query.kind_status
+    wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, kind_status=status, type=given(query.type))
+    chosen = {"kind": kind, "kind_status": kind and status, "type": wanted.type}
     return await send_parties(request, wanted, SheetFormat(query.format), chosen)
 
 

@@ -58,7 +58,7 @@ async def list_(request: web.Request, query: PartyQuery) -> PartyList:
     if since is not None:
         return await _changed(request, query, since)
     kind, party_type = given(query.kind), given(query.type)
-    wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, type=party_type)
+    wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, kind_status=query.kind_status, type=party_type)
     text = given(query.q)
     async with request.app[SESSIONS]() as session:
         if text is not None:

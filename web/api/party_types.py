@@ -14,6 +14,7 @@ from web.api.reading import ChangedQuery, Id, LongText, Name, Text
 PartyType = Literal["person", "organisation"]
 Lifecycle = Literal["unqualified", "active", "archived", "merged"]
 Usage = Literal["direct", "shared"]
+KindStatus = Literal["active", "paused", "ended"]
 Code = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[^\x00]*$")]
 Digits = Annotated[str, Meta(max_length=50, pattern=r"^[^\x00]*$", description="check digits are verified")]
 Codes = Annotated[list[Code], Meta(max_length=20)]
@@ -28,10 +29,11 @@ Search = Annotated[
 
 
 class PartyQuery(ChangedQuery, kw_only=True):
-    """Active parties by name; with `q` a search, which finds archived ones too."""
+    """Active parties by name; with `q` a search, which finds archived ones too. `kind_status` says how that kind stands."""
 
     q: Search | UnsetType = UNSET
     kind: Code | UnsetType = UNSET
+    kind_status: KindStatus = "active"
     type: PartyType | UnsetType = UNSET
 
 
@@ -42,7 +44,7 @@ class Kind(msgspec.Struct):
     name: str
     since: datetime | None
     until: datetime | None
-    status: Literal["active", "paused", "ended"]
+    status: KindStatus
     end_reason: str | None
 
 
@@ -56,6 +58,7 @@ class PartyItem(msgspec.Struct, kw_only=True):
     lifecycle: Lifecycle
     inn: str | None
     city: str | None
+    source: str | None
     kinds: list[Kind]
     owner_id: int | None
     owner_name: str | None
@@ -67,6 +70,8 @@ class PartyItem(msgspec.Struct, kw_only=True):
     organisation_id: int | None
     organisation_name: str | None
     last_communication_at: datetime | None
+    created_at: datetime
+    custom: Values
 
 
 class PartyList(msgspec.Struct):

@@ -6,7 +6,7 @@ import pytest
 
 from crm.saved_views import ViewContent, save_view
 from tests.web.api.company import OWNERS, Company
-from tests.web.api.test_rights import PARTIES_OF
+from tests.web.api.test_rights import LEADS_OF, PARTIES_OF
 
 PATH = "/api/v1/communications"
 LETTER = {"kind": "email", "direction": "out", "started_at": "2026-11-20T11:30:00Z", "subject": "Invoice"}
@@ -57,6 +57,25 @@ async def test_t11_comments_and_communications_of_a_party_keep_to_its_rights(
     assert (await company.get(path, role)).status == (200 if is_readable else 404)
     logged = await company.post(PATH, LETTER | {"party_id": company.parties[of]}, role)
     assert logged.status == (201 if is_readable else 404)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_t11_comments_of_a_lead_keep_to_its_rights_and_page_by_key(company: Company, role: str) -> None:
+    for of in OWNERS:
+        is_readable = of in LEADS_OF[role]
+        path = f"/api/v1/leads/{company.leads[of]}/comments"
+        made = await company.post(path, {"text": f"By {role}"}, role)
+        assert made.status == (201 if is_readable else 404)
+        assert (await company.get(path, role)).status == (200 if is_readable else 404)
+    path = f"/api/v1/leads/{company.leads[role]}/comments"
+    told = await (await company.post(path, {"text": "Later"}, role)).json()
+    assert (told["lead_id"], told["party_id"], told["version"]) == (company.leads[role], None, 1)
+    changed = await company.ask("PATCH", f"/api/v1/comments/{told['id']}", role, json={"text": "Anew"})
+    assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
+    page = await company.told(f"{path}?limit=1", role)
+    assert [item["text"] for item in page["items"]] == ["Anew"]
+    older = await company.told(f"{path}?limit=1&cursor={page['next']}", role)
+    assert [item["text"] for item in older["items"]] == [f"By {role}"]
 
 
 async def test_a_mention_is_told_to_the_user_and_marked_as_seen(company: Company) -> None:

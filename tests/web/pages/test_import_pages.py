@@ -10,10 +10,13 @@ import pytest
 from aiohttp import FormData
 from sqlalchemy import func, select
 
+from crm.custom_fields import add_field, edit_field, set_custom
+from crm.parties import create_party, organisation_values
 from crm.schema.journals import AccessLog
 from crm.schema.parties import Party
 from cti.daemon.imports import Imports
 from tests.crm.importing.office import csv_of
+from tests.crm.people import COMMAND
 from tests.web.pages.office import Office
 
 HEADER = ("Название", "ИНН", "Телефон", "Непонятное")
@@ -133,6 +136,21 @@ async def test_an_export_keeps_to_the_list_and_its_filters(office: Office) -> No
     assert "АО «Чужое»" not in await names("list=counterparties&q=пример")
     assert "ООО «Пример»" not in await names("list=suppliers")
     assert "АО «Чужое»" in await names(f"owner={office.people['stranger'].user_id}")
+
+
+async def test_own_fields_stand_in_the_export_as_the_import_reads_them(office: Office) -> None:
+    async with office.database.sessions.begin() as session:
+        for key, kind in (("deposit", "number"), ("is_key", "flag"), ("agreed_on", "date"), ("gone", "text")):
+            field = await add_field(session, COMMAND, key=key, name=f"Field {key}", type=kind)
+        await edit_field(session, COMMAND, field.id, name=field.name, is_archived=True)
+        party = await create_party(session, COMMAND, organisation_values("Own Fields"), kinds=["agent"])
+        given = {"deposit": 1234.5, "is_key": False, "agreed_on": "2026-11-20"}
+        await set_custom(session, COMMAND, party, given)
+    sheet = (await (await office.get("/parties/export.csv?list=agents")).read()).decode("utf-8-sig")
+    heading, *rows = sheet.splitlines()
+    assert heading.endswith(";Field agreed_on;Field deposit;Field is_key")
+    (row,) = [row for row in rows if "Own Fields" in row]
+    assert row.endswith(";20.11.2026;1234.5;no")
 
 
 async def test_the_journal_is_exported_as_it_is_filtered(office: Office) -> None:

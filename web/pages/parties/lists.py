@@ -31,7 +31,7 @@ from crm.rights import Access, Scope
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.lists.frame import Arrangement, arranged
-from web.pages.parties.sections import NOBODY, SECTIONS, SILENT_DAYS, SORTS, ListSection
+from web.pages.parties.sections import KIND_STATES, NOBODY, SECTIONS, SILENT_DAYS, SORTS, ListSection
 from web.pages.periods import PeriodName
 from web.pages.problems import tell
 from web.render import render_apart, wants_rows, zone_of
@@ -121,6 +121,7 @@ async def _choices(session: AsyncSession, access: Access) -> dict[str, Any]:
         "periods": list(PeriodName),
         "silent_days": SILENT_DAYS,
         "nobody": NOBODY,
+        "kind_states": KIND_STATES,
         "most_parties": MOST_PARTIES,
     }
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from crm.party_filters import PartyFilter, Which
+from crm.party_filters import ACTIVE, PartyFilter, Which
 from crm.party_lists import Sort
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.pages.lists.frame import Column, ListFrame, named
@@ -39,6 +39,7 @@ _COLUMNS: Final = (
 _FIRMS: Final = ("name", "kinds", "contact", "phone", "owner", "last")
 _PEOPLE: Final = ("name", "kinds", "organisation", "phone", "owner", "last")
 _FILTERS: Final = ("q", "owner", "source", "city", "tag", "phone", "spoken", "first", "last", "silent")
+KIND_STATES: Final = {"paused": N_("Kind on pause"), "ended": N_("Kind ended")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class ListSection:
     which: Which
     kind: str | None = None
     offers_kinds: bool = False
+    offers_states: bool = False  # of the kinds
 
     @property
     def path(self) -> str:
@@ -64,6 +66,7 @@ class ListSection:
         return PartyFilter(
             which=self.which,
             kind=self.kind or values.get("kind") or None,
+            kind_status=state if (state := values.get("state", "")) in KIND_STATES else ACTIVE,
             owner_id=_owner(values.get("owner", "")),
             source=values.get("source") or None,
             city=values.get("city") or None,
@@ -112,6 +115,8 @@ def _section(
     offers_kinds: bool = False,
 ) -> ListSection:
     is_of_people = which in {Which.CONTACTS, Which.CONTACTS_ALONE}
+    has_states = which is Which.COUNTERPARTIES or offers_kinds
+    filters = (*_FILTERS, *(["kind"] if offers_kinds else []), *(["state"] if has_states else []))
     frame = ListFrame(
         area=area,
         path=path,
@@ -120,9 +125,11 @@ def _section(
         columns=_COLUMNS,
         usual=_PEOPLE if is_of_people else _FIRMS,
         sorts=_SORT_WORDS,
-        filters=(*_FILTERS, "kind") if offers_kinds else _FILTERS,
+        filters=filters,
     )
-    return ListSection(frame=named(frame), which=which, kind=kind, offers_kinds=offers_kinds)
+    return ListSection(
+        frame=named(frame), which=which, kind=kind, offers_kinds=offers_kinds, offers_states=has_states
+    )
 
 
 SECTIONS: Final = (
