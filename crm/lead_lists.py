@@ -48,6 +48,7 @@ class LeadFilter:
     response: str | None = None  # one of `RESPONSES`
     utm_source: str | None = None
     utm_campaign: str | None = None
+    among: tuple[int, ...] | None = None  # of these alone: a search found them
 
     def __post_init__(self) -> None:
         if self.state not in (*STATES, "going", "all"):
@@ -104,10 +105,11 @@ async def list_leads(
     access: Access,
     wanted: LeadFilter = LeadFilter(),
     *,
+    is_oldest_first: bool = False,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[LeadRow]:
-    """One page, newest first, within one's rights.
+    """One page, newest first unless asked otherwise, within one's rights.
 
     Raises:
         NotAllowed, Invalid (the cursor, the state).
@@ -117,16 +119,32 @@ async def list_leads(
     parts = await _parts(session, access, wanted)
     if cursor:
         at, lead_id = decode_cursor(cursor, str, int)
-        before = tuple_(Lead.created_at, Lead.id) < tuple_(moment_of(at, cursor), lead_id or 0)
-        parts = [part.where(before) for part in parts]
-    order = (Lead.created_at.desc(), Lead.id.desc())
+        here, there = tuple_(Lead.created_at, Lead.id), tuple_(moment_of(at, cursor), lead_id or 0)
+        parts = [part.where(here > there if is_oldest_first else here < there) for part in parts]
+    order = _ordered(Lead.created_at, Lead.id, is_oldest_first)
     rows = _together([part.order_by(*order).limit(size + 1) for part in parts])
-    query = select(rows).order_by(rows.c.created_at.desc(), rows.c.id.desc()).limit(size + 1)
+    query = select(rows).order_by(*_ordered(rows.c.created_at, rows.c.id, is_oldest_first)).limit(size + 1)
     found = (await session.execute(query)).all()
     items = await lead_rows(session, [row.id for row in found[:size]])
     last = found[size - 1] if len(found) > size else None
     more = encode_cursor(last.created_at.isoformat(), last.id) if last else None
     return Page(items=tuple(items), next=more)
+
+
+def _ordered(created_at: Any, lead_id: Any, is_oldest_first: bool) -> tuple[Any, Any]:
+    return (created_at, lead_id) if is_oldest_first else (created_at.desc(), lead_id.desc())
+
+
+async def lead_ids(session: AsyncSession, access: Access, wanted: LeadFilter, most: int) -> list[int]:
+    """The ids of what the list holds, `most` of them at most: for an action on all that was found.
+
+    Raises:
+        NotAllowed, Invalid (the state).
+    """
+    access.require("lead.read")
+    parts = [part.limit(most) for part in await _parts(session, access, wanted)]
+    rows = _together(parts)
+    return list(await session.scalars(select(rows.c.id).order_by(rows.c.id).limit(most)))
 
 
 async def count_leads(session: AsyncSession, access: Access, wanted: LeadFilter) -> Count:
@@ -203,6 +221,8 @@ def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
     if wanted.party_id is not None:
         columns = (Lead.person_id, Lead.organisation_id, Lead.converted_party_id)
         conditions.append(or_(*(column == wanted.party_id for column in columns)))
+    if wanted.among is not None:
+        conditions.append(Lead.id.in_(wanted.among))
     exactly = {
         Lead.scheme_id: wanted.scheme_id,
         Lead.stage_id: wanted.stage_id,

@@ -19,6 +19,7 @@ from crm.lead_errors import AnotherLeadOpen, LeadIsOver, NeedsConversion
 from crm.lead_intake import open_automatic
 from crm.lead_locks import parties_then_lead
 from crm.lead_values import LEAD, OPEN_STATES, REQUIRABLE, read_fields
+from crm.notifications import tell_users
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.leads import Lead
@@ -78,15 +79,25 @@ async def take_lead(session: AsyncSession, access: Access, lead_id: int, *, via:
 
 
 async def assign_lead(
-    session: AsyncSession, access: Access, lead_id: int, owner_id: int | None, *, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    lead_id: int,
+    owner_id: int | None,
+    *,
+    is_told: bool = True,
+    via: str = "form",
 ) -> None:
-    """Another responsible user, and with them their team; None: nobody.
+    """Another responsible user, and with them their team, notified if `is_told`; None: nobody.
 
     Raises:
         NotAllowed, NotFound (the lead, or no such active user), LeadIsOver, Conflict (merged at this very moment).
     """
     lead = _going(await parties_then_lead(session, access, lead_id, right="lead.change_owner"))
+    before = lead.owner_id
     await _give(session, access, lead, owner_id, via)
+    if is_told and owner_id is not None and owner_id != before:
+        told: dict[str, Any] = {"record_id": lead_id, "detail": {"name": f"№ {lead.number}"}}
+        await tell_users(session, access, [owner_id], "assigned", record_kind="lead", **told)
 
 
 async def move_lead(session: AsyncSession, access: Access, lead_id: int, asked: Move) -> Moved:

@@ -107,7 +107,8 @@ async def versions_within(
         query = select(Party.id, Party.version, is_gone).where(Party.id.in_(wanted), readable(access))
     else:
         mine = condition(access, "lead.read", Lead)
-        query = select(Lead.id, Lead.version, Lead.deleted_at.is_not(None)).where(Lead.id.in_(wanted), mine)
+        is_gone = Lead.deleted_at.is_not(None) | Lead.merged_into_id.is_not(None)
+        query = select(Lead.id, Lead.version, is_gone).where(Lead.id.in_(wanted), mine)
     rows = await session.execute(query)
     return {row_id: RecordVersion(version=version, is_gone=is_gone) for row_id, version, is_gone in rows}
 

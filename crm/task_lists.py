@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, literal, or_, select, text, tuple_, union
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -200,6 +201,20 @@ async def fitting_tasks(session: AsyncSession, access: Access, party_id: int, mo
     """What a talk with somebody may have done: one's own open tasks to call them, by term."""
     wanted = TaskFilter(whose="mine", kind="call", party_id=party_id)
     return list((await list_tasks(session, access, wanted, limit=most)).items)
+
+
+async def next_tasks(session: AsyncSession, access: Access, lead_ids: Sequence[int]) -> dict[int, TaskRow]:
+    """The open task of each of these leads that is due first; none without the right to tasks."""
+    if not lead_ids or not access.may("task.read"):
+        return {}
+    first = (
+        select(Task.lead_id, Task.id)
+        .where(Task.lead_id.in_(lead_ids), Task.state.in_(OPEN_STATES), condition(access, "task.read", Task))
+        .ext(distinct_on(Task.lead_id))
+        .order_by(Task.lead_id, Task.deadline, Task.id)
+    )
+    ids = [task_id for _lead_id, task_id in await session.execute(first)]
+    return {row.lead_id: row for row in await task_rows(session, access, ids) if row.lead_id is not None}
 
 
 async def task_rows(session: AsyncSession, access: Access, task_ids: Sequence[int]) -> list[TaskRow]:

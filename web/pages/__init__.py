@@ -41,6 +41,7 @@ from web.pages.leads import comments as lead_comments
 from web.pages.leads import conversion as lead_conversion
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
+from web.pages.leads import mass as lead_mass
 from web.pages.leads import merging as lead_merging
 from web.pages.leads import of_party as leads_of_party
 from web.pages.lists import pages as list_pages
@@ -89,6 +90,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     party_numbers.routes,
     search.routes,
     lead_lists.routes,
+    lead_mass.routes,
     lead_form.routes,
     lead_card.routes,
     lead_conversion.routes,

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
+from crm.schema.views import Notification
 from tests.web.pages.office import Office
 
 
@@ -43,6 +44,62 @@ async def test_the_list_holds_what_is_going_on_within_ones_rights(office: Office
     assert "Спросивший Второй" in await (await office.get(f"/leads?number={row.number}", "agent")).text()
     for address in ("/leads?after=x", "/leads?state=odd&stage=x&number=x", "/leads/board?scheme=99999"):
         assert (await office.get(address, "agent")).status in {200, 400}
+
+
+async def test_the_list_has_columns_views_order_and_search_as_other_lists(office: Office) -> None:
+    chosen = [("columns", "task"), ("columns", "number"), ("query", "sort=oldest")]
+    answer = await office.post("/lists/leads/columns", chosen, "agent")
+    assert answer.headers["Location"] == "/leads?sort=oldest"
+    text = await (await office.get("/leads?sort=oldest", "agent")).text()
+    head = text[text.index("<thead>") : text.index("</thead>")]
+    assert head.index("Who asks</th>") < head.index("Next task</th>") < head.index("No.</th>")
+    assert "Source</th>" not in head
+    assert (await office.post("/lists/leads/columns", {"reset": "1"}, "agent")).status == 303
+    view = await office.post(
+        "/lists/leads/views", {"name": "Мои", "query": "whose=mine&sort=oldest"}, "agent"
+    )
+    assert "whose=mine&sort=oldest" in view.headers["Location"]
+    assert 'aria-current="true">Мои' in await (await office.get(view.headers["Location"], "agent")).text()
+    found = await (await office.get("/leads?q=спросивший", "agent")).text()
+    assert "Спросивший Второй" in found  # a search finds ended ones, too
+    assert "Спросивший Чужой" not in found
+    assert "Спросивший" not in (await (await office.get("/leads/export.csv?q=nobody", "admin")).text())
+    row = await (await office.get(f"/leads?row={office.lead_id}", "agent")).text()
+    assert row.strip().startswith("<tr data-row")
+    assert f'data-record="lead:{office.lead_id}"' in row
+    assert (await office.get(f"/leads?row={office.lead_id}", "stranger")).status == 404
+
+
+async def test_many_leads_are_handed_over_moved_and_ended_at_once(office: Office) -> None:
+    ids = [await new_lead(office, person=f"Многие {name}") for name in ("Один", "Два")]
+    foreign = await new_lead(office, "stranger", person="Не наш")
+    ticked = [("ids", str(lead_id)) for lead_id in (*ids, foreign)]
+    stage = await stage_id(office, ids[0], "In progress")
+    done = await office.post("/leads/mass", [*ticked, ("action", "move"), ("stage_id", stage)], "agent")
+    assert done.headers["Location"] == "/leads?done=2.0.1.0"
+    assert {str((await stored(office, each)).stage_id) for each in ids} == {stage}
+    page = await (await office.get("/leads?done=2.0.1.0", "agent")).text()
+    assert "Could not be changed: 1." in page
+    heir = office.people["manager"].user_id
+    given = [("action", "owner"), ("owner_id", str(heir))]
+    assert (await office.post("/leads/mass", [*ticked, *given], "agent")).status == 404  # not theirs to give
+    done = await office.post("/leads/mass", [("all", "1"), ("query", "q=многие"), *given], "admin")
+    assert done.headers["Location"].endswith("done=2.0.0.0")
+    async with office.database.sessions() as session:
+        notices = await session.scalars(
+            select(Notification).where(Notification.user_id == heir, Notification.kind == "assigned")
+        )
+        assert [(each.record_kind, each.detail) for each in notices] == [("lead", {"count": 2})]
+    assert "made you responsible for 2 leads" in await (await office.get("/notifications", "manager")).text()
+    reason = re.search(r'<option value="(\d+)">Wrong number</option>', page)
+    assert reason
+    ended = [*ticked, ("action", "disqualify"), ("reason_id", reason.group(1))]
+    assert (await office.post("/leads/mass", ended, "manager")).headers["Location"].endswith("done=2.0.1.0")
+    again = await office.post("/leads/mass", ended, "manager")
+    assert again.headers["Location"].endswith("done=0.2.1.0")
+    assert (await office.post("/leads/mass", {"action": "odd", "ids": "1"}, "agent")).status == 422
+    assert (await office.post("/leads/mass", {"action": "move"}, "agent")).status == 422
+    assert (await office.post("/leads/mass", {"action": "move"}, "telephony")).status == 404
 
 
 async def test_the_board_has_a_column_for_each_open_stage(office: Office) -> None:

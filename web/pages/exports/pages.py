@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from crm.errors import Invalid
-from web.keys import SESSIONS
+from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.calls.pages import chosen_in, filter_of
 from web.pages.communications import pages as communications
@@ -53,8 +53,10 @@ async def export_calls(request: web.Request) -> web.StreamResponse:
 @routes.get("/leads/export.xlsx", right="export")
 @routes.get("/leads/export.csv", right="export")
 async def export_leads(request: web.Request) -> web.StreamResponse:
-    chosen = leads.chosen_in(request)
-    return await send_leads(request, leads.filter_of(request, chosen), _format(request), chosen.address)
+    chosen = leads.chosen_in(request.query)
+    async with request.app[SESSIONS]() as session:
+        wanted = await leads.found_by(session, request[ACCESS], chosen)
+    return await send_leads(request, wanted, _format(request), chosen.address)
 
 
 @routes.get("/communications/export.xlsx", right="export")

@@ -11,7 +11,7 @@ from crm.lead_lists import LeadFilter, list_leads
 from crm.party_cards import party_card
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
-from web.pages.leads.lists import Chosen
+from web.pages.leads.lists import OF_A_PARTY, Chosen
 from web.pages.problems import tell
 from web.render import render, render_fragment, wants_rows
 
@@ -32,7 +32,13 @@ async def show_leads_of_party(request: web.Request) -> web.Response:
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
     path = f"/parties/{card.id}/leads"
-    shown: dict[str, Any] = {"page": page, "chosen": Chosen(), "count": None, "rows_path": path}
+    shown: dict[str, Any] = {
+        "page": page,
+        "chosen": Chosen(),
+        "columns": OF_A_PARTY,
+        "count": None,
+        "rows_path": path,
+    }
     if wants_rows(request, "lead-more"):
         return render_fragment(request, "leads/rows.html", **shown, is_alone=True)
     return render(request, "leads/party.html", **shown, party=card, part="leads", is_alone=False)

@@ -14,6 +14,8 @@ def sentence(notice: NoticeInfo) -> str:
     match notice.kind:
         case "assigned" if isinstance(detail.get("count"), int):
             count: int = detail["count"]
+            if notice.record_kind == "lead":
+                return _leads_given(who, count)
             text = ngettext(
                 "%(who)s made you responsible for %(num)d counterparty",
                 "%(who)s made you responsible for %(num)d counterparties",
@@ -54,6 +56,15 @@ def sentence(notice: NoticeInfo) -> str:
             return notice.kind
 
 
+def _leads_given(who: str, count: int) -> str:
+    text = ngettext(
+        "%(who)s made you responsible for %(num)d lead",
+        "%(who)s made you responsible for %(num)d leads",
+        count,
+    )
+    return text % {"who": who, "num": count}
+
+
 def _of_call(notice: NoticeInfo) -> str:
     """A rule wanted this call told."""
     detail = notice.detail
@@ -78,7 +89,7 @@ def address_of(notice: NoticeInfo) -> str:
     if notice.record_kind == "party":
         return f"/parties/{record}" if record else "/parties"
     if notice.record_kind == "lead":
-        return f"/leads/{record}"
+        return f"/leads/{record}" if record else "/leads?whose=mine"
     if notice.record_kind == "access_request":
         return "/parties/access-requests"
     if notice.record_kind == "task":

@@ -1,16 +1,24 @@
 // Follows the records that a page shows: a card refreshes what nobody is editing, a list its row, a form says so.
 // data-record="party:12": the card (with data-form: its form). data-rows="/parties/clients": a list's address.
+// data-whole: a board; all of it is drawn anew when one of the records on it changed.
 
 import { parsed } from "../dom.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
 
-const PIECES = ".page-head, section.card-box";
+const PIECES = ".page-head, section.card-box, [data-piece]";
+const BUSY = "[data-busy], details[open]"; // somebody drags, or has a menu open
+const LATER = 1000;
 const SOON = 300; // several acts at once are asked for once
 
 class RecordWatch extends HTMLElement {
   #listeners = null;
   #due = new Map(); // record → the timer that will ask for it
+
+  // A list or a board, not one card.
+  get #isOfMany() {
+    return "rows" in this.dataset || "whole" in this.dataset;
+  }
 
   connectedCallback() {
     this.#listeners = new AbortController();
@@ -27,20 +35,20 @@ class RecordWatch extends HTMLElement {
   }
 
   #follow() {
-    const shown = "rows" in this.dataset ? [...this.querySelectorAll("[data-record]")].map((row) => row.dataset.record) : [this.dataset.record];
+    const shown = this.#isOfMany ? [...this.querySelectorAll("[data-record]")].map((row) => row.dataset.record) : [this.dataset.record];
     live.followRecords(this, shown);
   }
 
   // A list got other rows; a piece of a card was unfolded further than a fresh one would be.
   #grown(target) {
-    if ("rows" in this.dataset) this.#follow();
+    if (this.#isOfMany) this.#follow();
     else target.closest?.(PIECES)?.setAttribute("data-grown", "");
   }
 
   #hear({ type, data }) {
     if (type !== "record.changed") return;
     const record = `${data.kind}:${data.id}`;
-    const isShown = "rows" in this.dataset ? this.querySelector(`[data-record="${record}"]`) : this.dataset.record === record;
+    const isShown = this.#isOfMany ? this.querySelector(`[data-record="${record}"]`) : this.dataset.record === record;
     if (!isShown || this.#due.has(record)) return;
     const act = () => {
       this.#due.delete(record);
@@ -51,6 +59,7 @@ class RecordWatch extends HTMLElement {
 
   #changed(record, data) {
     if ("rows" in this.dataset) this.#refreshRow(record, data);
+    else if ("whole" in this.dataset) this.#refreshWhole();
     else if ("form" in this.dataset) this.#tell(data, t("When you save, you are shown what differs."));
     else this.#refreshCard(data);
   }
@@ -74,6 +83,21 @@ class RecordWatch extends HTMLElement {
     globalThis.htmx?.process(fresh);
   }
 
+  // Whoever has just grasped something goes on with it; the board follows when they let go.
+  async #refreshWhole() {
+    const fresh = (await this.#ask(location.href))?.querySelector("record-watch[data-whole]");
+    if (!fresh || !this.isConnected) return;
+    if (this.querySelector(BUSY)) {
+      if (!this.#due.has("")) this.#due.set("", setTimeout(() => { this.#due.delete(""); this.#refreshWhole(); }, LATER));
+      return;
+    }
+    const focused = document.activeElement?.closest("[data-record]")?.dataset.record;
+    this.replaceChildren(...fresh.childNodes);
+    globalThis.htmx?.process(this);
+    if (focused) this.querySelector(`[data-record="${focused}"] a`)?.focus();
+    this.#follow();
+  }
+
   async #refreshCard(data) {
     if (data.is_gone) {
       this.#tell(data, t("The record is no longer here: it was deleted, or merged into another one."));
@@ -81,9 +105,22 @@ class RecordWatch extends HTMLElement {
     }
     const fresh = await this.#ask(location.href);
     if (!fresh || !this.isConnected) return;
+    if (this.#isShapedAnew(fresh)) {
+      this.replaceChildren(...fresh.querySelector("record-watch").childNodes);
+      globalThis.htmx?.process(this);
+      this.#tell(data, "");
+      return;
+    }
     const left = this.#pieces(this).filter((piece) => !this.#renew(piece, fresh));
     const more = left.length ? t("What you are working at was left as it was.") : "";
     this.#tell(data, more);
+  }
+
+  // Whether other pieces belong on the card now (an ended lead can be reopened, and not edited), and nobody works at it.
+  #isShapedAnew(fresh) {
+    const names = (root) => this.#pieces(root).map(nameOf).join();
+    const same = names(this) === names(fresh);
+    return !same && fresh.querySelector("record-watch") && !this.#pieces(this).some(isEdited);
   }
 
   #pieces(root) {
@@ -92,8 +129,7 @@ class RecordWatch extends HTMLElement {
 
   // Whether the piece is as the server tells it now.
   #renew(piece, fresh) {
-    const name = piece.getAttribute("aria-labelledby") ?? "";
-    const other = this.#pieces(fresh).find((each) => (each.getAttribute("aria-labelledby") ?? "") === name);
+    const other = this.#pieces(fresh).find((each) => nameOf(each) === nameOf(piece));
     if (!other || piece.isEqualNode(other)) return true;
     if (isEdited(piece)) return false;
     piece.replaceWith(other);
@@ -117,6 +153,10 @@ class RecordWatch extends HTMLElement {
     note.textContent = `${t("{name} changed this record.", { name: by ?? t("The program") })} ${more}`.trim();
     note.hidden = false;
   }
+}
+
+function nameOf(piece) {
+  return piece.getAttribute("aria-labelledby") ?? piece.dataset.piece ?? "";
 }
 
 function isEdited(piece) {

@@ -29,6 +29,7 @@ class StageBoard extends HTMLElement {
   #lift(event) {
     this.#dragged = event.target.closest?.(".stage-card[draggable=true]");
     if (!this.#dragged) return;
+    this.setAttribute("data-busy", "");
     event.dataTransfer.effectAllowed = "move";
     event.dataTransfer.setData("text/plain", this.#dragged.dataset.lead);
     const stages = new Set(this.#buttons(this.#dragged).map((button) => button.value));
@@ -53,6 +54,7 @@ class StageBoard extends HTMLElement {
   }
 
   #letGo() {
+    this.removeAttribute("data-busy");
     for (const column of this.#columns()) column.classList.remove("is-target", "is-closed");
     this.#dragged = null;
   }
