@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import parties
 from crm.access_requests import ask_access
 from crm.database import Database
 from crm.duplicates import dismiss_pair
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_subjects import SubjectValues
+from crm.leads import assign_lead, disqualify_lead, edit_lead, hold_lead
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.web.pages.office import Office, open_office
@@ -87,6 +91,41 @@ async def test_a_list_renews_its_row_and_a_form_warns(planted: Office, chromium:
     await change(planted, party, "ООО «Живая строка-3»", 2)
     await expect(page.locator("[data-watch-note]")).to_contain_text("При сохранении вы увидите")
     assert await whole(page) == []
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_pages_of_leads_show_what_others_change(planted: Office, chromium: Browser) -> None:
+    async with planted.database.sessions.begin() as session:
+        made = await create_lead(
+            session, planted.people["admin"], NewLead(subject=SubjectValues(person="Живой Лид"))
+        )
+        admin, lead_id = planted.people["admin"], made.id
+        await assign_lead(session, admin, lead_id, planted.people["agent"].user_id)
+
+    async def act(change: Callable[[AsyncSession], Awaitable[object]]) -> None:
+        await page.wait_for_timeout(1500)  # the socket has named what the page shows
+        async with planted.database.sessions.begin() as session:
+            await change(session)
+
+    visitor = await visit(planted, chromium, "agent")
+    page = visitor.page
+    await visitor.go("/leads")
+    assert await whole(page) == []
+    row = page.locator(f'tr[data-record="lead:{lead_id}"]')
+    await row.wait_for()
+    await act(lambda session: edit_lead(session, admin, lead_id, {"need": "Двадцать дверей"}))
+    await expect(row).to_contain_text("Двадцать дверей")
+    await row.get_by_label("Действия: Живой Лид").click()
+    await expect(row.get_by_role("button", name="В работе")).to_be_visible()
+    await visitor.go("/leads/board")
+    await act(lambda session: hold_lead(session, admin, lead_id, reason="Отпуск"))
+    await expect(page.locator(f'.stage-card[data-lead="{lead_id}"]')).to_contain_text("на паузе")
+    await visitor.go(f"/leads/{lead_id}")
+    await act(lambda session: disqualify_lead(session, admin, lead_id, "spam"))
+    await expect(page.locator("[data-piece=stand]")).to_contain_text("Спам")
+    await expect(page.locator("#disqualify")).to_have_count(0)
+    await expect(page.locator("[data-watch-note]")).to_contain_text("Запись изменена")
     assert visitor.complaints == []
     await visitor.context.close()
 
