@@ -14,7 +14,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.errors import Invalid, NotFound
+from crm.changes import differing, last_author
+from crm.errors import Conflict, Invalid, NotFound
 from crm.lead_errors import AnotherLeadOpen, LeadIsOver, NeedsConversion
 from crm.lead_intake import open_automatic
 from crm.lead_locks import parties_then_lead
@@ -43,12 +44,24 @@ async def edit_lead(
     """What a person writes about a lead: title, need, source. Returns the version.
 
     Raises:
-        NotAllowed, NotFound, Conflict, Invalid, LeadIsOver, StageIncomplete (its stage needs what is emptied).
+        NotAllowed, NotFound, Conflict (naming the fields that differ), Invalid, LeadIsOver, StageIncomplete (its stage
+        needs what is emptied).
     """
-    lead = await _open_lead(session, access, lead_id, base_version=base_version)
+    lead = await _open_lead(session, access, lead_id)
     columns = read_fields(fields)
+    await _refuse_stale(session, lead, columns, base_version)
     await _keep_required(session, lead, columns)
     return await write(session, access, LEAD, lead, columns, via=via)
+
+
+async def _refuse_stale(
+    session: AsyncSession, lead: Lead, columns: Mapping[str, Any], base_version: int | None
+) -> None:
+    """Whoever wrote on an old page is told what stands there now, field by field."""
+    if base_version in (None, lead.version):
+        return
+    stored = {name: getattr(lead, name) for name in columns}
+    raise Conflict(differing(stored, columns), lead.version, await last_author(session, LEAD.name, lead.id))
 
 
 async def _keep_required(session: AsyncSession, lead: Lead, columns: Mapping[str, Any]) -> None:
@@ -203,10 +216,8 @@ async def stand_of(session: AsyncSession, lead_id: int) -> Lead:
     return lead
 
 
-async def _open_lead(
-    session: AsyncSession, access: Access, lead_id: int, *, base_version: int | None = None
-) -> Lead:
-    return _going(await locked(session, access, LEAD, lead_id, base_version=base_version))
+async def _open_lead(session: AsyncSession, access: Access, lead_id: int) -> Lead:
+    return _going(await locked(session, access, LEAD, lead_id))
 
 
 def _going(lead: Lead) -> Lead:

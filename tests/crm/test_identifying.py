@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from crm.accounts import create_user
 from crm.database import Database
@@ -18,10 +18,12 @@ from crm.matching import MatchOutcome, MatchResult, as_agent_said, find_by_numbe
 from crm.number_notes import mark_spam, unmark_spam
 from crm.numbers import NumberValues
 from crm.parties import create_party, organisation_values, person_values, quick_create
+from crm.party_search import search_parties
 from crm.rights import Access, access_of
 from crm.schema.base import uuid7
 from crm.schema.communications import Communication
 from crm.schema.leads import Lead
+from crm.schema.parties import Party
 from cti.numbers import to_e164
 from tests.crm.people import COMMAND
 
@@ -55,6 +57,26 @@ async def link(database: Database, call_id: UUID) -> tuple[int | None, int | Non
             )
         ).one()
     return row.party_id, row.contact_id, row.link_source
+
+
+async def test_client_a_calls_from_an_unknown_number_the_agent_types_the_inn_and_the_next_call_shows_a(
+    database: Database,
+) -> None:
+    async with database.sessions.begin() as session:
+        values = organisation_values("Клиент А", inn="7707083893")
+        client = await create_party(session, COMMAND, values, kinds=["client"])
+        before = await session.scalar(select(func.count()).select_from(Party))
+        assert (await find_by_number(session, to_e164("+79000000002"))).outcome is MatchOutcome.UNKNOWN
+        (hit,) = (await search_parties(session, COMMAND, "7707083893")).hits
+        assert hit.party.id == client
+    said = await call(database, "+79000000002")
+    async with database.sessions.begin() as session:
+        await say_who(session, COMMAND, said, hit.party.id, keeps_number=True)
+    assert (await link(database, said.id))[0] == client
+    async with database.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(Party)) == before
+        found = await find_by_number(session, to_e164("+79000000002"))
+        assert (found.outcome, [each.id for each in found.parties]) == (MatchOutcome.MATCHED, [client])
 
 
 async def test_a_contact_links_its_organisation_and_keeps_the_number(database: Database) -> None:

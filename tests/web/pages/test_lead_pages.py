@@ -175,6 +175,32 @@ async def test_the_card_tells_everything_and_acts(office: Office) -> None:
     assert (await stored(office, lead_id)).owner_id == agent
 
 
+async def test_what_was_typed_stays_when_somebody_else_was_faster(office: Office) -> None:
+    lead_id = await new_lead(office, need="Пять окон")
+    path, old = f"/leads/{lead_id}/edit", {"version": "1", "need": "Шесть окон", "title": "Окна"}
+    assert (await office.post(path, {"version": "1", "need": "Семь окон"}, "admin")).status == 303
+    answer = await office.post(path, old, "agent")
+    text = await answer.text()
+    assert answer.status == 409
+    assert "Шесть окон</textarea>" in text
+    assert "Stored meanwhile: Семь окон" in text
+    assert 'name="version" value="2"' in text
+    assert (await office.post(path, old | {"version": "2"}, "agent")).status == 303
+    assert (await office.post(path, old, "agent")).status == 303  # nothing differs
+    assert (await stored(office, lead_id)).need == "Шесть окон"
+    long = await office.post(path, {"title": "x" * 400, "need": "Не потерять"}, "agent")
+    assert (long.status, "Не потерять</textarea>" in await long.text()) == (422, True)
+
+
+async def test_a_new_lead_keeps_its_draft_until_it_is_created(office: Office) -> None:
+    typed = {"person": "Черновик", "need": "Набросок"}
+    assert (await office.post("/leads/new/draft", typed, "manager")).status == 204
+    assert "Набросок</textarea>" in await (await office.get("/leads/new", "manager")).text()
+    assert "Набросок" not in await (await office.get("/leads/new?person=Другой", "manager")).text()
+    await new_lead(office, "manager", **typed)
+    assert "Набросок" not in await (await office.get("/leads/new", "manager")).text()
+
+
 async def test_converting_on_the_page_and_twice(office: Office) -> None:
     lead_id = await new_lead(office, number="+7 495 120-33-60", person="")
     path = f"/leads/{lead_id}/convert"

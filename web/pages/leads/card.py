@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import leads
 from crm.comments import pinned_lead_comments
-from crm.errors import CrmError, Invalid, NotFound
+from crm.directories import SOURCE, names_of
+from crm.errors import Conflict, CrmError, Invalid, NotFound
 from crm.lead_cards import lead_card, likely_parties
 from crm.lead_likeness import similar_leads
 from crm.lead_values import FIELD_NAMES
@@ -22,7 +23,7 @@ from crm.stages import Move
 from web.i18n import gettext as _
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
-from web.pages.forms import Form, form_of, read_date
+from web.pages.forms import Form, filled, form_of, read_date
 from web.pages.leads.words import FIELDS, LEAD_ERRORS
 from web.pages.problems import tell
 from web.render import render, render_fragment
@@ -38,9 +39,15 @@ async def show_lead(request: web.Request) -> web.Response:
 
 
 async def answer_card(
-    request: web.Request, *, status: int = 200, problem: str = "", comment_form: Form | None = None
+    request: web.Request,
+    *,
+    status: int = 200,
+    problem: str = "",
+    comment_form: Form | None = None,
+    edit_form: Form | None = None,
+    edit_error: CrmError | None = None,
 ) -> web.Response:
-    """The card, with a problem above it if there is one."""
+    """The card, with a problem above it if there is one, and with what was typed into one of its forms."""
     access, lead_id = request[ACCESS], id_in_path(request)
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, access, lead_id)
@@ -55,6 +62,7 @@ async def answer_card(
         may_give = card.may_assign and access.may("party.change_owner")
         owners = await possible_owners(session, access) if may_give else []
         reasons = await list_reasons(session, "lead")
+        sources = await names_of(session, SOURCE)
     return render(
         request,
         "leads/card.html",
@@ -64,6 +72,10 @@ async def answer_card(
         timeline=page,
         pinned=pinned,
         comment_form=comment_form or Form(),
+        edit_form=edit_form or filled({name: getattr(card.lead, name) for name in (*FIELD_NAMES, "version")}),
+        is_editing=edit_form is not None,
+        conflict=edit_error.fields if isinstance(edit_error, Conflict) else {},
+        sources=sources,
         likely=likely,
         similar=similar,
         merges=merges,
@@ -137,11 +149,21 @@ async def _ask_for_missing(request: web.Request, form: Form, error: StageIncompl
 
 @routes.post(ONE + "/edit", right="lead.edit")
 async def edit(request: web.Request) -> web.Response:
-    async def act(session: AsyncSession, form: Form) -> None:
-        version, fields = form.whole("version"), _written(form)
-        await leads.edit_lead(session, request[ACCESS], id_in_path(request), fields, base_version=version)
-
-    return await _do(request, act)
+    """What was typed stays in the form, also beside what somebody else stored meanwhile."""
+    form, lead_id = form_of((await request.post()).items()), id_in_path(request)
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            version, fields = form.whole("version"), _written(form)
+            await leads.edit_lead(session, request[ACCESS], lead_id, fields, base_version=version)
+    except LEAD_ERRORS as error:
+        if isinstance(error, Conflict):
+            if not error.fields:  # what was typed is what is stored
+                raise web.HTTPSeeOther(f"/leads/{lead_id}") from error
+            form.values["version"] = str(error.version)
+        return await answer_card(
+            request, status=_status_of(error), problem=tell(error), edit_form=form, edit_error=error
+        )
+    raise web.HTTPSeeOther(f"/leads/{lead_id}")
 
 
 @routes.post(ONE + "/take", right="lead.edit")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
 
+from crm import drafts
+from crm.directories import SOURCE, names_of
+from crm.drafts import StoredDraft
 from crm.errors import AlreadyExists, CrmError, NotFound
 from crm.lead_errors import OpenLeads
 from crm.lead_intake import CreatedLead, NewLead, create_lead
@@ -18,22 +21,28 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, filled, form_of
 from web.pages.leads.words import LEAD_ERRORS
+from web.pages.parties.drafts import keep, restored
 from web.pages.parties.found import found_party
 from web.pages.problems import note_on
 from web.render import render
+from web.routes import RouteKind
 
 routes = PageRoutes()
 _MOST_CHARACTERS = 300
+DRAFT: Final = "lead.new"
 
 
 @routes.get("/leads/new", right="lead.create")
 async def show_new(request: web.Request) -> web.Response:
-    """An empty form; party, number and call in the address stand in their fields already."""
+    """An empty form; party, number and call in the address stand in their fields already. What was left in one comes back."""
     given = {
         name: request.query.get(name, "")[:_MOST_CHARACTERS]
         for name in ("party_id", "number", "call_id", "person", "email")
     }
-    return await _answer(request, filled(given))
+    form, is_plain = filled(given), not any(given.values())
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, DRAFT, "") if is_plain else None
+    return await _answer(request, form, draft=draft)
 
 
 @routes.post("/leads/new", right="lead.create")
@@ -44,7 +53,21 @@ async def create(request: web.Request) -> web.Response:
     except LEAD_ERRORS as error:
         note_on(form, error)
         return await _answer(request, form, error)
+    async with request.app[SESSIONS].begin() as session:
+        await drafts.drop_draft(session, request[ACCESS], DRAFT, "")
     raise web.HTTPSeeOther(f"/leads/{made.id}")
+
+
+@routes.post("/leads/new/draft", right="lead.create", kind=RouteKind.FRAGMENT)
+async def keep_draft(request: web.Request) -> web.Response:
+    return await keep(request, DRAFT, "")
+
+
+@routes.post("/leads/new/draft/drop", right="lead.create")
+async def drop_draft(request: web.Request) -> web.Response:
+    async with request.app[SESSIONS].begin() as session:
+        await drafts.drop_draft(session, request[ACCESS], DRAFT, "")
+    raise web.HTTPSeeOther("/leads/new")
 
 
 async def _create(request: web.Request, form: Form) -> CreatedLead:
@@ -78,12 +101,17 @@ def _call(form: Form) -> UUID | None:
         return None
 
 
-async def _answer(request: web.Request, form: Form, error: CrmError | None = None) -> web.Response:
+async def _answer(
+    request: web.Request, form: Form, error: CrmError | None = None, draft: StoredDraft | None = None
+) -> web.Response:
     """The form as typed; with whoever has the number already, or the leads that are open already."""
     async with request.app[SESSIONS]() as session:
         schemes = await list_schemes(session, request[ACCESS], "lead")
+        sources = await names_of(session, SOURCE)
     more: dict[str, Any] = {
         "party": await _party(request, form),
+        "sources": sources,
+        "draft": draft,
         "found": await found_party(request, error) if isinstance(error, AlreadyExists) else None,
         "taken_by": error.party_id if isinstance(error, AlreadyExists) else None,
         "open_leads": error.leads if isinstance(error, OpenLeads) else {},

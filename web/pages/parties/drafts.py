@@ -28,7 +28,7 @@ _MOST: Final = MOST_CHARACTERS * 10
 @routes.post(r"/parties/new/draft", right="party.create", kind=RouteKind.FRAGMENT)
 async def keep_new(request: web.Request) -> web.Response:
     mode = mode_of(form_of((await request.post()).items()).text("mode"))
-    return await _keep(request, NEW, mode)
+    return await keep(request, NEW, mode)
 
 
 @routes.post(r"/parties/new/draft/drop", right="party.create")
@@ -40,8 +40,8 @@ async def drop_new(request: web.Request) -> web.Response:
 
 
 @routes.post(r"/parties/{id:\d+}/draft", right="party.edit", kind=RouteKind.FRAGMENT)
-async def keep(request: web.Request) -> web.Response:
-    return await _keep(request, EDIT, await _editable(request))
+async def keep_edit(request: web.Request) -> web.Response:
+    return await keep(request, EDIT, await _editable(request))
 
 
 @routes.post(r"/parties/{id:\d+}/draft/drop", right="party.edit")
@@ -74,7 +74,8 @@ async def _editable(request: web.Request) -> str:
     return str(card.id)
 
 
-async def _keep(request: web.Request, form: str, record: str) -> web.Response:
+async def keep(request: web.Request, form: str, record: str) -> web.Response:
+    """What is typed into a form now, as its draft."""
     posted = await request.post()
     fields = {
         name: [value[:_MOST] for value in posted.getall(name) if isinstance(value, str)] for name in posted

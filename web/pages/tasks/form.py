@@ -8,7 +8,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import drafts
-from crm.errors import Conflict, CrmError, Invalid, NotFound
+from crm.errors import Conflict, CrmError, NotFound
 from crm.lead_access import readable_lead
 from crm.owners import active_users
 from crm.party_cards import PartyCard, party_card
@@ -17,9 +17,9 @@ from crm.task_values import KINDS, PRIORITIES
 from crm.tasks import create_task, edit_task
 from web.keys import ACCESS, SERVICES, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
-from web.pages.forms import MOST_CHARACTERS, Form, filled, form_of
-from web.pages.parties.drafts import restored
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.forms import Form, filled, form_of
+from web.pages.parties.drafts import keep, restored
+from web.pages.problems import FORM_ERRORS, note_on
 from web.pages.tasks.typed import MINUTES, changes_of, form_of_task, new_of, way_back
 from web.render import render, zone_of
 from web.routes import RouteKind
@@ -57,17 +57,7 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.post("/tasks/new/draft", right="task.edit", kind=RouteKind.FRAGMENT)
 async def keep_draft(request: web.Request) -> web.Response:
-    posted = await request.post()
-    most = MOST_CHARACTERS * 10
-    fields = {
-        name: [value[:most] for value in posted.getall(name) if isinstance(value, str)] for name in posted
-    }
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await drafts.keep_draft(session, request[ACCESS], DRAFT, "", fields)
-    except Invalid as error:
-        raise web.HTTPUnprocessableEntity(text=tell(error)) from error
-    return web.Response(status=204)
+    return await keep(request, DRAFT, "")
 
 
 @routes.post("/tasks/new/draft/drop", right="task.edit")
