@@ -88,8 +88,8 @@ async def edit_contact(
     values: ContactValues,
     *,
     via: str = "form",
-) -> None:
-    """Position and role of a contact.
+) -> int:
+    """Position and role of a contact. Returns the organisation's id.
 
     Raises:
         NotAllowed, NotFound.
@@ -102,25 +102,53 @@ async def edit_contact(
     old = {name: getattr(row, name) for name in new}
     if await record_change(session, access, "party", row.organisation_id, before=old, after=new, via=via):
         await session.execute(update(Affiliation).where(Affiliation.id == row.id).values(**new))
+    return row.organisation_id
+
+
+async def change_contact(
+    session: AsyncSession,
+    access: Access,
+    affiliation_id: int,
+    *,
+    position: str | None = None,
+    contact_role: str | None = None,
+    is_primary: bool = False,
+    via: str = "form",
+) -> int:
+    """All of it at once; what is None, or false for `is_primary`, stays. Returns the organisation's id.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    row = await _locked(session, access, affiliation_id)
+    values = ContactValues(
+        position=(row.position or "") if position is None else position,
+        contact_role=(row.contact_role or "") if contact_role is None else contact_role,
+    )
+    await edit_contact(session, access, affiliation_id, values, via=via)
+    if is_primary:
+        await make_primary_contact(session, access, affiliation_id, via=via)
+    return row.organisation_id
 
 
 async def make_primary_contact(
     session: AsyncSession, access: Access, affiliation_id: int, *, via: str = "form"
-) -> None:
-    """☆: the contact shown first; the earlier primary one becomes an ordinary one.
+) -> int:
+    """☆: the contact shown first; the earlier primary one becomes an ordinary one. Returns the organisation's id.
 
     Raises:
         NotAllowed, NotFound.
     """
     row = await _locked(session, access, affiliation_id)
     if row.is_primary:
-        return
+        return row.organisation_id
     earlier = Affiliation.organisation_id == row.organisation_id
     old = await session.scalar(select(Affiliation.person_id).where(earlier, Affiliation.is_primary))
     await session.execute(update(Affiliation).where(earlier, Affiliation.is_primary).values(is_primary=False))
     await session.execute(update(Affiliation).where(Affiliation.id == row.id).values(is_primary=True))
     before, after = {"primary_contact": old}, {"primary_contact": row.person_id}
     await record_change(session, access, "party", row.organisation_id, before=before, after=after, via=via)
+    return row.organisation_id
 
 
 async def end_contact(
@@ -130,11 +158,13 @@ async def end_contact(
     *,
     next_primary_id: int | None = None,
     via: str = "form",
-) -> None:
+) -> int:
     """The person no longer works there. Ending the primary contact names the next one, if others remain.
 
     Args:
         next_primary_id: the affiliation that becomes primary.
+
+    Returns the organisation's id.
 
     Raises:
         NotAllowed, NotFound, Invalid (the primary contact leaves and nobody was named).
@@ -161,6 +191,7 @@ async def end_contact(
     await record_change(
         session, access, "party", row.organisation_id, before=before, after={}, event=event, via=via
     )
+    return row.organisation_id
 
 
 async def _locked(session: AsyncSession, access: Access, affiliation_id: int) -> Affiliation:

@@ -70,6 +70,27 @@ async def end_kind(
     await _move(session, access, stay, code, told, via, ended)
 
 
+async def stay_named(session: AsyncSession, access: Access, party_id: int, code: str) -> int:
+    """The id of the kind that a party has now, by its code, for changing it.
+
+    Raises:
+        NotAllowed, NotFound, Invalid (the party has no such kind).
+    """
+    party = await editable_party(session, access, party_id)
+    stay = await session.scalar(
+        select(PartyKindAssignment.id)
+        .join(PartyKind, PartyKind.id == PartyKindAssignment.kind_id)
+        .where(
+            PartyKindAssignment.party_id == party.id,
+            PartyKindAssignment.status != "ended",
+            PartyKind.code == code,
+        )
+    )
+    if stay is None:
+        raise Invalid("kind", code, "The record has no kind “%(kind)s” now.", kind=code)
+    return stay
+
+
 async def _present(
     session: AsyncSession, access: Access, party_id: int, assignment_id: int
 ) -> tuple[PartyKindAssignment, str]:

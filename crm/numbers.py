@@ -190,8 +190,10 @@ async def _set_usage(session: AsyncSession, access: Access, row: PhoneNumber, us
 
 async def end_ownership(
     session: AsyncSession, access: Access, phone_id: int, *, at: datetime | None = None, via: str = "form"
-) -> None:
+) -> int:
     """The number is no longer this party's; old calls keep their links, and the number can have a new owner.
+
+    Returns the party's id.
 
     Raises:
         NotAllowed, NotFound.
@@ -218,6 +220,7 @@ async def end_ownership(
     await record_change(
         session, access, "party", party.id, before=before, after={}, event="party.number_ended", via=via
     )
+    return party.id
 
 
 async def make_primary(session: AsyncSession, access: Access, phone_id: int, *, via: str = "form") -> None:

@@ -18,6 +18,7 @@ from web.api import (
     leads,
     merging,
     parties,
+    party_parts,
     present,
     subscribers,
     tasks,
@@ -28,6 +29,7 @@ from web.api.describing import routes_describing
 
 _TABLES: Final = (
     parties.routes,
+    party_parts.routes,
     leads.routes,
     tasks.routes,
     lead_merging.routes,

@@ -111,8 +111,9 @@ class Email(msgspec.Struct):
 
 
 class Contact(msgspec.Struct):
-    """The other side of a tie: a contact of the organisation, or an organisation of the person."""
+    """The other side of a tie (`affiliation_id`): a contact of the organisation, or an organisation of the person."""
 
+    affiliation_id: int
     party_id: int
     name: str
     position: str | None

@@ -7,6 +7,7 @@ The caller who is identified by an INN stands in `tests/crm/test_identifying.py`
 from __future__ import annotations
 
 import asyncio
+import re
 
 from sqlalchemy import func, select
 
@@ -134,3 +135,46 @@ async def test_of_a_client_outside_ones_rights_only_existence_and_the_responsibl
     assert f'href="/parties/{hidden}"' not in text
     assert "79000000042" not in text
     assert (await office.get(f"/parties/{hidden}", "manager")).status == 404
+
+
+async def test_an_address_and_a_barred_number_on_the_card(office: Office) -> None:
+    mine = await firm(office, "Адресат", who="agent")
+    card = f"/parties/{mine}"
+    assert (await office.post(f"{card}/emails", {"email": "нет адреса"}, "agent")).status == 422
+    for address in ("info@card.example", "boss@card.example"):
+        assert (
+            await office.post(f"{card}/emails", {"email": address, "label": "office"}, "agent")
+        ).status == 303
+    text = await (await office.get(card, "agent")).text()
+    ends = re.findall(rf"{card}/emails/(\d+)/end", text)
+    other = await firm(office, "Другой адресат", who="agent")
+    taken = await office.post(f"/parties/{other}/emails", {"email": "info@card.example"}, "agent")
+    assert (taken.status, f'href="{card}"' in await taken.text()) == (422, True)
+    assert (await office.post(f"{card}/emails/{ends[0]}/usage", {"usage": "shared"}, "agent")).status == 303
+    shared = await office.post(f"/parties/{other}/emails", {"email": "info@card.example"}, "agent")
+    assert shared.status == 303
+    direct = await office.post(f"{card}/emails/{ends[0]}/usage", {"usage": "direct"}, "agent")
+    assert (direct.status, "Другой адресат" in await direct.text()) == (422, True)
+    assert (await office.post(f"{card}/emails/{ends[1]}/primary", {}, "agent")).status == 303
+    assert (await office.post(f"/parties/{other}/emails/{ends[1]}/end", {}, "agent")).status == 404
+    assert (await office.post(f"{card}/emails/{ends[1]}/end", {}, "stranger")).status == 404
+    assert (await office.post(f"{card}/emails/{ends[1]}/end", {}, "agent")).status == 303
+    await office.post(f"{card}/numbers", {"number": "+7 495 120-88-01"}, "agent")
+    text = await (await office.get(card, "agent")).text()
+    assert "boss@card.example</a>" not in text
+    (phone,) = re.findall(rf"{card}/numbers/(\d+)/end", text)
+    assert (await office.post(f"{card}/numbers/{phone}/edit", {"do_not_call": "1"}, "agent")).status == 303
+    text = await (await office.get(card, "agent")).text()
+    assert "May be called again" in text
+    assert "Not to be called" in text  # in the history
+    person = await office.post(
+        "/parties/new", {"mode": "person", "last_name": "Знакомый", "number": "+7 495 120-88-02"}, "agent"
+    )
+    known = person.headers["Location"].rpartition("/")[2]
+    refused = await office.post(
+        f"{card}/contacts", {"person": "Знакомый", "number": "+7 495 120-88-02"}, "agent"
+    )
+    assert f'name="person_id" value="{known}"' in await refused.text()
+    tied = await office.post(f"{card}/contacts", {"person_id": known, "position": "Закупки"}, "agent")
+    assert tied.status == 303
+    assert f"/parties/{known}" in await (await office.get(card, "agent")).text()

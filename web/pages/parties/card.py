@@ -63,6 +63,8 @@ async def answer_card(
         "found": None,
         "contact_form": Form(),
         "contact_found": None,
+        "email_form": Form(),
+        "email_found": None,
         **parts,
         "comment_form": Form(),
         **more,

@@ -21,12 +21,13 @@ routes = PageRoutes()
 
 @routes.post(r"/parties/{id:\d+}/contacts", right="party.edit")
 async def add_contact(request: web.Request) -> web.Response:
-    """Make a person and tie them to the organisation; a number that is somebody's already shows whose."""
+    """Make a person and tie them to the organisation; a number that is somebody's already shows whose, to tie them."""
     require(request, "party.create")
     form = form_of((await request.post()).items())
     try:
         await _add(request, form)
     except FORM_ERRORS as error:
+        form.values.pop("person_id", None)  # it has no field of its own
         note_on(form, error)
         found = await found_party(request, error) if isinstance(error, AlreadyExists) else None
         return await answer_card(request, status=422, contact_form=form, contact_found=found)
@@ -34,12 +35,16 @@ async def add_contact(request: web.Request) -> web.Response:
 
 
 async def _add(request: web.Request, form: Form) -> None:
-    access, name = request[ACCESS], form.text("person")
+    access, name, known = request[ACCESS], form.text("person"), form.whole("person_id")
+    values = ContactValues(position=form.text("position"))
+    if known is not None:
+        async with request.app[SESSIONS].begin() as session:
+            await parties.add_contact(session, access, id_in_path(request), known, values)
+        return
     if not name:
         raise Invalid("person", name, N_("Enter the name of the contact."))
     async with request.app[SESSIONS].begin() as session:
         person_id = await parties.create_party(
             session, access, parties.person_values(name), numbers=numbers_of(form)
         )
-        values = ContactValues(position=form.text("position"))
         await parties.add_contact(session, access, id_in_path(request), person_id, values)

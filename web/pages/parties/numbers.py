@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from crm import numbers
+from crm.contact_points import edit_number
 from crm.errors import AlreadyExists
 from crm.numbers import NumberValues
 from crm.party_cards import PhoneInfo, party_card
@@ -55,6 +56,21 @@ async def end(request: web.Request) -> web.Response:
     phone = await _require_phone(request)
     async with request.app[SESSIONS].begin() as session:
         await numbers.end_ownership(session, request[ACCESS], phone.id)
+    raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
+
+
+@routes.post(_PATH + r"/{phone:\d+}/edit", right="party.edit")
+async def edit(request: web.Request) -> web.Response:
+    """What the number is for, and whether it may be called."""
+    form = form_of((await request.post()).items())
+    phone = await _require_phone(request)
+    may_not = form.text("do_not_call") == "1" if "do_not_call" in form.values else None
+    label = form.text("label") if "label" in form.values else None
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await edit_number(session, request[ACCESS], phone.id, label=label, do_not_call=may_not)
+    except FORM_ERRORS as error:
+        return await answer_card(request, status=422, problem=tell(error))
     raise web.HTTPSeeOther(f"/parties/{id_in_path(request)}")
 
 
