@@ -135,7 +135,7 @@ async def add_contact(session: AsyncSession, access: Access, party_id: int, new:
     try:
         await affiliations.add_contact(session, access, party_id, new.person_id, values, via="api")
     except NotFound as error:
-        if error.values["id"] != new.person_id:
+        if error.values["id"] == party_id:
             raise
         why = N_("There is no such record, or you may not see it.")
         raise Invalid("person_id", new.person_id, why) from error

@@ -118,7 +118,7 @@ async def test_t11_parts_are_changed_within_ones_rights(company: Company, role: 
         for part, body in (
             ("numbers", {"number": "+7 495 120-77-09"}),
             ("emails", {"email": "nobody@parts.example"}),
-            ("contacts", {"person_id": company.parties[of]}),
+            ("contacts", {"person_id": company.parties[role]}),
             ("kinds/pause", {"kind": "client"}),
         ):
             assert (await company.post(f"{path}/{part}", body, role)).status == 404, (of, part)
