@@ -19,16 +19,22 @@ _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 class Form:
     """One posted (or not yet posted) form: what was typed, and what is wrong with it, by field.
 
-    The field "" holds what concerns the form as a whole. A form with problems is answered 422 and shown again.
+    The field "" holds what concerns the form as a whole. A form with problems is shown again.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     chosen: dict[str, frozenset[str]] = field(default_factory=dict)  # fields with several values
     problems: dict[str, str] = field(default_factory=dict)
+    is_outdated: bool = False  # somebody else saved meanwhile
 
     @property
     def is_good(self) -> bool:
         return not self.problems
+
+    @property
+    def status(self) -> int:
+        """Of the answer that shows this form."""
+        return 200 if self.is_good else 409 if self.is_outdated else 422
 
     def refuse(self, name: str, problem: str) -> None:
         """Say what is wrong with a field; the first word on a field stays."""

@@ -6,14 +6,14 @@ from aiohttp import web
 
 from crm import calendars
 from crm.calendars import CalendarInfo, WorkHours
-from crm.errors import Conflict, NotFound
+from crm.errors import NotFound
 from web.i18n import gettext as _
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SERVICES, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/calendars"
@@ -40,12 +40,10 @@ async def show_new_calendar(request: web.Request) -> web.Response:
 @routes.post(_PATH + "/new", right="line.manage")
 async def add_calendar(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await calendars.add_calendar(session, request[ACCESS], form.text("name"), _hours(form))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_form(request, form, None, status=422)
+    async with saving(request, form) as session:
+        await calendars.add_calendar(session, request[ACCESS], form.text("name"), _hours(form))
+    if not form.is_good:
+        return _show_form(request, form, None)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -69,19 +67,17 @@ async def show_calendar(request: web.Request) -> web.Response:
 async def edit_calendar(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     calendar = await _calendar(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await calendars.edit_calendar(
-                session,
-                request[ACCESS],
-                calendar.id,
-                form.text("name"),
-                _hours(form),
-                version=form.whole("version") or 0,
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_form(request, form, calendar, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await calendars.edit_calendar(
+            session,
+            request[ACCESS],
+            calendar.id,
+            form.text("name"),
+            _hours(form),
+            version=form.whole("version") or 0,
+        )
+    if not form.is_good:
+        return _show_form(request, form, calendar)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -109,15 +105,13 @@ async def _calendar(request: web.Request) -> CalendarInfo:
     return calendar
 
 
-def _show_form(
-    request: web.Request, form: Form, calendar: CalendarInfo | None, *, status: int = 200
-) -> web.Response:
+def _show_form(request: web.Request, form: Form, calendar: CalendarInfo | None) -> web.Response:
     weekdays = [(f"day{day}", _(name)) for day, name in enumerate(_WEEKDAYS)]
     return render_section(
         request,
         "admin/calendar.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         calendar=calendar,
         weekdays=weekdays,

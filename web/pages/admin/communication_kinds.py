@@ -9,7 +9,7 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/communication-kinds"
@@ -23,12 +23,10 @@ async def show(request: web.Request) -> web.Response:
 @routes.post(_PATH, right="user.manage")
 async def add(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await add_kind(session, request[ACCESS], form.text("name"))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _answer(request, form, status=422)
+    async with saving(request, form) as session:
+        await add_kind(session, request[ACCESS], form.text("name"))
+    if not form.is_good:
+        return await _answer(request, form)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -36,25 +34,23 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Rename it, archive it, or bring it back."""
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await change_kind(
-                session,
-                request[ACCESS],
-                id_in_path(request),
-                name=form.text("name"),
-                is_archived=form.flag("is_archived"),
-            )
-    except FORM_ERRORS as error:
-        failed = Form()
-        note_on(failed, error)
-        return await _answer(request, failed, status=422)
+    failed = Form()  # the form on top stays empty
+    async with saving(request, failed) as session:
+        await change_kind(
+            session,
+            request[ACCESS],
+            id_in_path(request),
+            name=form.text("name"),
+            is_archived=form.flag("is_archived"),
+        )
+    if not failed.is_good:
+        return await _answer(request, failed)
     raise web.HTTPSeeOther(_PATH)
 
 
-async def _answer(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _answer(request: web.Request, form: Form) -> web.Response:
     async with request.app[SESSIONS]() as session:
         kinds = await own_kinds(session, with_archived=True)
     return render_section(
-        request, "admin/communication_kinds.html", _PATH, status=status, form=form, kinds=kinds
+        request, "admin/communication_kinds.html", _PATH, status=form.status, form=form, kinds=kinds
     )

@@ -10,7 +10,7 @@ from ami_adapter import diagnose
 from ami_adapter.link import AmiSettings
 from crm import telephony
 from crm.connection_gaps import latest_gaps
-from crm.errors import Conflict, SecretUnreadable
+from crm.errors import SecretUnreadable
 from crm.pop_delays import delays_of_last_day
 from crm.sealing import Seal
 from crm.second_truth import SecondTruth, second_truth
@@ -22,7 +22,8 @@ from web.pages.admin.link_words import told_link
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import tell
+from web.pages.saving import saving
 from web.render import render_fragment
 from web.routes import RouteKind
 
@@ -55,21 +56,19 @@ async def show_new_connection(request: web.Request) -> web.Response:
 @routes.post(_PATH + "/new", right="connection.manage")
 async def add_connection(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            connection_id = await telephony.add_connection(
-                session,
-                request[ACCESS],
-                name=form.text("name"),
-                settings=_settings(form, AsteriskSettings(host="")),
-                secret=form.values.get("secret", ""),
-                seal=seal_of(request),
-                profile_id=form.whole("profile_id"),
-                time_zone=form.optional("time_zone"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_form(request, form, None, status=422)
+    async with saving(request, form) as session:
+        connection_id = await telephony.add_connection(
+            session,
+            request[ACCESS],
+            name=form.text("name"),
+            settings=_settings(form, AsteriskSettings(host="")),
+            secret=form.values.get("secret", ""),
+            seal=seal_of(request),
+            profile_id=form.whole("profile_id"),
+            time_zone=form.optional("time_zone"),
+        )
+    if not form.is_good:
+        return await _show_form(request, form, None)
     raise web.HTTPSeeOther(f"{_PATH}/{connection_id}?saved=1")
 
 
@@ -83,25 +82,22 @@ async def show_connection(request: web.Request) -> web.Response:
 async def edit_connection(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     connection = await connection_of(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await telephony.edit_connection(
-                session,
-                request[ACCESS],
-                connection.id,
-                version=form.whole("version") or 0,
-                name=form.text("name"),
-                settings=_settings(form, connection.settings),
-                seal=seal_of(request),
-                secret=form.values.get("secret") or None,
-                is_enabled=form.flag("is_enabled"),
-                profile_id=form.whole("profile_id"),
-                time_zone=form.optional("time_zone"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        status = 409 if isinstance(error, Conflict) else 422
-        return await _show_form(request, form, connection, status=status)
+    async with saving(request, form) as session:
+        await telephony.edit_connection(
+            session,
+            request[ACCESS],
+            connection.id,
+            version=form.whole("version") or 0,
+            name=form.text("name"),
+            settings=_settings(form, connection.settings),
+            seal=seal_of(request),
+            secret=form.values.get("secret") or None,
+            is_enabled=form.flag("is_enabled"),
+            profile_id=form.whole("profile_id"),
+            time_zone=form.optional("time_zone"),
+        )
+    if not form.is_good:
+        return await _show_form(request, form, connection)
     raise web.HTTPSeeOther(f"{_PATH}/{connection.id}?saved=1")
 
 
@@ -181,9 +177,7 @@ async def connection_of(request: web.Request) -> ConnectionInfo:
         return await telephony.connection(session, request[ACCESS], id_in_path(request))
 
 
-async def _show_form(
-    request: web.Request, form: Form, connection: ConnectionInfo | None, *, status: int = 200
-) -> web.Response:
+async def _show_form(request: web.Request, form: Form, connection: ConnectionInfo | None) -> web.Response:
     async with request.app[SESSIONS]() as session:
         profiles = await telephony.list_profiles(session)
         gaps = await latest_gaps(session, connection.id, _LATEST_GAPS) if connection else []
@@ -192,7 +186,7 @@ async def _show_form(
         request,
         "admin/connection.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         connection=connection,
         profiles=profiles,

@@ -11,7 +11,6 @@ from aiohttp import web
 from crm.dial_rules import DialVerdict, Policy
 from crm.dialling_accounts import TECHNOLOGIES, DiallingAccount, dialling_account, set_dialling_account
 from crm.dialling_policy import edit_policy, read_policy
-from crm.errors import Conflict
 from crm.telephony import ConnectionInfo
 from cti.numbers import tell_number, tell_problem
 from web.i18n import current_language
@@ -21,7 +20,8 @@ from web.pages.admin.link_words import told_state
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import tell
+from web.pages.saving import saving
 from web.render import render_fragment
 from web.routes import RouteKind
 
@@ -51,12 +51,10 @@ async def show_policy(request: web.Request) -> web.Response:
 @routes.post(_PATH, right="dialling.manage")
 async def save_policy(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await edit_policy(session, request[ACCESS], _policy(form))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_policy(request, form, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await edit_policy(session, request[ACCESS], _policy(form))
+    if not form.is_good:
+        return _show_policy(request, form)
     raise web.HTTPSeeOther(f"{_PATH}?saved=1")
 
 
@@ -81,19 +79,17 @@ async def show_account(request: web.Request) -> web.Response:
 async def save_account(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     connection = await connection_of(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await set_dialling_account(
-                session,
-                request[ACCESS],
-                connection.id,
-                _account(form),
-                seal=seal_of(request),
-                secret=form.values.get("secret") or None,
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_account(request, connection, form, status=422)
+    async with saving(request, form) as session:
+        await set_dialling_account(
+            session,
+            request[ACCESS],
+            connection.id,
+            _account(form),
+            seal=seal_of(request),
+            secret=form.values.get("secret") or None,
+        )
+    if not form.is_good:
+        return _show_account(request, connection, form)
     raise web.HTTPSeeOther(f"{_SECTION}/{connection.id}?saved=1")
 
 
@@ -146,13 +142,13 @@ def _form_of_policy(policy: Policy) -> Form:
     )
 
 
-def _show_policy(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+def _show_policy(request: web.Request, form: Form) -> web.Response:
     telephone = request.app[SERVICES].telephone
     return render_section(
         request,
         "admin/dialling.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         states=telephone.dialler_states() if telephone else (),
         told_state=told_state,
@@ -188,14 +184,12 @@ def _form_of_account(account: DiallingAccount) -> Form:
     )
 
 
-def _show_account(
-    request: web.Request, connection: ConnectionInfo, form: Form, *, status: int = 200
-) -> web.Response:
+def _show_account(request: web.Request, connection: ConnectionInfo, form: Form) -> web.Response:
     return render_section(
         request,
         "admin/dialling_account.html",
         _SECTION,
-        status=status,
+        status=form.status,
         form=form,
         connection=connection,
         technologies=TECHNOLOGIES,

@@ -15,7 +15,8 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import FORM_ERRORS, tell
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/directories"
@@ -46,18 +47,16 @@ async def list_entries(request: web.Request) -> web.Response:
 @routes.post(_DIRECTORY, right="directory.manage")
 async def add_entry(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await directories.add_entry(
-                session,
-                request[ACCESS],
-                _directory(request),
-                form.text("name"),
-                colour=form.optional("colour"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+    async with saving(request, form) as session:
+        await directories.add_entry(
+            session,
+            request[ACCESS],
+            _directory(request),
+            form.text("name"),
+            colour=form.optional("colour"),
+        )
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{_PATH}/{_directory(request)}")
 
 
@@ -71,19 +70,17 @@ async def show_entry(request: web.Request) -> web.Response:
 async def edit_entry(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     entry = await _entry(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await directories.edit_entry(
-                session,
-                request[ACCESS],
-                entry.directory,
-                entry.id,
-                name=form.text("name"),
-                colour=form.optional("colour"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_entry(request, entry, form, status=422)
+    async with saving(request, form) as session:
+        await directories.edit_entry(
+            session,
+            request[ACCESS],
+            entry.directory,
+            entry.id,
+            name=form.text("name"),
+            colour=form.optional("colour"),
+        )
+    if not form.is_good:
+        return _show_entry(request, entry, form)
     raise web.HTTPSeeOther(f"{_PATH}/{entry.directory}")
 
 
@@ -115,7 +112,7 @@ async def _act(request: web.Request, act: Any, **how: Any) -> web.Response:
     except FORM_ERRORS as error:
         form = Form()
         form.refuse("", tell(error))
-        return await _show(request, form, status=422)
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{_PATH}/{directory}")
 
 
@@ -135,7 +132,7 @@ async def _entry(request: web.Request) -> Entry:
     return found
 
 
-async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _show(request: web.Request, form: Form) -> web.Response:
     directory = _directory(request)
     async with request.app[SESSIONS]() as session:
         entries = await directories.list_entries(session, directory, with_archived=True)
@@ -143,7 +140,7 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
         request,
         "admin/directory.html",
         _PATH,
-        status=status,
+        status=form.status,
         directory=directory,
         titles=TITLES,
         entries=entries,
@@ -151,12 +148,12 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
     )
 
 
-def _show_entry(request: web.Request, entry: Entry, form: Form, *, status: int = 200) -> web.Response:
+def _show_entry(request: web.Request, entry: Entry, form: Form) -> web.Response:
     return render_section(
         request,
         "admin/directory_entry.html",
         _PATH,
-        status=status,
+        status=form.status,
         entry=entry,
         title=TITLES[entry.directory],
         form=form,

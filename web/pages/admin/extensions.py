@@ -13,7 +13,7 @@ from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, form_of, read_moment
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 from web.render import zone_of
 
 routes = PageRoutes()
@@ -30,21 +30,17 @@ async def assign(request: web.Request) -> web.Response:
     """Someone sits down at an extension, now or from a moment on; an unknown extension is made."""
     form = form_of((await request.post()).items())
     connection_id, digits = form.whole("connection_id") or 0, form.text("digits")
-    try:
+    async with saving(request, form) as session:
         at = _moment(request, form)
-        async with request.app[SESSIONS].begin() as session:
-            endpoints = form.text("endpoints").replace(",", " ").split()
-            if endpoints or form.flag("sets_endpoints"):
-                await telephony.set_endpoints(session, request[ACCESS], connection_id, digits, endpoints)
-            if user_id := form.whole("user_id"):
-                await telephony.assign_extension(
-                    session, request[ACCESS], connection_id, digits, user_id, at=at
-                )
-            else:
-                await telephony.unassign_extension(session, request[ACCESS], connection_id, digits, at=at)
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+        endpoints = form.text("endpoints").replace(",", " ").split()
+        if endpoints or form.flag("sets_endpoints"):
+            await telephony.set_endpoints(session, request[ACCESS], connection_id, digits, endpoints)
+        if user_id := form.whole("user_id"):
+            await telephony.assign_extension(session, request[ACCESS], connection_id, digits, user_id, at=at)
+        else:
+            await telephony.unassign_extension(session, request[ACCESS], connection_id, digits, at=at)
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -64,7 +60,7 @@ def _moment(request: web.Request, form: Form) -> datetime | None:
     return at
 
 
-async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _show(request: web.Request, form: Form) -> web.Response:
     async with request.app[SESSIONS]() as session:
         extensions = await telephony.list_extensions(session)
         users = await telephony.assignable_users(session, request[ACCESS])
@@ -73,7 +69,7 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
         request,
         "admin/extensions.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         extensions=extensions,
         users=users,

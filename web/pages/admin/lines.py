@@ -8,13 +8,13 @@ from aiohttp import web
 
 from crm import accounts, telephony
 from crm.calendars import list_calendars
-from crm.errors import Conflict, NotFound
+from crm.errors import NotFound
 from crm.telephony import LineInfo
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/lines"
@@ -35,21 +35,19 @@ async def show_new_line(request: web.Request) -> web.Response:
 @routes.post(_PATH + "/new", right="line.manage")
 async def add_line(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await telephony.add_line(
-                session,
-                request[ACCESS],
-                form.whole("connection_id") or 0,
-                form.text("number"),
-                form.text("name"),
-                colour=form.optional("colour"),
-                team_id=form.whole("team_id"),
-                calendar_id=form.whole("calendar_id"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_form(request, form, None, status=422)
+    async with saving(request, form) as session:
+        await telephony.add_line(
+            session,
+            request[ACCESS],
+            form.whole("connection_id") or 0,
+            form.text("number"),
+            form.text("name"),
+            colour=form.optional("colour"),
+            team_id=form.whole("team_id"),
+            calendar_id=form.whole("calendar_id"),
+        )
+    if not form.is_good:
+        return await _show_form(request, form, None)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -73,22 +71,20 @@ async def show_line(request: web.Request) -> web.Response:
 async def edit_line(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     line = await _line(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await telephony.edit_line(
-                session,
-                request[ACCESS],
-                line.id,
-                version=form.whole("version") or 0,
-                number=form.text("number"),
-                name=form.text("name"),
-                colour=form.optional("colour"),
-                team_id=form.whole("team_id"),
-                calendar_id=form.whole("calendar_id"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_form(request, form, line, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await telephony.edit_line(
+            session,
+            request[ACCESS],
+            line.id,
+            version=form.whole("version") or 0,
+            number=form.text("number"),
+            name=form.text("name"),
+            colour=form.optional("colour"),
+            team_id=form.whole("team_id"),
+            calendar_id=form.whole("calendar_id"),
+        )
+    if not form.is_good:
+        return await _show_form(request, form, line)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -109,9 +105,7 @@ async def _line(request: web.Request) -> LineInfo:
     return found
 
 
-async def _show_form(
-    request: web.Request, form: Form, line: LineInfo | None, *, status: int = 200
-) -> web.Response:
+async def _show_form(request: web.Request, form: Form, line: LineInfo | None) -> web.Response:
     async with request.app[SESSIONS]() as session:
         connections = await telephony.list_connections(session, request[ACCESS])
         teams = await accounts.list_teams(session)
@@ -120,7 +114,7 @@ async def _show_form(
         request,
         "admin/line.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         line=line,
         connections=connections,

@@ -7,13 +7,13 @@ from typing import Final
 from aiohttp import web
 
 from crm import telephony
-from crm.errors import Conflict, NotFound
+from crm.errors import NotFound
 from crm.telephony import ProfileInfo, ProfileValues
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _SECTION: Final = "/admin/numbers"
@@ -29,12 +29,10 @@ async def show_new_profile(request: web.Request) -> web.Response:
 @routes.post(_PATH + "/new", right="connection.manage")
 async def add_profile(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await telephony.add_profile(session, request[ACCESS], _values(form))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show(request, form, None, status=422)
+    async with saving(request, form) as session:
+        await telephony.add_profile(session, request[ACCESS], _values(form))
+    if not form.is_good:
+        return _show(request, form, None)
     raise web.HTTPSeeOther(_SECTION)
 
 
@@ -60,14 +58,12 @@ async def edit_profile(request: web.Request) -> web.Response:
     """Numbers already stored stay as they are; calls from now on are read anew."""
     form = form_of((await request.post()).items())
     profile = await _profile(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await telephony.edit_profile(
-                session, request[ACCESS], profile.id, _values(form), version=form.whole("version") or 0
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show(request, form, profile, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await telephony.edit_profile(
+            session, request[ACCESS], profile.id, _values(form), version=form.whole("version") or 0
+        )
+    if not form.is_good:
+        return _show(request, form, profile)
     raise web.HTTPSeeOther(_SECTION)
 
 
@@ -91,7 +87,7 @@ async def _profile(request: web.Request) -> ProfileInfo:
     return found
 
 
-def _show(
-    request: web.Request, form: Form, profile: ProfileInfo | None, *, status: int = 200
-) -> web.Response:
-    return render_section(request, "admin/profile.html", _SECTION, status=status, form=form, profile=profile)
+def _show(request: web.Request, form: Form, profile: ProfileInfo | None) -> web.Response:
+    return render_section(
+        request, "admin/profile.html", _SECTION, status=form.status, form=form, profile=profile
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from crm import roles
-from crm.errors import Conflict, CrmError
+from crm.errors import CrmError
 from crm.rights import RIGHTS
 from crm.roles import RoleInfo
 from web.keys import ACCESS, SESSIONS
@@ -15,7 +15,8 @@ from web.pages.admin.right_words import groups
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import FORM_ERRORS, tell
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/roles"
@@ -38,19 +39,17 @@ async def show_role(request: web.Request) -> web.Response:
 async def edit_role(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     role = await _role(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await roles.edit_role(
-                session,
-                request[ACCESS],
-                role.id,
-                version=form.whole("version") or 0,
-                name=form.text("name"),
-                scopes={right: form.text(right) or "none" for right in RIGHTS},
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show(request, role, form, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await roles.edit_role(
+            session,
+            request[ACCESS],
+            role.id,
+            version=form.whole("version") or 0,
+            name=form.text("name"),
+            scopes={right: form.text(right) or "none" for right in RIGHTS},
+        )
+    if not form.is_good:
+        return _show(request, role, form)
     raise web.HTTPSeeOther(f"{_PATH}/{role.id}?saved=1")
 
 
@@ -65,7 +64,7 @@ async def copy_role(request: web.Request) -> web.Response:
         form = _form_of(role)
         form.values["copy_name"] = posted.text("copy_name")
         form.refuse("copy_name", tell(error))
-        return _show(request, role, form, status=422)
+        return _show(request, role, form)
     raise web.HTTPSeeOther(f"{_PATH}/{new_id}")
 
 
@@ -92,7 +91,7 @@ async def remove_role(request: web.Request) -> web.Response:
 def _refused(request: web.Request, role: RoleInfo, error: CrmError) -> web.Response:
     form = _form_of(role)
     form.refuse("", tell(error))
-    return _show(request, role, form, status=422)
+    return _show(request, role, form)
 
 
 async def _act(request: web.Request, act: Any) -> None:
@@ -110,12 +109,12 @@ def _form_of(role: RoleInfo) -> Form:
     return filled({"name": role.name, "version": role.version, **scopes})
 
 
-def _show(request: web.Request, role: RoleInfo, form: Form, *, status: int = 200) -> web.Response:
+def _show(request: web.Request, role: RoleInfo, form: Form) -> web.Response:
     return render_section(
         request,
         "admin/role.html",
         _PATH,
-        status=status,
+        status=form.status,
         role=role,
         form=form,
         groups=groups(),

@@ -11,7 +11,7 @@ from web.pages.admin.connections import connection_of, seal_of
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _SECTION = "/admin/connections"
@@ -30,19 +30,17 @@ async def show_truth(request: web.Request) -> web.Response:
 async def set_truth(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     connection = await connection_of(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await set_second_truth(
-                session,
-                request[ACCESS],
-                connection.id,
-                _truth(form),
-                seal=seal_of(request),
-                secret=form.values.get("secret") or None,
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show(request, connection, form, status=422)
+    async with saving(request, form) as session:
+        await set_second_truth(
+            session,
+            request[ACCESS],
+            connection.id,
+            _truth(form),
+            seal=seal_of(request),
+            secret=form.values.get("secret") or None,
+        )
+    if not form.is_good:
+        return _show(request, connection, form)
     raise web.HTTPSeeOther(f"{_SECTION}/{connection.id}?saved=1")
 
 
@@ -66,12 +64,12 @@ def _form_of(truth: SecondTruth) -> Form:
     return filled({"kind": truth.kind.value, **truth.to_store(), "port": truth.port or ""})
 
 
-def _show(request: web.Request, connection: ConnectionInfo, form: Form, *, status: int = 200) -> web.Response:
+def _show(request: web.Request, connection: ConnectionInfo, form: Form) -> web.Response:
     return render_section(
         request,
         "admin/truth.html",
         _SECTION,
-        status=status,
+        status=form.status,
         form=form,
         connection=connection,
         kinds=[kind.value for kind in TruthKind],

@@ -7,13 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from crm import accounts, teams
-from crm.errors import Conflict, NotFound
+from crm.errors import NotFound
 from crm.teams import TeamInfo
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import FORM_ERRORS, tell
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/teams"
@@ -28,14 +29,12 @@ async def list_teams(request: web.Request) -> web.Response:
 @routes.post(_PATH, right="user.manage")
 async def create_team(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await teams.create_team(
-                session, request[ACCESS], form.text("name"), parent_id=form.whole("parent_id")
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_tree(request, form, status=422)
+    async with saving(request, form) as session:
+        await teams.create_team(
+            session, request[ACCESS], form.text("name"), parent_id=form.whole("parent_id")
+        )
+    if not form.is_good:
+        return await _show_tree(request, form)
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -47,19 +46,17 @@ async def show_team(request: web.Request) -> web.Response:
 @routes.post(_TEAM, right="user.manage")
 async def edit_team(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await teams.edit_team(
-                session,
-                request[ACCESS],
-                id_in_path(request),
-                version=form.whole("version") or 0,
-                name=form.text("name"),
-                parent_id=form.whole("parent_id"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=409 if isinstance(error, Conflict) else 422)
+    async with saving(request, form) as session:
+        await teams.edit_team(
+            session,
+            request[ACCESS],
+            id_in_path(request),
+            version=form.whole("version") or 0,
+            name=form.text("name"),
+            parent_id=form.whole("parent_id"),
+        )
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{_PATH}/{id_in_path(request)}?saved=1")
 
 
@@ -69,7 +66,7 @@ async def archive_team(request: web.Request) -> web.Response:
         async with request.app[SESSIONS].begin() as session:
             await teams.archive_team(session, request[ACCESS], id_in_path(request))
     except FORM_ERRORS as error:
-        return await _show(request, None, problem=tell(error), status=422)
+        return await _show(request, None, problem=tell(error))
     raise web.HTTPSeeOther(_PATH)
 
 
@@ -109,15 +106,13 @@ async def _change_stay(request: web.Request, act: Any, **how: Any) -> web.Respon
     raise web.HTTPSeeOther(f"{_PATH}/{id_in_path(request)}")
 
 
-async def _show_tree(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _show_tree(request: web.Request, form: Form) -> web.Response:
     async with request.app[SESSIONS]() as session:
         tree = await teams.team_tree(session, request[ACCESS])
-    return render_section(request, "admin/teams.html", _PATH, status=status, teams=tree, form=form)
+    return render_section(request, "admin/teams.html", _PATH, status=form.status, teams=tree, form=form)
 
 
-async def _show(
-    request: web.Request, form: Form | None, *, problem: str = "", status: int = 200
-) -> web.Response:
+async def _show(request: web.Request, form: Form | None, *, problem: str = "") -> web.Response:
     """The team; with its form as typed, or as stored."""
     async with request.app[SESSIONS]() as session:
         tree = await teams.team_tree(session, request[ACCESS])
@@ -133,7 +128,7 @@ async def _show(
         request,
         "admin/team.html",
         _PATH,
-        status=status,
+        status=shown.status,
         team=team,
         form=shown,
         members=members,

@@ -16,7 +16,7 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of, read_date
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 from web.render import zone_of
 
 routes = PageRoutes()
@@ -32,21 +32,19 @@ async def list_tokens(request: web.Request) -> web.Response:
 @routes.post(_PATH, right="token.manage")
 async def create_token(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
+    async with saving(request, form) as session:
         expires_at = _expiry(form, request)
-        async with request.app[SESSIONS].begin() as session:
-            user_id = form.whole("user_id") or 0
-            token = await accounts.create_token(
-                session,
-                request[ACCESS],
-                user_id,
-                form.text("name"),
-                rights=await _rights(session, user_id, form.text("reach")),
-                expires_at=expires_at,
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+        user_id = form.whole("user_id") or 0
+        token = await accounts.create_token(
+            session,
+            request[ACCESS],
+            user_id,
+            form.text("name"),
+            rights=await _rights(session, user_id, form.text("reach")),
+            expires_at=expires_at,
+        )
+    if not form.is_good:
+        return await _show(request, form)
     return await _show(request, Form(), token=token)
 
 
@@ -77,12 +75,17 @@ async def _rights(session: AsyncSession, user_id: int, reach: str) -> Mapping[st
     return {right: owner.scope(right).name.lower() for right in _READING if owner.may(right)}
 
 
-async def _show(
-    request: web.Request, form: Form, *, token: str | None = None, status: int = 200
-) -> web.Response:
+async def _show(request: web.Request, form: Form, *, token: str | None = None) -> web.Response:
     async with request.app[SESSIONS]() as session:
         tokens = await accounts.list_tokens(session, request[ACCESS])
         users = await accounts.list_users(session, request[ACCESS], status="active")
     return render_section(
-        request, "admin/tokens.html", _PATH, status=status, form=form, tokens=tokens, users=users, token=token
+        request,
+        "admin/tokens.html",
+        _PATH,
+        status=form.status,
+        form=form,
+        tokens=tokens,
+        users=users,
+        token=token,
     )

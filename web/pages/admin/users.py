@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import accounts, roles
 from crm.accounts import UserInfo
-from crm.errors import Conflict
 from web.i18n import LANGUAGES
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
+from web.pages.problems import FORM_ERRORS, tell
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH = "/admin/users"
@@ -39,23 +39,21 @@ async def show_new_user(request: web.Request) -> web.Response:
 @routes.post(_PATH + "/new", right="user.manage")
 async def create_user(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            user_id = await accounts.create_user(
-                session,
-                request[ACCESS],
-                login=form.text("login"),
-                name=form.text("name"),
-                role_codes=form.several("roles"),
-                password=form.values.get("password") or None,
-                language=form.text("language"),
-                time_zone=form.optional("time_zone"),
-                team_id=await _team_id(session, request, form),
-                is_head=form.flag("is_head"),
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_form(request, form, None, status=422)
+    async with saving(request, form) as session:
+        user_id = await accounts.create_user(
+            session,
+            request[ACCESS],
+            login=form.text("login"),
+            name=form.text("name"),
+            role_codes=form.several("roles"),
+            password=form.values.get("password") or None,
+            language=form.text("language"),
+            time_zone=form.optional("time_zone"),
+            team_id=await _team_id(session, request, form),
+            is_head=form.flag("is_head"),
+        )
+    if not form.is_good:
+        return await _show_form(request, form, None)
     raise web.HTTPSeeOther(f"{_PATH}/{user_id}?saved=1")
 
 
@@ -69,23 +67,20 @@ async def show_user(request: web.Request) -> web.Response:
 async def edit_user(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     user_id = id_in_path(request)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await accounts.edit_user(
-                session,
-                request[ACCESS],
-                user_id,
-                version=form.whole("version") or 0,
-                name=form.text("name"),
-                language=form.text("language"),
-                time_zone=form.optional("time_zone"),
-                role_codes=form.several("roles"),
-            )
-            await _move_to_team(session, request, form, user_id)
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        status = 409 if isinstance(error, Conflict) else 422
-        return await _show_form(request, form, await _user(request), status=status)
+    async with saving(request, form) as session:
+        await accounts.edit_user(
+            session,
+            request[ACCESS],
+            user_id,
+            version=form.whole("version") or 0,
+            name=form.text("name"),
+            language=form.text("language"),
+            time_zone=form.optional("time_zone"),
+            role_codes=form.several("roles"),
+        )
+        await _move_to_team(session, request, form, user_id)
+    if not form.is_good:
+        return await _show_form(request, form, await _user(request))
     raise web.HTTPSeeOther(f"{_PATH}/{user_id}?saved=1")
 
 
@@ -100,7 +95,7 @@ async def set_password(request: web.Request) -> web.Response:
         user = await _user(request)
         form = _form_of_user(user)
         form.refuse("new_password", tell(error))
-        return await _show_form(request, form, user, status=422)
+        return await _show_form(request, form, user)
     raise web.HTTPSeeOther(f"{_PATH}/{user_id}?saved=1")
 
 
@@ -123,7 +118,7 @@ async def _switch(request: web.Request, act: Any) -> web.Response:
         user = await _user(request)
         form = _form_of_user(user)
         form.refuse("", tell(error))
-        return await _show_form(request, form, user, status=422)
+        return await _show_form(request, form, user)
     raise web.HTTPSeeOther(f"{_PATH}/{user_id}")
 
 
@@ -153,9 +148,7 @@ def _form_of_user(user: UserInfo) -> Form:
     return filled(stored, roles=user.role_codes)
 
 
-async def _show_form(
-    request: web.Request, form: Form, user: UserInfo | None, *, status: int = 200
-) -> web.Response:
+async def _show_form(request: web.Request, form: Form, user: UserInfo | None) -> web.Response:
     async with request.app[SESSIONS]() as session:
         teams = await accounts.list_teams(session)
         found = await roles.list_roles(session, request[ACCESS])
@@ -163,7 +156,7 @@ async def _show_form(
         request,
         "admin/user.html",
         _PATH,
-        status=status,
+        status=form.status,
         form=form,
         user=user,
         teams=teams,

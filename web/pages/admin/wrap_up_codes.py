@@ -14,7 +14,7 @@ from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 
 routes = PageRoutes()
 _PATH: Final = "/admin/wrap-up"
@@ -29,24 +29,20 @@ async def show_codes(request: web.Request) -> web.Response:
 @routes.post(_PATH, right="directory.manage")
 async def add(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await codes.add_code(session, request[ACCESS], _typed(form))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+    async with saving(request, form) as session:
+        await codes.add_code(session, request[ACCESS], _typed(form))
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{_PATH}?saved=1")
 
 
 @routes.post(_PATH + "/lines", right="directory.manage")
 async def require_on_lines(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await codes.require_on_lines(session, request[ACCESS], _ids(form.several("required")))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+    async with saving(request, form) as session:
+        await codes.require_on_lines(session, request[ACCESS], _ids(form.several("required")))
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{_PATH}?saved=1")
 
 
@@ -63,12 +59,10 @@ async def edit(request: web.Request) -> web.Response:
     code_id = id_in_path(request)
     async with request.app[SESSIONS]() as session:
         code = await codes.code_named(session, code_id)
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await codes.edit_code(session, request[ACCESS], code_id, _typed(form))
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return await _show_code(request, code, form, status=422)
+    async with saving(request, form) as session:
+        await codes.edit_code(session, request[ACCESS], code_id, _typed(form))
+    if not form.is_good:
+        return await _show_code(request, code, form)
     raise web.HTTPSeeOther(f"{_PATH}?saved=1")
 
 
@@ -115,7 +109,7 @@ def _stored(code: CodeInfo) -> Form:
     return filled(values, lines=map(str, code.line_ids))
 
 
-async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _show(request: web.Request, form: Form) -> web.Response:
     async with request.app[SESSIONS]() as session:
         shown: dict[str, Any] = {
             "codes": await codes.list_codes(session, with_archived=True),
@@ -124,13 +118,13 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
         }
     is_saved = "saved" in request.query
     return render_section(
-        request, "admin/wrap_up_codes.html", _PATH, status=status, form=form, is_saved=is_saved, **shown
+        request, "admin/wrap_up_codes.html", _PATH, status=form.status, form=form, is_saved=is_saved, **shown
     )
 
 
-async def _show_code(request: web.Request, code: CodeInfo, form: Form, *, status: int = 200) -> web.Response:
+async def _show_code(request: web.Request, code: CodeInfo, form: Form) -> web.Response:
     async with request.app[SESSIONS]() as session:
         lines = await list_lines(session)
     return render_section(
-        request, "admin/wrap_up_code.html", _PATH, status=status, code=code, lines=lines, form=form
+        request, "admin/wrap_up_code.html", _PATH, status=form.status, code=code, lines=lines, form=form
     )
