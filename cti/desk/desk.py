@@ -7,7 +7,6 @@ a reload and a stream of events end in the same picture (invariant I12).
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,7 +24,6 @@ from cti.desk.messages import (
     CallRef,
     CallView,
     ConnectionView,
-    Data,
     HandOverCard,
     Hello,
     Match,
@@ -36,18 +34,19 @@ from cti.desk.messages import (
     SeatState,
     Sight,
 )
-from cti.desk.seats import PresentCall, Seat, close, move, places
+from cti.desk.present_calls import PresentCalls
+from cti.desk.seats import PresentCall, Seat
 from cti.desk.shift import Shift
 from cti.desk.twins import Twins, is_contradicted, join, part
+from cti.desk.watchers import Watchers
+from cti.desk.windows import Windows
 from cti.numbers import Number
-
-KEPT_CALLS = 20_000
 
 
 class Desk:
     """What every user sees now.
 
-    Holds at most `KEPT_CALLS` calls; beyond that the oldest goes, ended ones first.
+    Holds at most `cti.desk.present_calls.KEPT_CALLS` calls; beyond that the oldest goes, ended ones first.
     """
 
     def __init__(
@@ -59,16 +58,15 @@ class Desk:
     ) -> None:
         self._directory = directory
         self._mailboxes = Mailboxes(epoch)
-        self._calls: OrderedDict[UUID, PresentCall] = OrderedDict()
-        self._ids: dict[tuple[int, str], UUID] = {}
+        self._windows = Windows(directory, self._mailboxes)
+        self._watchers = Watchers()
+        self._calls = PresentCalls()
         self._twins = Twins()
-        self._calls_of: defaultdict[int, set[UUID]] = defaultdict(set)
         self._connections: dict[int, ConnectionView] = {}
         self._abilities: dict[int, frozenset[str]] = {}
         self._cards: dict[UUID, list[HandOverCard]] = {}  # of calls that an earlier run knew
-        self._watchers: dict[int, tuple[int, Sight]] = {}  # by the watcher's own number: (user, how far)
         self.shift = Shift(
-            directory, seat_states=self._seat_states, call_of=self._call_known_as, on_change=on_agent_state
+            directory, seat_states=self._seat_states, call_of=self._calls.known_as, on_change=on_agent_state
         )
         self.shift.set_directory(directory, None)
 
@@ -129,28 +127,21 @@ class Desk:
             message
             for seat in shown.seats.values()
             if seat.is_open or not seat.is_dismissed
-            for message in self._tell_if_changed(shown, seat, "call.matched", at)
+            for message in self._windows.tell_if_changed(shown, seat, "call.matched", at)
         ]
-        return messages + self._tell_watchers(shown, "call.matched", None, at)
+        return messages + self._tell_watchers(shown, "call.matched", at)
 
     def rename(self, call_id: UUID, stored_id: UUID) -> list[Message]:
         """The journal knows this call by an earlier id: from now on it is called so, and pages are told."""
-        call = self._calls.pop(call_id, None)
+        call = self._calls.get(call_id)
         if call is None or call_id == stored_id:
-            if call is not None:
-                self._calls[call_id] = call
             return []
-        call.id, call.was = stored_id, call_id
-        self._calls[stored_id] = call
-        for linked_id in (call.record.key, *call.record.linked_ids):
-            self._ids[call.connection_id, linked_id] = stored_id
-        for user_id in call.seats:
-            self._calls_of[user_id].discard(call_id)
-            self._calls_of[user_id].add(stored_id)
+        self._calls.rename(call, stored_id)
+        self._windows.rename(call, call_id)
         return [
             message
             for seat in call.seats.values()
-            for message in self._tell_if_changed(call, seat, "call.updated", None)
+            for message in self._windows.tell_if_changed(call, seat, "call.updated", None)
         ]
 
     def note_saved(
@@ -163,17 +154,17 @@ class Desk:
             if seat.note is not None and seat.note.version >= version:
                 return []
             seat.note = note
-        return [self._tell(user_id, "note.saved", NoteSaved(id=call_id, note=note), at)]
+        return [self._windows.tell(user_id, "note.saved", NoteSaved(id=call_id, note=note), at)]
 
     def set_abilities(self, connection_id: int, abilities: frozenset[str]) -> list[Message]:
         """What the dialling account of a connection may ask for, as its link found it; empty while there is none."""
         if self._abilities.get(connection_id, frozenset()) == abilities:
             return []
         self._abilities[connection_id] = abilities
-        here = [call for call in self._calls.values() if call.connection_id == connection_id]
+        here = [call for call in self._calls if call.connection_id == connection_id]
         for call in here:
             call.abilities = abilities
-        return [message for call in here for message in self._tell_seats(call)]
+        return [message for call in here for message in self._windows.tell_seats(call)]
 
     def add_card(self, call_id: UUID, card: HandOverCard) -> list[Message]:
         """An agent wrote something for the next one; it stands in their window as soon as the call is there."""
@@ -181,7 +172,7 @@ class Desk:
         if call is None:
             return []
         call.shown.cards.append(card)
-        return self._tell_seats(call)
+        return self._windows.tell_seats(call)
 
     def take_back_card(self, call_id: UUID, card: HandOverCard) -> list[Message]:
         """The call was not passed on after all."""
@@ -189,7 +180,7 @@ class Desk:
         if call is None or card not in call.shown.cards:
             return []
         call.shown.cards.remove(card)
-        return self._tell_seats(call)
+        return self._windows.tell_seats(call)
 
     def learn_cards(self, cards: Iterable[tuple[UUID, HandOverCard]]) -> None:
         """At start: the cards of calls that were going on when an earlier run ended."""
@@ -202,7 +193,7 @@ class Desk:
         if call is None:
             return []
         call.is_recording_paused = is_paused
-        return self._tell_seats(call)
+        return self._windows.tell_seats(call)
 
     def dismiss(self, user_id: int, call_id: UUID, at: datetime | None = None) -> list[Message]:
         """The user closed a window that has come to its end: it closes in all tabs."""
@@ -210,7 +201,7 @@ class Desk:
         if seat is None or seat.is_open or seat.is_dismissed:
             return []
         seat.is_dismissed = True
-        return [self._tell(user_id, "call.dismissed", CallRef(id=call_id), at)]
+        return [self._windows.tell(user_id, "call.dismissed", CallRef(id=call_id), at)]
 
     def set_connection(self, connection: ConnectionView, at: datetime | None = None) -> list[Message]:
         """A link to a PBX came or went: told to those who sit at one of its telephones, and to watchers."""
@@ -219,8 +210,8 @@ class Desk:
         self._connections[connection.id] = connection
         concerned = {user for user in self._mailboxes.users() if self._sits_at(user, connection.id)}
         messages = [
-            self._tell(user_id, "connection.state", connection, at)
-            for user_id in sorted(concerned | {user_id for user_id, _ in self._watchers.values()})
+            self._windows.tell(user_id, "connection.state", connection, at)
+            for user_id in sorted(concerned | self._watchers.users())
         ]
         return messages + self.shift.link_changed(connection.id, is_up=connection.state == "up", at=at)
 
@@ -232,21 +223,21 @@ class Desk:
 
     def set_directory(self, directory: Directory, at: datetime | None = None) -> list[Message]:
         """Extensions or lines were assigned anew: windows of present calls follow."""
-        self._directory = directory
+        self._directory = self._windows.directory = directory
         messages: list[Message] = []
-        for call in self._calls.values():
+        for call in self._calls:
             call.line = directory.own_line(call.connection_id, call.record.did)
             if call.lead is None and not call.is_ended:
-                messages += self._settle(call, None, None)
+                messages += self._windows.settle(call, None, None)
         return messages + self.shift.set_directory(directory, at)
 
     def expire(self, now: datetime) -> list[Message]:
         """Drop what has been shown long enough, tell how queues stand; to be called about every second."""
-        for call in list(self._calls.values()):
+        for call in list(self._calls):
             for seat in [seat for seat in call.seats.values() if seat.is_over(now)]:
                 # A comment outlives the window while the call goes on: a second ring brings it back.
                 if call.is_ended or seat.note is None:
-                    self._stand_up(call, seat)
+                    self._windows.stand_up(call, seat)
             if call.lead is None and call.is_ended and not call.seats:
                 self._drop(call)
         return self.shift.expire(now)
@@ -256,7 +247,7 @@ class Desk:
     def hello(self, user_id: int, now: datetime) -> Hello:
         """The whole picture of one user."""
         box = self._mailboxes.of(user_id)
-        seats = [(self._calls[call_id], seat) for call_id, seat in self._seats_of(user_id)]
+        seats = self._seats_of(user_id)
         shown = [call.view(seat, self._directory) for call, seat in seats if not seat.is_over(now)]
         shown.sort(key=lambda view: (view.ringing_since or view.answered_at or now, view.id))
         return Hello(
@@ -287,17 +278,17 @@ class Desk:
 
         Two sockets of one user may see differently far: a token may carry fewer rights than its owner has.
         """
-        self._watchers[watcher] = user_id, sight
+        self._watchers.add(watcher, user_id, sight)
         return BoardSnapshot(calls=tuple(self.board(sight)))
 
     def unwatch(self, watcher: int) -> None:
-        self._watchers.pop(watcher, None)
+        self._watchers.remove(watcher)
 
     def board(self, sight: Sight) -> list[BoardCall]:
         """Every present call within a watcher's rights, oldest first."""
         return [
             board.picture(call, self._directory, sight)
-            for call in self._calls.values()
+            for call in self._calls
             if call.lead is None and not call.is_ended and board.is_seen(call, self._directory, sight)
         ]
 
@@ -335,15 +326,14 @@ class Desk:
             call.line = self._directory.own_line(connection_id, record.did)
         has_new_number = call.record.customer_number != record.customer_number
         call.record = record
-        self._ids.setdefault((connection_id, record.key), call_id)
+        self._calls.learn(call)
         if number is not None or has_new_number or not call.phone_text:
             call.set_number(number)
         return call
 
     def _seat_new_call(self, connection_id: int, call_id: UUID, record: CallRecord) -> PresentCall:
-        if len(self._calls) >= KEPT_CALLS:
-            oldest = next((call for call in self._calls.values() if call.is_ended), None)
-            self._drop(oldest or next(iter(self._calls.values())))
+        if (overdue := self._calls.overdue()) is not None:
+            self._drop(overdue)
         call = PresentCall(
             id=call_id,
             connection_id=connection_id,
@@ -352,7 +342,7 @@ class Desk:
             abilities=self._abilities.get(connection_id, frozenset()),
             cards=self._cards.pop(call_id, []),
         )
-        self._calls[call_id] = call
+        self._calls.add(call)
         return call
 
     def _find_twins(self, call: PresentCall, at: datetime | None) -> list[Message]:
@@ -367,10 +357,10 @@ class Desk:
 
     def _take_in(self, lead: PresentCall, mirror: PresentCall, at: datetime | None) -> list[Message]:
         """The windows of the mirror close, if it had any; the lead's show it from now on."""
-        messages = self._close_all(mirror, "joined", at)
+        messages = self._windows.close_all(mirror, "joined", at)
         if mirror.is_on_board:
             mirror.is_on_board = False
-            messages += self._tell_watchers(mirror, "call.ended", None, at)
+            messages += self._tell_watchers(mirror, "call.ended", at)
         return messages
 
     def _show(
@@ -382,79 +372,24 @@ class Desk:
             told_as = "call.updated"  # it goes on at the other connection
         shown.is_on_board = True
         extension = board.concerns(event) if event else None
-        messages = self._settle(shown, event, at, call)
-        return messages + self._tell_watchers(shown, told_as, extension, at)
-
-    def _settle(
-        self,
-        call: PresentCall,
-        event: CallEvent | None,
-        at: datetime | None,
-        told_of: PresentCall | None = None,
-    ) -> list[Message]:
-        """Make the seats equal to the record; tell what changed, who answered before who need not any more.
-
-        Args:
-            told_of: the sighting of this call that the event is about.
-        """
-        messages: list[Message] = []
-        present: set[int] = set()
-        for user_id, seen, extension, state in places(call, self._directory):
-            if user_id in present:
-                continue
-            present.add(user_id)
-            seat = call.seats.get(user_id) or self._sit_down(call, user_id, seen, extension)
-            if not seat.is_open:
-                self._reopen(seat)
-            is_first = seat.sent is None
-            messages += self._tell_if_changed(call, seat, move(seat, extension, state, seen, at), at)
-            if is_first and call.match_for(seen) is not None and seat.sent is not None:
-                # The menu or the queue took so long that we know who calls: a program may still wait to be told.
-                messages.append(self._tell(user_id, "call.matched", seat.sent, at))
-        for seat in call.seats.values():
-            if seat.user_id not in present and seat.is_open:
-                heard = event if seat.sighting is told_of else None
-                told_as = close(seat, call, heard, at, self._directory)
-                messages += self._tell_if_changed(call, seat, told_as, at)
-        return messages
-
-    def _sit_down(self, call: PresentCall, user_id: int, seen: PresentCall, extension: str) -> Seat:
-        seat = Seat(user_id=user_id, sighting=seen, extension=extension, state=SeatState.STOPPED)
-        call.seats[user_id] = seat
-        self._calls_of[user_id].add(call.id)
-        return seat
-
-    @staticmethod
-    def _reopen(seat: Seat) -> None:
-        """The call comes to this user again: a queue tries them once more, a colleague hands it back."""
-        seat.closed_at = seat.reason = seat.answered_by = seat.ringing_since = seat.answered_at = None
-        seat.is_dismissed = False
-
-    def _stand_up(self, call: PresentCall, seat: Seat) -> None:
-        call.seats.pop(seat.user_id, None)
-        calls = self._calls_of[seat.user_id]
-        calls.discard(call.id)
-        if not calls:
-            del self._calls_of[seat.user_id]
+        messages = self._windows.settle(shown, event, at, call)
+        return messages + self._tell_watchers(shown, told_as, at, extension)
 
     def _drop(self, call: PresentCall) -> None:
         for seat in list(call.seats.values()):
-            self._stand_up(call, seat)
-        self._calls.pop(call.id, None)
+            self._windows.stand_up(call, seat)
+        self._calls.remove(call)
         self._twins.forget(call)
         lead = call.lead
         for other in part(call):
             if other is not lead and other.is_ended:
                 self._drop(other)
-        for linked_id in {call.record.key, *call.record.linked_ids}:
-            if self._ids.get((call.connection_id, linked_id)) == call.id:
-                del self._ids[call.connection_id, linked_id]
 
     def _sweep(self, connection_id: int, event: SnapshotApplied) -> list[Message]:
         """After a (re)connect: whatever the PBX does not know any more is over."""
         present = {linked_id for record in event.present for linked_id in (record.key, *record.linked_ids)}
         messages: list[Message] = []
-        for call in list(self._calls.values()):
+        for call in list(self._calls):
             is_over = call.record.state is CallState.ENDED
             if call.connection_id != connection_id or is_over or call.record.key in present:
                 continue
@@ -471,77 +406,32 @@ class Desk:
 
     def _absorb(self, connection_id: int, event: CallsJoined) -> list[Message]:
         """Two calls turned out to be one: the windows of the lesser one close, its comments wait in their rows."""
-        absorbed = self._calls.get(self._ids.get((connection_id, event.absorbed_key), UUID(int=0)))
+        absorbed = self._calls.known_as(connection_id, event.absorbed_key)
         if absorbed is None or absorbed.record.state is CallState.ENDED:
             return []
         others = part(absorbed)
         absorbed.record = replace(absorbed.record, state=CallState.ENDED, ringing=(), talking=())
-        messages = self._close_all(absorbed, "joined", event.at)
-        messages += self._tell_watchers(absorbed, "call.ended", None, event.at)
+        messages = self._windows.close_all(absorbed, "joined", event.at)
+        messages += self._tell_watchers(absorbed, "call.ended", event.at)
         return messages + [
             message for other in others for message in self._show(other, None, "call.updated", event.at)
-        ]
-
-    def _close_all(self, call: PresentCall, reason: str, at: datetime | None) -> list[Message]:
-        messages: list[Message] = []
-        for seat in call.seats.values():
-            if seat.is_open:
-                seat.state, seat.reason, seat.closed_at = SeatState.STOPPED, reason, at
-                messages += self._tell_if_changed(call, seat, "call.ended", at)
-        return messages
-
-    def _tell_seats(self, call: PresentCall) -> list[Message]:
-        shown = call.shown
-        return [
-            message
-            for seat in shown.seats.values()
-            if seat.is_open
-            for message in self._tell_if_changed(shown, seat, "call.updated", None)
-        ]
-
-    def _tell_if_changed(
-        self, call: PresentCall, seat: Seat, message_type: str, at: datetime | None
-    ) -> Iterable[Message]:
-        view = call.view(seat, self._directory)
-        if view == seat.sent:
-            return ()
-        seat.sent = view
-        return (self._tell(seat.user_id, message_type, view, at),)
-
-    def _tell(self, user_id: int, message_type: str, data: Data, at: datetime | None) -> Message:
-        return self._mailboxes.of(user_id).put(message_type, data, at)
-
-    def _tell_watchers(
-        self, call: PresentCall, message_type: str, extension: str | None, at: datetime | None
-    ) -> list[Message]:
-        return [
-            Message(
-                user_id=user_id,
-                type=message_type,
-                data=board.picture(call, self._directory, sight, extension),
-                at=at,
-                seq=None,
-                topic="calls",
-                watcher=watcher,
-            )
-            for watcher, (user_id, sight) in self._watchers.items()
-            if board.is_seen(call, self._directory, sight)
         ]
 
     def _seat(self, user_id: int, call_id: UUID) -> Seat | None:
         call = self._calls.get(call_id)
         return call.shown.seats.get(user_id) if call else None
 
-    def _seats_of(self, user_id: int) -> list[tuple[UUID, Seat]]:
-        return [(id_, self._calls[id_].seats[user_id]) for id_ in self._calls_of.get(user_id, ())]
+    def _seats_of(self, user_id: int) -> list[tuple[PresentCall, Seat]]:
+        calls = [self._calls[call_id] for call_id in self._windows.calls_of(user_id)]
+        return [(call, call.seats[user_id]) for call in calls]
 
     def _seat_states(self, user_id: int) -> set[SeatState]:
-        calls = self._calls
-        return {calls[call_id].seats[user_id].state for call_id in self._calls_of.get(user_id, ())}
+        return {seat.state for _, seat in self._seats_of(user_id)}
 
-    def _call_known_as(self, connection_id: int, linked_id: str) -> PresentCall | None:
-        call_id = self._ids.get((connection_id, linked_id))
-        return self._calls.get(call_id) if call_id else None
+    def _tell_watchers(
+        self, call: PresentCall, message_type: str, at: datetime | None, extension: str | None = None
+    ) -> list[Message]:
+        return self._watchers.tell(call, message_type, at, directory=self._directory, extension=extension)
 
     def _sits_at(self, user_id: int, connection_id: int) -> bool:
         return any(id_ == connection_id for id_, _ in self._directory.extensions_of(user_id))

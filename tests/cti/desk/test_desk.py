@@ -381,7 +381,7 @@ def test_i10_only_so_many_messages_are_kept() -> None:
 
 
 def test_i10_only_so_many_calls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cti.desk.desk.KEPT_CALLS", 2)
+    monkeypatch.setattr("cti.desk.present_calls.KEPT_CALLS", 2)
     office = desk()
     ids = [UUID(int=number) for number in range(1, 4)]
     for number, call_id in enumerate(ids):
