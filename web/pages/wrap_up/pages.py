@@ -9,7 +9,7 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.errors import Conflict, CrmError, Invalid
+from crm.errors import Conflict, CrmError, Invalid, NotFound
 from crm.notes import save_note
 from crm.task_values import TaskValues
 from crm.tasks import NewTask, create_task
@@ -25,7 +25,7 @@ from crm.wrap_ups import (
     wrap_up_of,
 )
 from web.formats import installed_word, phone
-from web.keys import ACCESS, NOW, SESSIONS
+from web.keys import ACCESS, DESK, NOW, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, filled, form_of
 from web.pages.problems import note_on, tell
@@ -66,8 +66,13 @@ async def show_one(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/form", right="live.own", kind=RouteKind.FRAGMENT)
 async def show_form(request: web.Request) -> web.Response:
-    """The form alone, for the window of the call; 404 until the journal has stored the talk's end."""
-    return await _show(request, None, is_fragment=True)
+    """The form alone, for the window of the call; 204 until the journal has stored the talk's end."""
+    try:
+        return await _show(request, None, is_fragment=True)
+    except NotFound:
+        if not request.app[DESK].has_seat(request[ACCESS].user_id, _call_id(request)):
+            raise
+        return web.Response(status=204)
 
 
 @routes.post(_ONE, right="live.own")

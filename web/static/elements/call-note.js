@@ -15,7 +15,7 @@ class CallNote extends HTMLElement {
   #stored = "";
   #timer = 0;
   #retry = SAVE_AFTER;
-  #isSaving = false;
+  #running = null;
   #isLoaded = false;
   #listeners = null;
 
@@ -56,6 +56,12 @@ class CallNote extends HTMLElement {
 
   flush() {
     if (this.#isDirty) this.#save();
+  }
+
+  // Resolves once everything typed so far is stored, or could not be.
+  async saved() {
+    await this.#save();
+    await this.#save(); // what was typed while the first was under way
   }
 
   // What is stored, told by another tab or by the picture of the call
@@ -102,14 +108,17 @@ class CallNote extends HTMLElement {
     if (!this.#timer) this.#timer = setTimeout(() => this.#save(), SAVE_AFTER);
   }
 
-  async #save() {
+  // One at a time.
+  #save() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    if (this.#isSaving || !this.#isDirty) return;
-    this.#isSaving = true;
+    if (!this.#running && this.#isDirty) this.#running = this.#store().finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  async #store() {
     const text = this.#field.value;
     const response = await this.#send(false);
-    this.#isSaving = false;
     if (response?.ok || response?.status === 409) this.#takeAnswer(await response.json(), text, response.ok);
     else this.#failed();
     if (this.#isDirty && !this.#timer) this.#timer = setTimeout(() => this.#save(), this.#retry);

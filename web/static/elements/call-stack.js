@@ -45,6 +45,8 @@ class CallStack extends HTMLElement {
     if (type === "hello") this.#take(data.calls);
     else if (type === "call.dismissed") this.#remove(data.id);
     else if (type === "note.saved") this.#windows.get(data.id)?.note?.take(data.note);
+    else if (type === "wrap_up.started") this.#windows.get(data.call_id)?.wrapUp(data.due_at);
+    else if (type === "wrap_up.ended") this.#wrappedUp(data.call_id);
     else if (type.startsWith("call.")) this.#upsert(data, at);
     else return;
     this.#arrange();
@@ -73,6 +75,11 @@ class CallStack extends HTMLElement {
       shown.show(call);
     }
     if (isNew && at && call.state === "ringing") this.#measure(call.id, at);
+  }
+
+  // In another tab, or on its page.
+  #wrappedUp(id) {
+    if (this.#windows.get(id)?.isOpenCall === false) this.#remove(id);
   }
 
   #rename(was, id) {
@@ -106,10 +113,10 @@ class CallStack extends HTMLElement {
     const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
     const goesOn = all.some((one) => one.isOpenCall);
     const [first] = ranked;
-    const isLarge = first && !first.isShrunk && first.querySelector("call-who") !== null; // «Кто звонит?» needs the height
+    const isLarge = first && !first.isShrunk && first.querySelector("call-who, call-wrap-up form") !== null; // these need the height
     ranked.forEach((shown, rank) => {
       const isLess = (goesOn && !shown.isOpenCall) || (isLarge && rank > 0);
-      const makesRoom = isLess && !shown.note?.isBusy;
+      const makesRoom = isLess && !shown.note?.isBusy && !shown.contains(document.activeElement);
       shown.toggleAttribute("as-line", rank >= MOST_OPEN || makesRoom);
       shown.toggleAttribute("behind", rank > 0);
     });
@@ -180,6 +187,7 @@ class CallStack extends HTMLElement {
       card: () => current.openCard(),
       comment: () => this.#comment(),
       identify: () => this.#identify(),
+      task: () => (this.#remember(), current.shrink(false), current.askForTask()),
     }[name];
     if (own || !name) return own ?? null;
     const press = current.buttonOf(name);

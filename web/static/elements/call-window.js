@@ -4,12 +4,13 @@ import "./call-clock.js";
 import "./call-controls.js";
 import "./call-note.js";
 import "./call-who.js";
+import "./call-wrap-up.js";
+import { callerName, endWords, handOverWords, lineDot, lineName, stateWords, TALK, whoLines } from "../call-words.js";
 import { button, el, icon, parsed } from "../dom.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
 
 const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
-const TALK = new Set(["talking", "held"]);
 const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 15_000 };
 const STAYS_WITH_COMMENT = 60_000;
 const TO_IDENTIFY = new Set(["unknown", "ambiguous", "hidden"]);
@@ -21,11 +22,17 @@ class CallWindow extends HTMLElement {
   #timer = 0;
   #detailsOf = null;
   #isTouched = false;
+  #isTaskAsked = false;
+  #task = null; // the line of a new task, while the details around it are asked for anew
   #whoOf = null; // the call whose panel «Кто звонит?» was asked for, or left
 
   connectedCallback() {
     this.addEventListener("caller-said", () => this.#wantWho(this.#call));
     this.addEventListener("caller-left-out", ({ detail }) => this.#leaveOut(detail));
+    this.addEventListener("wrap-up-begun", () => this.#wrapsUp());
+    this.addEventListener("wrap-up-over", () => this.#timeIsUp());
+    this.addEventListener("wrap-up-done", () => this.#dismiss());
+    this.addEventListener("click", ({ target }) => target.closest("[data-key=task]") && (this.#isTaskAsked = true));
     this.addEventListener("pointerdown", () => (this.#isTouched = true));
     this.addEventListener("focusin", () => (this.#isTouched = true));
   }
@@ -105,10 +112,24 @@ class CallWindow extends HTMLElement {
     if (choices[nth]?.matches("[data-choice]")) choices[nth].click();
   }
 
+  // The line of a new task, also while the details that hold it are on their way.
+  askForTask() {
+    this.#isTaskAsked = true;
+    const open = this.querySelector(".call-task input[name=title]");
+    (open ?? this.buttonOf("task"))?.[open ? "focus" : "click"]();
+  }
+
   // «Кто звонит?», also for a call that has a client already.
   async identify() {
     if (!this.querySelector("call-who")) await this.#fetchWho();
     this.querySelector("call-who")?.search?.focus();
+  }
+
+  // The talk is over and stored, or there is one more minute.
+  wrapUp(dueAt) {
+    const { wrapUp } = this.#parts;
+    if (wrapUp.isOpen) wrapUp.until(dueAt);
+    else if (!this.isOpenCall) wrapUp.load(this.#call.id);
   }
 
   // «Готово»: what was typed is stored; a window that is over closes.
@@ -133,11 +154,12 @@ class CallWindow extends HTMLElement {
     const asked = el("div", { class: "call-asked" });
     const end = el("p", { class: "call-end", hidden: true });
     const controls = el("call-controls");
-    const body = el("div", { class: "call-body" }, passed, who, details, asked, controls, end);
+    const wrapUp = el("call-wrap-up");
+    const body = el("div", { class: "call-body" }, passed, who, details, asked, controls, end, wrapUp);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, controls, end, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, controls, end, wrapUp, body, news, note: null };
     this.append(section);
   }
 
@@ -171,6 +193,7 @@ class CallWindow extends HTMLElement {
     if (before && before.phone === call.phone && sameMatch(before, call) && before.colleague === call.colleague) return;
     who.replaceChildren(...whoLines(call));
     who.hidden = false;
+    this.#setTaskAside();
     this.#parts.details.replaceChildren();
     this.#detailsOf = null;
   }
@@ -181,7 +204,7 @@ class CallWindow extends HTMLElement {
     const hasTalked = call.state === "ended" && call.answered_at !== null;
     if (this.#parts.note || !(TALK.has(call.state) || hasTalked)) return;
     this.#parts.note = el("call-note", { call: call.id });
-    body.append(this.#parts.note);
+    body.insertBefore(this.#parts.note, this.#parts.wrapUp);
     if (!call.note) this.#parts.note.load();
   }
 
@@ -199,6 +222,7 @@ class CallWindow extends HTMLElement {
       ? [`${stateWords(call)[1]}: ${callerName(call)}`, lineName(call), passedOn].filter(Boolean).join(", ")
       : endWords(call);
     if (this.isOpenCall) return;
+    if (call.state === "ended" && call.answered_at && call.direction !== "internal") this.#parts.wrapUp.load(call.id);
     const isOver = call.state === "stopped" || (call.state === "ended" && !call.answered_at && !call.reason);
     this.#timer = setTimeout(() => this.#closeByItself(), isOver ? 0 : this.#remaining(call));
   }
@@ -214,6 +238,19 @@ class CallWindow extends HTMLElement {
     const isInUse = this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped || (this.#isTouched && this.#call.state !== "elsewhere");
     if (!isInUse || this.#call.state === "stopped") this.#gone();
     else if (this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
+  }
+
+  // Nobody is hurried out of a window that waits for its outcome.
+  #wrapsUp() {
+    clearTimeout(this.#timer);
+    this.#tellSize();
+  }
+
+  // It becomes a line, unless somebody is at it; the talk waits in «Не обработаны», what was typed is stored.
+  #timeIsUp() {
+    this.note?.flush();
+    if (!this.contains(document.activeElement)) this.shrink(true);
+    this.#timer = setTimeout(() => this.#closeByItself(), STAYS_WITH_COMMENT);
   }
 
   #dismiss() {
@@ -273,92 +310,32 @@ class CallWindow extends HTMLElement {
     const html = response?.ok ? await response.text() : null;
     if (html === null || this.#detailsOf !== wanted || !this.isConnected) return;
     const { details, who } = this.#parts;
+    this.#setTaskAside();
     details.replaceChildren(parsed(html));
     who.hidden = true;
     globalThis.htmx?.process(details);
+    if (this.#isTaskAsked) this.#bringTaskBack(details.querySelector("[data-key=task]"));
   }
-}
 
-function stateWords(call) {
-  switch (call.state) {
-    case "ringing":
-      return ["phone-incoming", call.direction === "internal" ? t("Internal call") : t("Incoming call")];
-    case "lift":
-      return ["phone-call", t("Pick up your telephone")];
-    case "dialling":
-      return ["phone-outgoing", t("Dialling")];
-    case "held":
-      return ["phone-pause", t("On hold")];
-    case "talking":
-      return ["phone-call", { inbound: t("Incoming"), outbound: t("Outgoing"), internal: t("Internal") }[call.direction]];
-    case "elsewhere":
-      return ["phone-check", endWords(call)];
-    case "caller_left":
-      return ["phone-x", t("Did not wait")];
-    default:
-      return ["phone-off", t("Call ended")];
+  #setTaskAside() {
+    const task = this.#parts.details.querySelector(".call-task");
+    if (task) this.#task = { line: task, typing: task.contains(document.activeElement) ? document.activeElement : null };
   }
-}
 
-function endWords(call) {
-  if (call.state === "elsewhere") return t("Taken by {name}", { name: call.answered_by ?? t("a colleague") });
-  if (call.state === "caller_left") return t("Did not wait");
-  return { busy: t("Busy"), no_answer: t("No answer"), failed: t("The call failed"), cancelled: t("Cancelled") }[call.reason] ?? t("Call ended");
-}
-
-function handOverWords(transfer) {
-  const how = { attended: t("after talking to you"), blonde: t("without waiting for your answer"), park: t("left in parking") };
-  const by = t("Passed on by: {name}", { name: transfer.by ?? t("a colleague") });
-  return [by, how[transfer.kind]].filter(Boolean).join(" · ");
-}
-
-// What stands under the state; an outgoing call often has no line of ours, and needs none.
-function lineName(call) {
-  if (call.line) return call.line;
-  if (call.direction === "internal") return call.colleague_extension ? t("ext. {digits}", { digits: call.colleague_extension }) : "";
-  return call.direction === "inbound" ? t("No line") : "";
+  // The line of a new task stays through news of who calls, with what was typed, and is about whom the window shows now.
+  #bringTaskBack(press) {
+    if (!press) return;
+    const kept = this.#task;
+    this.#task = null;
+    if (!kept) return press.click(); // it was under way
+    const about = new URL(press.getAttribute("hx-get"), location.href).searchParams.get("party") ?? "";
+    for (const field of kept.line.querySelectorAll("input[name=party]")) field.value = about;
+    press.closest("p").replaceWith(kept.line);
+    if (document.activeElement === document.body) kept.typing?.focus({ preventScroll: true });
+  }
 }
 
 const clockStart = (call) => (TALK.has(call.state) ? call.answered_at : call.ringing_since);
 const sameMatch = (one, other) => JSON.stringify(one.match) === JSON.stringify(other.match);
-
-function callerName(call) {
-  if (call.direction === "internal") return call.colleague ?? t("Colleague");
-  const parties = call.match?.parties ?? [];
-  if (call.match?.outcome === "matched" && parties[0]) return [parties[0].name, parties[0].contact_name].filter(Boolean).join(", ");
-  if (call.number_kind === "hidden") return t("Number withheld");
-  return call.phone_text || t("Unknown number");
-}
-
-function whoLines(call) {
-  const parties = call.match?.parties ?? [];
-  if (call.match?.outcome === "matched" && parties[0]) {
-    const [party] = parties;
-    const person = party.contact_name ? el("p", { class: "pop-contact" }, party.contact_name) : null;
-    return [el("p", { class: "pop-name" }, cardLink(party)), person, phoneLine(call)].filter(Boolean);
-  }
-  if (call.match?.outcome === "ambiguous") {
-    return [el("p", { class: "pop-name" }, t("Shared number")), phoneLine(call)];
-  }
-  if (call.direction === "internal") {
-    const team = call.colleague_team ? el("p", { class: "pop-soft" }, call.colleague_team) : null;
-    return [el("p", { class: "pop-name" }, callerName(call)), team].filter(Boolean);
-  }
-  return [el("p", { class: "pop-name pop-number" }, callerName(call))];
-}
-
-const cardLink = (party) => el("a", { href: `/parties/${party.id}`, "data-card": true }, party.name);
-const phoneLine = (call) => el("p", { class: "pop-phone" }, call.phone_text);
-
-function lineDot(colour) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "line-swatch");
-  svg.setAttribute("viewBox", "0 0 8 8");
-  svg.setAttribute("aria-hidden", "true");
-  const circle = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  for (const [name, value] of Object.entries({ cx: 4, cy: 4, r: 4, fill: colour })) circle.setAttribute(name, value);
-  svg.append(circle);
-  return svg;
-}
 
 customElements.define("call-window", CallWindow);
