@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from cti.calls.call_events import CallAnswered, CallEnded
-from tests.pbx.asterisk_lab import READER, AsteriskLab
+from tests.pbx.asterisk_lab import AsteriskLab
 from tests.pbx.browsers import chromium, screen
 from tests.pbx.listening import listening
+from tests.pbx.offices import PASSWORD, add_connection, add_user, api_of, until_up
 from tests.pbx.ringcard_process import Ringcard
 from tests.pbx.telephones import NEVER_SECONDS, agent, agents, customer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PASSWORD = "for the people of this test"
 CLIENT = "ООО «Ромашка»"
 NUMBER = "89161234567"
 NUMBER_SHOWN = "+7 916 123-45-67"
@@ -74,26 +73,19 @@ async def office(pbx: AsteriskLab, tmp_path_factory: pytest.TempPathFactory) -> 
 
 async def set_up(ringcard: Ringcard, pbx: AsteriskLab) -> None:
     """What an administrator does on the first day, and one client."""
-    address = ("--host", pbx.host, "--port", str(pbx.ami_port), "--user", READER)
-    secret = pbx.secret_of(READER)
     await asyncio.gather(
-        ringcard.run(
-            "connection", "add", "office", "--kind", "asterisk", *address, "--secret-stdin", stdin=secret
-        ),
+        add_connection(ringcard, pbx, "office"),
         add_user(ringcard, "chief", "admin"),
         *(add_user(ringcard, login, "agent") for login in LOGINS.values()),
     )
-    token, *_ = await asyncio.gather(
-        ringcard.run("token", "create", "chief", "--name", "test"),
+    await asyncio.gather(
         ringcard.run("line", "add", "office", SALES, "--name", "Продажи"),
         *(
             ringcard.run("extension", "assign", "office", extension, login)
             for extension, login in LOGINS.items()
         ),
     )
-    async with aiohttp.ClientSession(
-        ringcard.url, headers={"Authorization": f"Bearer {token.split()[-1]}"}
-    ) as api:
+    async with await api_of(ringcard, "chief") as api:
         await until_up(api)
         client = {
             "type": "organisation",
@@ -103,23 +95,6 @@ async def set_up(ringcard: Ringcard, pbx: AsteriskLab) -> None:
         }
         async with api.post("/api/v1/parties", json=client) as answer:
             assert answer.status == 201, await answer.text()
-
-
-async def add_user(ringcard: Ringcard, login: str, role: str) -> None:
-    name = login.replace("agent", "Agent ")
-    await ringcard.run(
-        "user", "add", login, "--name", name, "--role", role, "--password-stdin", stdin=PASSWORD
-    )
-
-
-async def until_up(api: aiohttp.ClientSession) -> None:
-    """A running server takes a new connection up within five seconds."""
-    async with asyncio.timeout(10):
-        while True:
-            async with api.get("/api/v1/connections") as answer:
-                if [item["state"] for item in (await answer.json())["items"]] == ["up"]:
-                    return
-            await asyncio.sleep(0.2)
 
 
 def card(page: Page, state: str) -> Locator:
