@@ -58,7 +58,7 @@ _COMMUNICATION_HEADINGS: Final = (
     N_("Result"),
 )
 _COMMUNICATION_KINDS: Final[Mapping[str, str]] = {
-    "call": N_("Call"),
+    "call": N_("Phone call"),
     "email": N_("Letter"),
     "meeting": N_("Meeting"),
     "web_request": N_("Request from the site"),

@@ -85,7 +85,7 @@ async def test_a_file_is_imported_and_undone(
 
 async def looked_at(page: Page, size: dict[str, Any]) -> None:
     """Nothing is wider than the screen, and axe finds nothing."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     width = size["viewport"]["width"]
     height = await page.evaluate("document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": width, "height": height + 100})

@@ -105,7 +105,9 @@ async def test_the_pages_are_accessible_and_fit(
     for address in addresses:
         await page.set_viewport_size(size["viewport"])
         await visitor.go(f"/parties/{address}")
-        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        if not await page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        ):
             wrong.append(f"{address}: wider than the screen")
         height = await page.evaluate("document.documentElement.scrollHeight")
         await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})

@@ -168,7 +168,9 @@ async def test_the_pages_are_accessible_and_fit(
     page, wrong = visitor.page, []
     for address in ("access-requests", "duplicates/dismissed", "999999999", f"{one}", f"{one}/edit"):
         await visitor.go(f"/parties/{address}")
-        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        if not await page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        ):
             wrong.append(f"{address}: wider than the screen")
         wrong += [f"{address}: {line}" for line in await whole(page)]
     assert wrong == []

@@ -109,7 +109,7 @@ async def test_the_shift_follows_the_socket(
     await expect(queues).to_contain_text("+7 495 120-33-44")
     await expect(page.locator("#live-lines")).to_contain_text("Продажи")
     await expect(page.locator("#live-rows")).to_contain_text("Звонит")
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     height = await page.evaluate("document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": size["viewport"]["width"], "height": height + 100})
     assert await axe(page) == []
