@@ -228,6 +228,13 @@ def mute_recording(channel: str, *, is_muted: bool) -> Action:
     return Action("MixMonitorMute", (("Channel", channel), ("Direction", "both"), ("State", state)))
 
 
+def mute_microphone(channel: str, *, is_muted: bool) -> Action:
+    """What comes in on this channel is heard by nobody, or again; by the dialplan function MUTEAUDIO of res_mutestream."""
+    _check(_CHANNEL_NAME, "Channel", channel, "a channel is named TECHNOLOGY/name")
+    state = "on" if is_muted else "off"
+    return Action("Setvar", (("Channel", channel), ("Variable", "MUTEAUDIO(in)"), ("Value", state)))
+
+
 def _place(target: str, context: str, prefixes: Prefixes) -> Headers:
     _check(_CONTEXT, "Context", context, "a context is letters, digits, - and _")
     return (("Context", context), ("Exten", dialled(target, prefixes)))

@@ -42,6 +42,7 @@ ABILITIES: Final = {
     "Park": "park",
     "PlayDTMF": "keys",
     "MixMonitorMute": "pause_recording",
+    "Setvar": "mute",  # MuteAudio would take `system`, the function MUTEAUDIO does not
 }
 
 

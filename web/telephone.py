@@ -16,7 +16,7 @@ from cti.numbers import Number
 
 CONTROLS: Final = (
     *("hang_up", "decline", "deflect", "transfer", "consult"),
-    *("cancel_consult", "park", "keys", "pause_recording", "resume_recording"),
+    *("cancel_consult", "park", "mute", "unmute", "keys", "pause_recording", "resume_recording"),
 )
 
 

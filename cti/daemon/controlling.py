@@ -1,4 +1,4 @@
-"""A hand on one's own call: hang up, decline, pass on, consult, park, press keys, silence the recording.
+"""A hand on one's own call: hang up, decline, pass on, consult, park, mute oneself, press keys, silence the recording.
 
 Only what the window offers is done, and only to a call in which the user sits now. What is done is written down before it
 is sent; nothing is sent twice.
@@ -34,6 +34,7 @@ from web.telephone import Done, NotOffered, Wanted
 log = structlog.get_logger(__name__)
 
 PASSING_ON: Final = frozenset({"transfer", "consult", "deflect"})
+UNDOES: Final = {"resume_recording": "pause_recording", "unmute": "mute"}  # offered as what they undo
 MOST_KEYS: Final = 32
 PLACE_SECONDS: Final = 2.0  # to be told where a call was parked
 BETWEEN_KEYS_SECONDS: Final = 0.25
@@ -109,7 +110,7 @@ class Controlling:
             self._deliver(self._desk.add_card(seat.view.id, as_desk_card(card)))
         park = wanted.control == "park"
         done = await (self._park(seat, asked[0]) if park else self._send_all(seat, wanted, asked))
-        await self._note(seat, wanted, done, action_id, card)
+        await self._note(access.user_id, seat, wanted, done, action_id, card)
         return done
 
     def _seat(self, access: Access, call_id: UUID, wanted: Wanted) -> _Seat:
@@ -117,7 +118,7 @@ class Controlling:
         if view is None or seen is None:
             raise NotFound("call", call_id)
         dialler = self._diallers.of(seen.connection_id)
-        offered = "pause_recording" if wanted.control == "resume_recording" else wanted.control
+        offered = UNDOES.get(wanted.control, wanted.control)
         if dialler is None or not dialler.link.is_up or offered not in view.controls:
             raise NotOffered(wanted.control)
         return _Seat(view, seen, dialler)
@@ -179,7 +180,13 @@ class Controlling:
             del self._parking[channel]
 
     async def _note(
-        self, seat: _Seat, wanted: Wanted, done: Done, action_id: UUID, card: Card | None
+        self,
+        user_id: int,
+        seat: _Seat,
+        wanted: Wanted,
+        done: Done,
+        action_id: UUID,
+        card: Card | None,
     ) -> None:
         call_id, is_lost = seat.view.id, done.outcome in ("refused", "not_sent")
         if card is not None and is_lost:
@@ -187,6 +194,9 @@ class Controlling:
         if wanted.control in ("pause_recording", "resume_recording") and done.outcome == "done":
             is_paused = wanted.control == "pause_recording"
             self._deliver(self._desk.set_recording_paused(seat.seen.id, is_paused=is_paused))
+        if wanted.control in ("mute", "unmute") and done.outcome == "done":
+            is_muted = wanted.control == "mute"
+            self._deliver(self._desk.set_muted(user_id, call_id, is_muted=is_muted))
         try:
             async with self._sessions.begin() as session:
                 await end_action(session, action_id, done.outcome)
@@ -261,6 +271,8 @@ def _actions(seat: _Seat, wanted: Wanted, target: str) -> Sequence[Action]:
             return [actions.park(channel, own[0]) for channel in others[:1] if own]
         case "keys":
             return _presses(wanted.keys, others)
+        case "mute" | "unmute":
+            return [actions.mute_microphone(channel, is_muted=wanted.control == "mute") for channel in own]
         case _:
             is_muted = wanted.control == "pause_recording"
             return [actions.mute_recording(channel, is_muted=is_muted) for channel in [*others, *own]]

@@ -15,10 +15,16 @@ _TALKING: Final = (
     ("transfer", "transfer"),
     ("consult", "consult"),
     ("park", "park"),
+    ("mute", "mute"),
     ("keys", "keys"),
     ("pause_recording", "pause_recording"),
 )
-_CONSULTING: Final = (("hang_up", "hang_up"), ("cancel_consult", "cancel_consult"), ("keys", "keys"))
+_CONSULTING: Final = (
+    ("hang_up", "hang_up"),
+    ("cancel_consult", "cancel_consult"),
+    ("mute", "mute"),
+    ("keys", "keys"),
+)
 _PLACING: Final = (("hang_up", "hang_up"),)
 
 

@@ -195,6 +195,14 @@ class Desk:
         call.is_recording_paused = is_paused
         return self._windows.tell_seats(call)
 
+    def set_muted(self, user_id: int, call_id: UUID, *, is_muted: bool) -> list[Message]:
+        """Nobody hears this user in this call from now on, or they are heard again."""
+        call, seat = self._calls.get(call_id), self._seat(user_id, call_id)
+        if call is None or seat is None:
+            return []
+        seat.is_muted = is_muted
+        return list(self._tell_if_changed(call.shown, seat, "call.updated", None))
+
     def dismiss(self, user_id: int, call_id: UUID, at: datetime | None = None) -> list[Message]:
         """The user closed a window that has come to its end: it closes in all tabs."""
         seat = self._seat(user_id, call_id)

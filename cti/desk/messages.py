@@ -120,6 +120,7 @@ class CallView:
     card: HandOverCard | None = None  # what that colleague wrote
     controls: tuple[str, ...] = ()  # what can be done to it from the screen: `cti.desk.controls`
     is_recording_paused: bool = False
+    is_muted: bool = False  # nobody hears this user, who asked for it on the screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ class Seat:
     answered_by: str | None = None
     note: NoteView | None = None
     is_dismissed: bool = False
+    is_muted: bool = False  # with the channel it was asked for
     sent: CallView | None = None
 
     @property
@@ -153,6 +154,7 @@ class PresentCall:
             card=self._card_for(seat.extension, passed_on),
             controls=controls_of(record, seat.extension, seat.state, seen.abilities),
             is_recording_paused=seen.is_recording_paused,
+            is_muted=seat.is_muted and seat.state in TALK_STATES,
         )
 
     def _card_for(self, extension: str, passed_on: HandOver | None) -> HandOverCard | None:
@@ -283,7 +285,7 @@ def close(
     Args:
         event: what happened, if it was told of the sighting at which this user sat.
     """
-    seat.closed_at = at
+    seat.closed_at, seat.is_muted = at, False
     if seat.sighting not in call.sightings:  # it turned out to be another call, which has a window of its own
         seat.state, seat.reason = SeatState.STOPPED, "joined"
         return "call.ended"

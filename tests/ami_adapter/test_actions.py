@@ -137,6 +137,15 @@ def test_hanging_up_names_one_channel(channel: str) -> None:
     assert f"Channel: {channel}" in sent(actions.hang_up(channel))
 
 
+def test_a_microphone_is_muted_without_the_right_to_a_shell() -> None:
+    action = actions.mute_microphone("PJSIP/101-00000001", is_muted=True)
+    assert action == Action(
+        "Setvar", (("Channel", "PJSIP/101-00000001"), ("Variable", "MUTEAUDIO(in)"), ("Value", "on"))
+    )
+    with pytest.raises(UnsafeActionText):
+        actions.mute_microphone("PJSIP/101\r\nAction: Originate", is_muted=False)
+
+
 @pytest.mark.parametrize("channel", ["/PJSIP.*/", "all", "", "PJSIP/101 x", "PJSIP/101\r\n", "PJSIP/(.*)"])
 def test_t02_hanging_up_is_never_a_pattern(channel: str) -> None:
     with pytest.raises(UnsafeActionText):

@@ -21,6 +21,7 @@ from crm.directory import directory
 from crm.journal_entries import Entry
 from crm.rights import Access
 from cti.daemon.call_ids import CallIds
+from cti.daemon.controlling import UNDOES
 from cti.daemon.diallers import DialPlan
 from cti.daemon.switchboard import Switchboard
 from cti.daemon.telephone import OfficeTelephone, open_telephone
@@ -63,7 +64,7 @@ class Screens:
 
     async def does(self, extension: str, control: str, **more: str) -> Done:
         """This agent does something to their newest open call."""
-        view = await self.sees(extension, lambda one: control.replace("resume", "pause") in one.controls)
+        view = await self.sees(extension, lambda one: UNDOES.get(control, control) in one.controls)
         wanted = replace(Wanted(control=control), **more)
         return await self.telephone.control(self.agents[extension], view.id, wanted)
 

@@ -140,3 +140,21 @@ async def test_parked_and_told_where(floor: Floor, screen: Screens) -> None:
     talk = await screen.sees("102", lambda view: view.state is SeatState.TALKING)
     assert talk.phone == CUSTOMER_E164
     await customer.hang_up()
+
+
+async def test_muted_nobody_hears_the_agent_who_hears_on(floor: Floor, screen: Screens) -> None:
+    customer, agent = await talking(floor, screen)
+    assert (await screen.does("101", "mute")).outcome == "done"
+    assert (await screen.sees("101", lambda view: view.is_muted)).state is SeatState.TALKING
+    await customer.stay(1.5)
+    assert (heard_lately(customer), heard_lately(agent)) == (set(), {customer.hz})
+    assert (await screen.does("101", "unmute")).outcome == "done"
+    await screen.sees("101", lambda view: not view.is_muted)
+    await customer.stay(1.5)
+    assert heard_lately(customer) == {agent.hz}
+    await customer.hang_up()
+
+
+def heard_lately(line: Line) -> set[int]:
+    """The voices in this ear within the last half second."""
+    return {hz for _at, tones in line.notes.heard[-5:] for hz in tones}

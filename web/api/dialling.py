@@ -64,6 +64,8 @@ class CallControl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         "consult",
         "cancel_consult",
         "park",
+        "mute",
+        "unmute",
         "keys",
         "pause_recording",
         "resume_recording",

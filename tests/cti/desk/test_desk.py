@@ -431,3 +431,14 @@ def test_numbers_of_messages_have_no_gaps(events: list[CallEvent]) -> None:
             seen.setdefault(message.user_id, []).append(message.seq)
     for numbers in seen.values():
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_whoever_is_muted_sees_it_in_every_tab_until_the_talk_ends() -> None:
+    office = desk()
+    play(office, arrived(), rings("101"), answers("101"))
+    office.set_abilities(1, frozenset({"mute", "hang_up"}))
+    assert view_of(office.set_muted(1, CALL, is_muted=True)[0]).is_muted
+    assert [view.is_muted for view in office.hello(1, at(5)).calls] == [True]
+    assert office.set_muted(2, CALL, is_muted=True) == []
+    ended = play(office, ends(answered_by="101"))
+    assert [view_of(message).is_muted for message in ended if message.user_id == 1] == [False]

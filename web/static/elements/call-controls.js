@@ -6,7 +6,7 @@ import { t } from "../messages.js";
 
 const PASSING_ON = ["transfer", "consult", "deflect"];
 // The keys of call windows (crm/shortcuts.py) that press these.
-const KEYS = { transfer: "transfer", decline: "hang_up", hang_up: "hang_up", park: "hold" };
+const KEYS = { transfer: "transfer", decline: "hang_up", hang_up: "hang_up", park: "hold", mute: "mute" };
 const MEANING_AFTER = 200;
 let made = 0;
 
@@ -22,7 +22,7 @@ class CallControls extends HTMLElement {
 
   show(call) {
     this.#call = call;
-    const wanted = JSON.stringify([call.id, call.controls, call.is_recording_paused, call.card]);
+    const wanted = JSON.stringify([call.id, call.controls, call.is_recording_paused, call.is_muted, call.card]);
     if (wanted === this.#shown) return;
     this.#shown = wanted;
     const card = call.card ? [handOverCard(call.card)] : [];
@@ -42,6 +42,8 @@ class CallControls extends HTMLElement {
       row.append(one);
     };
     if (has.has("park")) add("park", "phone-pause", t("Park the call"), () => this.#do({ action: "park" }));
+    if (has.has("mute")) add("mute", "microphone-off", call.is_muted ? t("Switch the microphone on") : t("Mute the microphone"), () => this.#do({ action: call.is_muted ? "unmute" : "mute" }));
+    row.querySelector("[data-control=mute]")?.toggleAttribute("data-on", call.is_muted);
     if (has.has("pause_recording")) this.#addRecording(add, call.is_recording_paused);
     if (has.has("keys")) add("keys", "keyboard", t("Keypad"), () => this.#toggle("keys", () => this.#keysPanel()));
     if (has.has("cancel_consult")) add("cancel_consult", "arrow-left", t("Back to the customer"), () => this.#do({ action: "cancel_consult" }));
