@@ -201,7 +201,7 @@ class Desk:
         if call is None or seat is None:
             return []
         seat.is_muted = is_muted
-        return list(self._tell_if_changed(call.shown, seat, "call.updated", None))
+        return self._windows.tell_seats(call.shown)
 
     def dismiss(self, user_id: int, call_id: UUID, at: datetime | None = None) -> list[Message]:
         """The user closed a window that has come to its end: it closes in all tabs."""
