@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import Invalid
-from crm.rights import RIGHTS, Access, Scope
+from crm.granted_rights import RIGHTS
+from crm.rights import Access, Scope
 from crm.schema.access import Permission, Role, RoleAssignment
 
 

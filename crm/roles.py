@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import ACCESS_CHANNEL, last_author, log_access, notify, record_change
 from crm.delegation import refuse_wider
 from crm.errors import Conflict, Invalid, NotFound, Taken
+from crm.granted_rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS, area_and_action
 from crm.names import checked_name
-from crm.rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS, Access, Scope, area_and_action
+from crm.rights import Access, Scope
 from crm.schema.access import Permission, Role, RoleAssignment
 
 ADMINISTRATOR: Final = "admin"

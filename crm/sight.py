@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import func, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.granted_rights import RIGHTS
 from crm.party_lists import MOST_COUNTED, Count
-from crm.rights import RIGHTS, Access, Scope, access_of, ways
+from crm.rights import Access, Scope, access_of, ways
 from crm.roles import RoleInfo, list_roles
 from crm.schema.access import Team
 from crm.schema.communications import Call

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import ACCESS_CHANNEL, log_access, notify
 from crm.delegation import refuse_wider
 from crm.errors import Invalid, NotFound
-from crm.rights import RIGHTS, Access, Scope, access_of
+from crm.granted_rights import RIGHTS
+from crm.rights import Access, Scope, access_of
 from crm.schema.access import ApiToken, User
 from crm.sign_in import TOUCH_EVERY, token_hash
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from crm.rights import RIGHTS
+from crm.granted_rights import RIGHTS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,7 +45,7 @@ class UnknownRight(RuntimeError):
     """A route asks for a right that `crm.rights` does not know."""
 
     def __init__(self, where: str, right: str) -> None:
-        super().__init__(f"{where} needs the right {right!r}, which crm.rights.RIGHTS does not list.")
+        super().__init__(f"{where} needs the right {right!r}, which crm.granted_rights.RIGHTS does not list.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

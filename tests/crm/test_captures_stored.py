@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami_adapter.replay import call_events, read_timing, timed_chunks, track
 from crm.call_store import store
 from crm.calls_read import export_calls
+from crm.granted_rights import RIGHTS
 from crm.journal_entries import CallEntry, CallFacts
-from crm.rights import RIGHTS, Access, Scope
+from crm.rights import Access, Scope
 from crm.schema.base import uuid7
 from cti.calls.call_events import SnapshotApplied
 from cti.calls.records import CallRecord

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import alembic_config, migrate, open_database
+from crm.granted_rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
 from crm.leads import disqualify_lead
-from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
 from crm.schema.base import uuid7
 from tests.crm import planting
 from tests.crm.enquiries import make_lead

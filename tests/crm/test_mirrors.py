@@ -18,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.call_store import store
 from crm.calls_read import CallFilter, call_card, export_calls, list_calls, told_call
 from crm.database import Database
+from crm.granted_rights import RIGHTS
 from crm.journal import store_entries
 from crm.journal_entries import CallEntry, CallFacts, SnapshotEntry
 from crm.matching import find_by_number
 from crm.notes import save_note
-from crm.rights import RIGHTS, Access, Scope
+from crm.rights import Access, Scope
 from crm.schema.base import uuid7
 from crm.schema.communications import Call
 from crm.timeline import timeline

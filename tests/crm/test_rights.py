@@ -9,18 +9,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import NotAllowed
-from crm.rights import (
-    DEFAULT_PERMISSIONS,
-    RIGHTS,
-    ROLE_CODES,
-    Access,
-    Scope,
-    access_of,
-    area_and_action,
-    command_access,
-    condition,
-    narrow,
-)
+from crm.granted_rights import DEFAULT_PERMISSIONS, RIGHTS, ROLE_CODES, area_and_action
+from crm.rights import Access, Scope, access_of, command_access, condition, narrow
 from crm.schema import uuid7
 from crm.schema.access import AccessGrant, Permission, Role, User
 from crm.schema.communications import Call, Communication, Participation

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import accounts, roles
 from crm.accounts import set_roles
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound, Taken
-from crm.rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS, Scope, access_of
+from crm.granted_rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS
+from crm.rights import Scope, access_of
 from crm.roles import RoleInfo
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.sight import sight_of

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from crm.rights import DEFAULT_PERMISSIONS, Access, Scope
+from crm.granted_rights import DEFAULT_PERMISSIONS
+from crm.rights import Access, Scope
 from cti.desk import Agent, Desk, OwnLine
 from web.gate import CameIn, Credential, TurnedAway
 from web.keys import Services

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.accounts import block_user, create_user, find_user, list_users
-from crm.rights import ROLE_CODES, Scope, access_of, command_access
+from crm.granted_rights import ROLE_CODES
+from crm.rights import Scope, access_of, command_access
 from crm.tokens import create_token
 from crm.user_lists import UserInfo
 from cti.daemon.commands.secrets_in import read_secret

@@ -20,11 +20,12 @@ from crm import parties, telephony
 from crm.accounts import sign_in
 from crm.comments import add_comment
 from crm.database import Database
+from crm.granted_rights import ROLE_CODES
 from crm.importing import jobs
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.numbers import NumberValues
-from crm.rights import ROLE_CODES, Access
+from crm.rights import Access
 from crm.saved_views import ViewContent, save_view
 from crm.schema.base import uuid7
 from crm.schema.communications import CallKey, CallNote, Participation

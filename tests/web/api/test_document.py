@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from crm.rights import RIGHTS, ROLE_CODES
+from crm.granted_rights import RIGHTS, ROLE_CODES
 from tests.web.api.company import Company
 from web.app import route_table
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES, narrow
+from crm.granted_rights import DEFAULT_PERMISSIONS, ROLE_CODES
+from crm.rights import narrow
 from crm.schema.communications import Communication
 from crm.tokens import create_token, end_token, list_tokens
 from tests.crm.people import COMMAND

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from crm.rights import ROLE_CODES
+from crm.granted_rights import ROLE_CODES
 from tests.web.api.company import OWNERS, Company
 
 TASKS = "/api/v1/tasks"

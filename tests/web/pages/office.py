@@ -23,12 +23,13 @@ from crm.comments import add_comment, pin_comment
 from crm.communication_kinds import add_kind
 from crm.database import Database
 from crm.gaps import begin_gap, end_gap
+from crm.granted_rights import ROLE_CODES
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.leads import disqualify_lead
 from crm.numbers import NumberValues
-from crm.rights import ROLE_CODES, Access
+from crm.rights import Access
 from crm.schema.base import uuid7
 from crm.schema.communications import Call, CallNote, Communication, Leg, Participation, Transfer
 from crm.schema.desk import CallbackCase

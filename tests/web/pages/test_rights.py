@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientResponse
 from sqlalchemy import insert, text, update
 
-from crm.rights import DEFAULT_PERMISSIONS, ROLE_CODES
+from crm.granted_rights import DEFAULT_PERMISSIONS, ROLE_CODES
 from crm.schema.base import uuid7
 from crm.schema.communications import Call, Communication, Participation
 from tests.web.pages.office import Office

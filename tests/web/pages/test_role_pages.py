@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from crm.rights import DEFAULT_PERMISSIONS, RIGHTS
+from crm.granted_rights import DEFAULT_PERMISSIONS, RIGHTS
 from tests.web.pages.office import Office
 from web.pages.admin.right_words import WORDS, groups
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crm.rights import ROLE_CODES
+from crm.granted_rights import ROLE_CODES
 from cti.calls.presence_events import CallerWaits, DeviceChanged, DeviceState, MemberSeen, QueueMember
 from cti.desk import Agent, ConnectionView, OwnLine
 from cti.numbers import to_e164

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from crm.rights import CALL_TIME_RIGHTS, RIGHTS, SCOPED_RIGHTS
+from crm.granted_rights import RIGHTS, SCOPED_RIGHTS
+from crm.rights import CALL_TIME_RIGHTS
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from crm import roles
 from crm.errors import CrmError
-from crm.rights import RIGHTS
+from crm.granted_rights import RIGHTS
 from crm.roles import RoleInfo
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.right_words import groups
