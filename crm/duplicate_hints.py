@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.names import normal_name, person_name
 from crm.numbering import home_profile
 from crm.party_access import readable
-from crm.party_search import similar_parties
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.merging import DuplicateDismissal
@@ -29,9 +28,13 @@ from crm.schema.parties import (
     Person,
     PhoneNumber,
 )
+from crm.similar_names import similar_parties
 from cti.numbers import NumberKind, to_e164
 
 MOST: Final = 5
+PATIENCE: Final = (
+    30  # milliseconds for names that are alike by their letters only: somebody types on meanwhile
+)
 _SITE: Final = re.compile(r"^(?:https?://)?(?:www\.)?")
 _REASONS: Final = ("number", "email", "inn", "site", "alias", "same_name", "name")  # the strongest first
 
@@ -84,7 +87,7 @@ async def hints(
     for reason, query in _equal(session, typed):
         for party_id in await session.scalars(query.limit(MOST)):
             reasons.setdefault(party_id, (reason, 1.0))
-    for each in await similar_parties(session, typed.name, typed.type):
+    for each in await similar_parties(session, typed.name, typed.type, patience=PATIENCE):
         reasons.setdefault(each.party_id, ("name", each.similarity))
     for known in await _no_duplicates(session, edited_id) if edited_id else ():
         reasons.pop(known, None)

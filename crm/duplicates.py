@@ -17,11 +17,11 @@ from crm.duplicate_search import look_again
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, page_size
 from crm.party_lists import PartyRow, rows_of
-from crm.party_search import similar_parties
 from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.merging import DuplicateDismissal, DuplicatePair, DuplicateRun
 from crm.schema.parties import Party
+from crm.similar_names import similar_parties
 
 SEARCH_CHANNEL: Final = "ringcard_duplicates"  # payload: nothing; somebody asks for a search
 MOST_REASON: Final = 300

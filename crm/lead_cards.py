@@ -16,13 +16,13 @@ from crm.lead_subjects import UNQUALIFIED
 from crm.party_access import readable
 from crm.party_cards import EmailInfo, PhoneInfo, emails_of, phones_of
 from crm.party_lists import PartyRow, rows_of
-from crm.party_search import similar_parties
 from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.leads import Lead
 from crm.schema.parties import Party, PartyEmail, PartyPhone
 from crm.schema.stages import FailureReason, Hold, Stage, StageVisit
 from crm.schemes import scheme_of
+from crm.similar_names import similar_parties
 from crm.stage_rules import SchemeInfo, StageInfo, permitted
 
 MOST_LIKELY = 6

@@ -26,7 +26,7 @@ from crm.schema.desk import CallbackCase
 from crm.schema.directories import Address, BankAccount, PartyTag
 from crm.schema.leads import Lead
 from crm.schema.meetings import MeetingParticipant
-from crm.schema.merging import DuplicateDismissal, DuplicatePair
+from crm.schema.merging import DuplicateDismissal, DuplicatePair, NameKey
 from crm.schema.parties import (
     Affiliation,
     ExternalRef,
@@ -194,6 +194,7 @@ STAYING: Final[tuple[Column, ...]] = (
     DuplicateDismissal.low_id,
     DuplicateDismissal.high_id,
     PartyLack.party_id,  # kept by triggers
+    NameKey.party_id,  # kept by the search for duplicates
 )
 
 TREATED_FIRST: Final[tuple[Treatment, ...]] = (close_the_younger,)

@@ -61,7 +61,7 @@ class PartyFilter:
 
 async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
     """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind."""
-    conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted, Party.last_communication_at)]
+    conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted, Party)]
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
         conditions.append(_has_kind(wanted.kind_status, ids[wanted.kind]))
@@ -70,10 +70,14 @@ async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElem
     return and_(*conditions)
 
 
-def condition_beside_kinds(wanted: PartyFilter, last: Any) -> ColumnElement[bool]:
-    """The same for a list that is read from kinds, without what those say. `last`: their copy of the last communication."""
+def condition_beside_kinds(wanted: PartyFilter) -> ColumnElement[bool]:
+    """The same for a list that is read from kinds, without what those say."""
     which = not_(_has_kind()) if wanted.which is Which.FORMER_CLIENTS else _CONDITIONS[wanted.which]()
-    return and_(which, *_chosen(wanted, last))
+    is_person = wanted.type == "person" or wanted.which is Which.CONTACTS
+    of_type = (
+        PartyKindAssignment.party_type == text("'person'") if is_person else true()
+    )  # has indexes of its own
+    return and_(which, of_type, *_chosen(wanted, PartyKindAssignment))
 
 
 async def known_sources(session: AsyncSession) -> list[str]:
@@ -99,11 +103,12 @@ async def _known(session: AsyncSession, column: Any) -> list[str]:
     return [word for word in rows if word]
 
 
-def _chosen(wanted: PartyFilter, last: Any) -> list[ColumnElement[bool]]:
-    """The filters that are columns of the party itself, and whether it has a number."""
+def _chosen(wanted: PartyFilter, copies: Any) -> list[ColumnElement[bool]]:
+    """The filters that are columns of the party, and whether it has a number. `copies`: where owner and last communication are read."""
     found: list[ColumnElement[bool]] = []
+    owner, last = copies.owner_id, copies.last_communication_at
     if wanted.owner_id is not None:
-        found.append(Party.owner_id == wanted.owner_id if wanted.owner_id else Party.owner_id.is_(None))
+        found.append(owner == wanted.owner_id if wanted.owner_id else owner.is_(None))
     if wanted.type is not None:
         found.append(Party.type == wanted.type)
     if wanted.source is not None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.paging import decode_cursor, encode_cursor, moment_of
 from crm.party_filters import ACTIVE, PartyFilter, Which, condition_beside_kinds, condition_of, stands
 from crm.party_kinds import kind_ids
-from crm.planning import plan_for_values
+from crm.planning import plan_for_page
 from crm.rights import Access, Scope, ways
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment
 
@@ -63,32 +63,30 @@ async def key_queries(
 
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
-    await plan_for_values(session)
+    await plan_for_page(session)
     is_all = access.scope("party.read") is Scope.ALL
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
-    # An owner, a team, a tag, and a source or city of any kind have indexes of their own, over the party.
+    # A tag, and a source or a city of any kind have indexes of their own, over the party.
     has_place = wanted.source is not None or wanted.city is not None
-    is_chosen = bool(wanted.owner_id) or wanted.tag_id is not None or (has_place and wanted.kind is None)
-    is_narrow = not is_all or is_chosen
-    if is_of_kind and not is_narrow:
+    is_chosen = wanted.tag_id is not None or (has_place and wanted.kind is None)
+    if is_of_kind and not is_chosen:
+        model: Any = PartyKindAssignment
         key, party_id = _OF_KIND[sort], PartyKindAssignment.party_id
         listed = await _by_kinds(session, wanted, select(party_id, key))
     else:
-        key, party_id = _OF_PARTY[sort], Party.id
+        model, key, party_id = Party, _OF_PARTY[sort], Party.id
         listed = [select(party_id, key).where(await condition_of(session, wanted))]
     is_active = Party.lifecycle == literal("active", literal_execute=True)
     listed = [part.where(Party.deleted_at.is_(None), is_active) for part in listed]
     if not is_all:
-        listed = [part.where(way) for part in listed for way in ways(access, "party.read", Party)]
+        listed = [part.where(way) for part in listed for way in ways(access, "party.read", model)]
     return KeyQueries(parts=listed, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
 
 
 async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> list[Keys]:
     """Read from the kinds that parties have, or had: in their order, each party once."""
     stay, status = PartyKindAssignment, wanted.kind_status
-    listed = keys.join(Party, Party.id == stay.party_id).where(
-        condition_beside_kinds(wanted, stay.last_communication_at)
-    )
+    listed = keys.join(Party, Party.id == stay.party_id).where(condition_beside_kinds(wanted))
     if wanted.which is Which.FORMER_CLIENTS and wanted.kind is None:
         client = await session.scalar(select(PartyKind.id).where(PartyKind.code == "client"))
         return [listed.where(stands(stay, "ended"), stay.kind_id == client).distinct()]

@@ -23,19 +23,17 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from crm.names import normal_name, organisation_key
+from crm.names import organisation_key
 from crm.numbering import home_profile
 from crm.party_access import readable, readable_ids
 from crm.party_lists import PartyRow, rows_of
 from crm.planning import plan_for_values
 from crm.rights import Access
-from crm.schema.access import User
 from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, PartyPhone, Person, PhoneNumber
 from cti.numbers import NumberingProfile, NumberKind, to_e164
 
@@ -44,8 +42,6 @@ MOST_CHARACTERS: Final = 100
 MOST_HITS: Final = 500
 FEW: Final = 10_000  # readable parties whose ids are simply named
 SHOWN: Final = 50
-SIMILAR: Final = 0.6  # of normalised names: a warning while typing
-MOST_SIMILAR: Final = 5
 
 
 class FoundBy(StrEnum):
@@ -75,17 +71,6 @@ class SearchResult:
     hits: tuple[SearchHit, ...]
     is_cut: bool = False
     is_too_short: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Similar:
-    """A party that may be the same; who is responsible is told to everybody, nothing more (crm-model 7)."""
-
-    party_id: int
-    name: str
-    owner_name: str | None
-    reason: str  # name, inn (another KPP)
-    similarity: float  # 0 to 1
 
 
 async def search_parties(
@@ -233,57 +218,3 @@ def _hit(found_by: FoundBy, shown: Any, rank: int) -> Select[Any]:
         func.coalesce(shown, "").label("shown"),
         literal(rank).label("rank"),
     ).select_from(Party)
-
-
-async def similar_parties(
-    session: AsyncSession,
-    name: str,
-    party_type: str,
-    *,
-    inn: str = "",
-    exclude_id: int | None = None,
-) -> list[Similar]:
-    """Who may already be here under nearly this name, or under the same INN: a warning, never a block.
-
-    Ignores rights as to existence, on purpose: two people must not enter the same company twice.
-    """
-    key = organisation_key(name) if party_type == "organisation" else normal_name(name)
-    similarity = func.similarity(Party.sort_name, key)
-    await session.execute(
-        text("select set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": str(SIMILAR)}
-    )
-    by_name = _candidates(exclude_id, literal("name"), similarity).where(
-        Party.type == party_type, Party.sort_name.op("%")(key)
-    )
-    found = []
-    if len(key) >= FEWEST_CHARACTERS:
-        found = list(await session.execute(by_name.order_by(similarity.desc(), Party.id).limit(MOST_SIMILAR)))
-    if inn:
-        by_inn = _candidates(exclude_id, literal("inn"), literal(1.0)).join(
-            Organisation, Organisation.party_id == Party.id
-        )
-        same = await session.execute(by_inn.where(Organisation.inn == inn).limit(MOST_SIMILAR))
-        found = [*same, *found]
-    seen: dict[int, Similar] = {}
-    for party_id, shown, owner_name, reason, likeness in found:
-        seen.setdefault(
-            party_id,
-            Similar(
-                party_id=party_id,
-                name=shown,
-                owner_name=owner_name,
-                reason=reason,
-                similarity=float(likeness),
-            ),
-        )
-    return list(seen.values())[:MOST_SIMILAR]
-
-
-def _candidates(exclude_id: int | None, reason: Any, similarity: Any) -> Select[Any]:
-    query = (
-        select(Party.id, Party.display_name, User.name, reason, similarity)
-        .select_from(Party)
-        .outerjoin(User, User.id == Party.owner_id)
-        .where(Party.deleted_at.is_(None), Party.merged_into_id.is_(None))
-    )
-    return query if exclude_id is None else query.where(Party.id != exclude_id)

@@ -10,6 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 _SETTINGS: Final = text(
     "select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
 )
+_BY_NESTING: Final = text(
+    """
+    select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+        set_config('max_parallel_workers_per_gather', '0', true), set_config('random_page_cost', '1.1', true)
+    """
+)
 
 
 async def plan_for_values(session: AsyncSession) -> None:
@@ -19,3 +25,12 @@ async def plan_for_values(session: AsyncSession) -> None:
     cheap to the planner, and is, until all that is wanted stands at the end.
     """
     await session.execute(_SETTINGS)
+
+
+async def plan_for_page(session: AsyncSession) -> None:
+    """The same for a page, or a count that ends at a thousand: what a row needs of another table is looked up, row by row.
+
+    The planner does not know how kinds, teams and owners go together, and where it expects many rows it reads all clients for a few.
+    """
+    await plan_for_values(session)
+    await session.execute(_BY_NESTING)

@@ -27,7 +27,7 @@ from crm.schema.communications import Call, Communication, Participation
 from crm.schema.desk import CallbackCase
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.schema.leads import Lead
-from crm.schema.parties import Party
+from crm.schema.parties import Party, PartyKindAssignment
 from crm.schema.tasks import Task, TaskWatcher
 
 
@@ -215,6 +215,15 @@ def _party_ways(access: Access, right: str, scope: Scope, party: Any) -> list[Co
     return found
 
 
+def _kind_ways(access: Access, right: str, scope: Scope, stay: Any) -> list[ColumnElement[bool]]:
+    """Of a query that joins `Party`: the same rule; owner and team as the kind's row repeats them, in its orders."""
+    found = _party_ways(access, right, Scope.OWN, Party)
+    found[0] = stay.owner_id == access.user_id
+    if scope is Scope.TEAM:
+        found += [stay.team_id == team_id for team_id in sorted(access.team_ids)]
+    return found
+
+
 def _lead_ways(access: Access, right: str, scope: Scope, lead: Any) -> list[ColumnElement[bool]]:
     """Whoever reads leads also sees those of the own teams that nobody has taken yet."""
     nobodys = lead.owner_id.is_(None)
@@ -292,6 +301,7 @@ def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> lis
 
 _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[ColumnElement[bool]]]]] = {
     Party: _party_ways,
+    PartyKindAssignment: _kind_ways,
     Lead: _lead_ways,
     Task: _task_ways,
     Communication: _communication_ways,

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# One array for both journals: a row a field for the one, a row a change for the other. `type` is null where nothing is told
-# to outside programs twice.
+# One array for both journals: a row a field for the one, a row a change for the other. The shown name follows from the names
+# beside it, and no history shows it (`crm.history`): it is told to outside programs only.
 _WRITE: Final = text(
     """
     with told as materialized (
@@ -26,7 +26,7 @@ _WRITE: Final = text(
     select told.kind, told.id, field.key, nullif(told.before -> field.key, 'null'), nullif(field.value, 'null'), :actor,
         'import', :request
     from told cross join lateral jsonb_each(told.after) as field
-    order by told.place
+    where field.key <> 'display_name'
     """
 )
 _UNTOLD: Final[tuple[object, ...]] = (None, "", False, [], {})

@@ -146,6 +146,15 @@ _OWNERS: Final = text(
 )
 
 
+# What clients lack is told once, when all of a batch is there (revision 0041): at every statement it would come and go again.
+_LACKS_LATER: Final = text("select set_config('ringcard.lacks', 'later', true)")
+_LACKS: Final = text(
+    """
+    select set_config('ringcard.lacks', '', true),
+        settle_lacks(cast(:made as bigint[]), cast(:touched as bigint[]))
+    """
+)
+
 # Whether there is a primary one is counted and not asked by `exists`: the server would read the whole table for that.
 
 
@@ -162,23 +171,27 @@ async def write(
         Stale, IntegrityError: somebody else was faster; nothing of the batch may be kept.
     """
     trail = Trail(access.actor_id, job_id)
-    await _lock(session, decisions)
+    touched = await _lock(session, decisions)
+    await session.execute(_LACKS_LATER)
     changed = await _fill(session, access, policy, decisions, trail)
-    await _make_parties(session, access, job_id, policy, decisions, trail)
+    made = await _make_parties(session, access, job_id, policy, decisions, trail)
     changed |= await _make_kinds(session, access, decisions, trail)
     await _make_phones(session, access, decisions, trail)
     await _make_emails(session, access, decisions, trail)
     await _make_contacts(session, access, decisions, trail)
+    await session.execute(_LACKS, {"made": made, "touched": touched})
     await trail.write(session)
     return changed | {each.row for each in decisions if each.changes_anything}
 
 
-async def _lock(session: AsyncSession, decisions: Sequence[Decision]) -> None:
+async def _lock(session: AsyncSession, decisions: Sequence[Decision]) -> list[int]:
+    """The clients that are there, kept from others. Raises Stale."""
     slots = [slot for each in decisions for slot in (each.organisation, each.person) if slot is not None]
     ids = sorted({slot.party_id for slot in slots if slot.party_id is not None})
     locked = set(await session.scalars(_LOCK, {"ids": ids})) if ids else set()
     if locked != set(ids):
         raise Stale
+    return ids
 
 
 async def _make_parties(
@@ -188,10 +201,11 @@ async def _make_parties(
     policy: Policy,
     decisions: Sequence[Decision],
     trail: Trail,
-) -> None:
+) -> list[int]:
+    """The new clients, and their ids."""
     made = [(each, slot, side) for each in decisions for slot, side in each.new_slots]
     if not made:
-        return
+        return []
     last, step = (await session.execute(_NUMBERS, {"count": len(made)})).one()
     first = last - step * (len(made) - 1)
     rows = []
@@ -214,6 +228,7 @@ async def _make_parties(
     await _insert(
         session, _MADE, [{"party_id": slot.party_id, "row": each.row} for each, slot, _ in made], job=job_id
     )
+    return list(ids.values())
 
 
 async def _make_kinds(

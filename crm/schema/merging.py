@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -93,6 +93,15 @@ class DuplicateDismissal(HasId, Base):
         Index("uq_duplicate_dismissal_low_id_high_id", "low_id", "high_id", unique=True),
         Index("ix_duplicate_dismissal_high_id", "high_id"),
     )
+
+
+class NameKey(Base):
+    """A party's name in one of the orders in which likely duplicates stand beside one another; kept by the search for them."""
+
+    __tablename__ = "name_key"
+    key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id", ondelete="cascade"), primary_key=True)
+    __table_args__ = (Index("ix_name_key_party_id", "party_id"),)
 
 
 class DuplicateRun(HasId, Base):

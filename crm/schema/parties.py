@@ -27,6 +27,15 @@ ACTIVE = text("ended_at is null")
 _LISTED_PERSON = text("type = 'person' and lifecycle = 'active' and deleted_at is null")
 
 
+def _scope_orders(scope: str) -> Iterable[Index]:
+    """One index for each order of one's own parties, or of a team's, beside the one by name."""
+    orders = {"last": "last_communication_at desc nulls last", "created": "created_at desc"}
+    where = text(f"{scope}_id is not null and lifecycle = 'active' and deleted_at is null")
+    for order, column in orders.items():
+        columns = (f"{scope}_id", text(column), text("id desc"))
+        yield Index(f"ix_party_{scope}_{order}", *columns, postgresql_where=where)
+
+
 class Party(HasId, Tracked, Binned, Base):
     """A person or an organisation, whatever we do with them."""
 
@@ -116,6 +125,8 @@ class Party(HasId, Tracked, Binned, Base):
             "ix_party_unassigned", "created_by", "sort_name", "id", postgresql_where=text("owner_id is null")
         ),
         Index("ix_party_team_id_sort_name", "team_id", "sort_name", "id"),
+        *_scope_orders("owner"),
+        *_scope_orders("team"),
     )
 
 
@@ -182,7 +193,9 @@ class PartyKind(HasId, Base):
     archived_at: Mapped[datetime | None]
 
 
-def _kind_orders(name: str, first: tuple[str, ...], where: str) -> Iterable[Index]:
+def _kind_orders(
+    name: str, first: tuple[str, ...], where: str, last: tuple[str, ...] = ()
+) -> Iterable[Index]:
     """One index for each order of a list."""
     orders: dict[str, tuple[Any, Any]] = {
         "name": ("sort_name", "party_id"),
@@ -190,7 +203,16 @@ def _kind_orders(name: str, first: tuple[str, ...], where: str) -> Iterable[Inde
         "created": (text("party_created_at desc"), text("party_id desc")),
     }
     for order, columns in orders.items():
-        yield Index(f"{name}_{order}", *first, *columns, postgresql_where=text(where))
+        yield Index(f"{name}_{order}", *first, *columns, *last, postgresql_where=text(where))
+
+
+def _kind_scope_orders(scope: str) -> Iterable[Index]:
+    """The same of one's own, or of a team: of all kinds together, the kind told by the index itself."""
+    first, name = (f"{scope}_id",), f"ix_party_kind_assignment_{scope}"
+    yield from _kind_orders(name, first, f"{scope}_id is not null and status = 'active'", ("kind_id",))
+    yield from _kind_orders(
+        f"{name}_ended", first, f"{scope}_id is not null and status = 'ended'", ("kind_id",)
+    )
 
 
 class PartyKindAssignment(HasId, Base):
@@ -206,10 +228,14 @@ class PartyKindAssignment(HasId, Base):
         server_default="person"
     )  # person, conversion, won_deal, import, rule
     assigned_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
-    # Copies of the party's columns, kept by triggers, so that every list of a kind has an index in its order.
+    # Copies of the party's columns, kept by triggers, so that every list of a kind has an index in its order: of all, of
+    # one's own, of a team, of persons.
     sort_name: Mapped[str] = mapped_column(Text(collation="C"), FetchedValue())
     last_communication_at: Mapped[datetime | None] = mapped_column(FetchedValue())
     party_created_at: Mapped[datetime] = mapped_column(FetchedValue())
+    owner_id: Mapped[int | None] = mapped_column(FetchedValue())
+    team_id: Mapped[int | None] = mapped_column(FetchedValue())
+    party_type: Mapped[str] = mapped_column(FetchedValue())
     __table_args__ = (
         CheckConstraint("status in ('active', 'paused', 'ended')", name="status"),
         CheckConstraint("(status = 'ended') = (until is not null)", name="ended"),
@@ -226,6 +252,14 @@ class PartyKindAssignment(HasId, Base):
         *_kind_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
         *_kind_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
         *_kind_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
+        *_kind_scope_orders("owner"),
+        *_kind_scope_orders("team"),
+        *_kind_orders(
+            "ix_party_kind_assignment_nobodys", (), "owner_id is null and status = 'active'", ("kind_id",)
+        ),
+        *_kind_orders(
+            "ix_party_kind_assignment_person", ("kind_id",), "status = 'active' and party_type = 'person'"
+        ),
     )
 
 

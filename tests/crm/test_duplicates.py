@@ -183,7 +183,10 @@ async def test_pages_go_from_the_likeliest_on(session: AsyncSession) -> None:
         await list_pairs(session, COMMAND, cursor="nonsense")
 
 
-async def test_what_cannot_be_searched_is_left_out_and_the_search_ends(session: AsyncSession) -> None:
+async def test_what_cannot_be_searched_is_left_out_and_the_search_ends(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicate_search, "NAMES_AT_ONCE", 1)
     first, *pair = [await firm(session, name) for name in ("Один такой", "Весенний сад", "Весенний сад, ООО")]
     await ask_search(session, COMMAND)
     await skip_piece(session)

@@ -19,7 +19,7 @@ from crm.party_cards import party_card
 from crm.party_filters import PartyFilter, Which
 from crm.party_lists import Sort, list_parties
 from crm.schema.parties import Party
-from tests.crm.people import COMMAND
+from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
 
 WRONG_LACKS = text(
@@ -32,8 +32,8 @@ WRONG_LACKS = text(
 WRONG_COPIES = text(
     """
     select k.id from party_kind_assignment k join party p on p.id = k.party_id
-    where (k.sort_name, k.last_communication_at, k.party_created_at)
-        is distinct from (p.sort_name, p.last_communication_at, p.created_at)
+    where (k.sort_name, k.last_communication_at, k.party_created_at, k.owner_id, k.team_id, k.party_type)
+        is distinct from (p.sort_name, p.last_communication_at, p.created_at, p.owner_id, p.team_id, p.type)
     """
 )
 
@@ -105,6 +105,34 @@ async def test_a_kind_follows_its_party_in_every_order(session: AsyncSession) ->
     await edit_party(session, COMMAND, first, values, version=1)
     assert [row.id for row in (await list_parties(session, COMMAND, both)).items] == [last, first]
     assert await is_kept(session)
+
+
+async def test_a_head_finds_the_same_as_who_may_see_everything(session: AsyncSession) -> None:
+    """Of a team, of one's own and of persons, lists are read from indexes of their own."""
+    team_id = await make_team(session, "Отдел списков")
+    head = await make_user(session, ("head",), team_id=team_id, is_head=True)
+    owned = await create_party(session, head, organisation_values("Своя"), kinds=["client", "supplier"])
+    person = await create_party(session, head, person_values("Свой Человек"), kinds=["client"])
+    await end_kind(
+        session, COMMAND, owned, (await party_card(session, COMMAND, owned)).kinds[1].assignment_id, ""
+    )
+    await create_party(session, COMMAND, organisation_values("Чужая"), kinds=["client"])
+    nobodys = await create_party(session, COMMAND, organisation_values("Ничья"), kinds=["agent"])
+    await session.execute(update(Party).where(Party.id == person).values(owner_id=None, team_id=team_id))
+    assert await is_kept(session)
+    for sort in Sort:
+        for wanted, expected in (
+            (PartyFilter(), {owned, person}),
+            (PartyFilter(kind="client"), {owned, person}),
+            (PartyFilter(kind="client", type="person"), {person}),
+            (PartyFilter(which=Which.CONTACTS, kind="client"), {person}),
+            (PartyFilter(owner_id=head.user_id, kind="client"), {owned}),
+            (PartyFilter(which=Which.FORMER_CLIENTS), set()),
+        ):
+            page = await list_parties(session, head, wanted, sort=sort)
+            assert {row.id for row in page.items} == expected, (sort, wanted)
+        page = await list_parties(session, COMMAND, PartyFilter(owner_id=0, kind="agent"), sort=sort)
+        assert [row.id for row in page.items] == [nobodys]
 
 
 async def test_two_who_end_and_add_at_one_moment_leave_no_false_lack(

@@ -26,12 +26,12 @@ from crm.parties import (
     set_kinds,
 )
 from crm.party_cards import party_card
-from crm.party_search import similar_parties
 from crm.rights import Access
 from crm.schema import uuid7
 from crm.schema.communications import Call, CallNote, Communication
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.parties import Organisation, Party
+from crm.similar_names import similar_parties
 from crm.timeline import timeline
 from tests.crm import planting
 from tests.crm.people import COMMAND, make_team, make_user

@@ -25,6 +25,7 @@ from cti.daemon import imports
 from cti.daemon.imports import Imports
 from tests.crm.importing.office import csv_of, imported, preview, read, rows_of, run, take
 from tests.crm.people import COMMAND, make_user
+from tests.crm.test_list_orders import is_kept
 
 HEADER = ("Название", "ИНН", "КПП", "ФИО", "Должность", "Телефон", "E-mail", "Вид", "Примечание")
 FLOWERS = (
@@ -51,6 +52,7 @@ async def test_a_row_becomes_a_firm_with_its_contact(database: Database, admin: 
     (row,) = await rows_of(database, admin, job.id)
     assert row.party_id is not None
     async with database.sessions() as session:
+        assert await is_kept(session)
         firm = await party_card(session, admin, row.party_id)
         (contact,) = firm.contacts
         person = await party_card(session, admin, contact.party_id)
