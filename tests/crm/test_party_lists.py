@@ -124,8 +124,8 @@ async def plenty(
     session: AsyncSession, count: int, *, owner_id: int | None = None, team_id: int | None = None
 ) -> None:
     of = {"noon": NOON, "owner_id": owner_id, "team_id": team_id}
-    for first in range(0, count, 1000):
-        await session.execute(PLENTY, {**of, "first": first, "last": min(first + 1000, count) - 1})
+    for first in range(0, count, 500):
+        await session.execute(PLENTY, {**of, "first": first, "last": min(first + 500, count) - 1})
 
 
 @pytest.mark.parametrize("sort", list(Sort))
