@@ -25,10 +25,12 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; known are {', '.join(NAMES)}")
     rows: list[Row] = []
-    for name in names:
-        print(f"running {name} …", file=sys.stderr, flush=True)
-        rows += _run(name)
-    print(table(rows))
+    try:
+        for name in names:
+            print(f"running {name} …", file=sys.stderr, flush=True)
+            rows += _run(name)
+    finally:  # one that fails takes nothing away from those before it
+        print(table(rows))
     return 0 if all(row.holds is not False for row in rows) else 1
 
 
