@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import last_author, log_access, notify, record_change
 from crm.delegation import refuse_wider
-from crm.delivery_queue import SUBSCRIBER_CHANNEL
+from crm.delivery_queue import SUBSCRIBER_CHANNEL, keepers
 from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.names import checked_name
+from crm.notifications import settle_notices
 from crm.record_feed import present_place
 from crm.rights import Access, Scope
 from crm.schema.subscribers import Subscriber, SubscriberDelivery
@@ -159,6 +160,7 @@ async def resume_subscriber(
     waiting = (SubscriberDelivery.subscriber_id == subscriber_id, SubscriberDelivery.state == "waiting")
     anew = {"next_try_at": now, "failures": 0, "failing_since": None}
     await session.execute(update(SubscriberDelivery).where(*waiting).values(anew))
+    await settle_notices(session, await keepers(session), "subscriber", subscriber_id)
 
 
 async def rotate_secret(

@@ -23,7 +23,7 @@ from webhooks.signing import signed_headers
 SECONDS: Final = 15.0  # for a whole request
 CONNECT_SECONDS: Final = 5.0
 MOST_ANSWER_BYTES: Final = 16 * 1024  # an answer that is longer is not read to its end
-PARALLEL: Final = 4  # requests to one subscriber at a time
+PARALLEL: Final = 8  # requests to one subscriber at a time
 USER_AGENT: Final = "ringcard"
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.delivery_queue import active_ids, count_waiting
 from crm.schema.base import uuid7
 from crm.sealing import Seal
+from cti.daemon.listening import Renewal
 from webhooks.addresses import networks_of
 from webhooks.delivering import Deliverer
-
-log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 10.0  # when hearing of a new subscriber fails
 AT_THE_DATABASE: Final = 2  # senders at a time; the others wait, so that pages and calls never do
@@ -45,26 +42,19 @@ class Subscribers:
         self._me = uuid7()
         self._turns = asyncio.Semaphore(AT_THE_DATABASE)
         self._senders: dict[int, tuple[Deliverer, asyncio.Task[None]]] = {}
-        self._wake = asyncio.Event()
+        self._renewal = Renewal(self._equal, ROUND_SECONDS)
 
     def look(self, subscriber_id: int) -> None:
         """Something changed about this one."""
         if subscriber_id in self._senders:
             self._senders[subscriber_id][0].look()
-        self._wake.set()
+        self._renewal.ask()
 
     async def run(self) -> None:
         """For ever; cancel to stop. What was sent and not written down is sent again."""
         try:
-            while True:
-                try:
-                    await self._equal()
-                except Exception as error:  # the database is away: the next round tries again
-                    log.warning("subscribers_not_read", error=type(error).__name__)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(ROUND_SECONDS):
-                        await self._wake.wait()
-                self._wake.clear()
+            self._renewal.ask()
+            await self._renewal.run()
         finally:
             await self._stop(list(self._senders))
 

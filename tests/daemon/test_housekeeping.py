@@ -17,13 +17,14 @@ from crm.duplicates import ask_search, list_pairs, search_state
 from crm.merging import merge_parties
 from crm.parties import create_party, organisation_values
 from crm.party_bin import bin_party
+from crm.schema.access import UserSession
 from crm.schema.base import uuid7
 from crm.schema.binned import BinEntry
 from crm.schema.communications import Communication
 from crm.schema.parties import Party
 from cti.daemon import housekeeping
 from cti.daemon.housekeeping import Housekeeping, night_before
-from tests.crm.people import COMMAND
+from tests.crm.people import COMMAND, make_user
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 
@@ -93,6 +94,19 @@ async def test_the_bin_empties_itself_and_strays_follow(database: Database) -> N
 )
 def test_the_night_is_that_of_the_installation(now: str, due: str) -> None:
     assert night_before(datetime.fromisoformat(now), MOSCOW) == datetime.fromisoformat(due)
+
+
+async def test_old_rows_go_at_night_and_soon_after_a_start(database: Database) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=100)
+    async with database.sessions.begin() as session:
+        user = (await make_user(session)).user_id
+        session.add(UserSession(user_id=user, token_hash=b"old", last_used_at=long_ago))
+    async with keeping_house(database, round_seconds=0.05), asyncio.timeout(10):
+        while True:
+            async with database.sessions() as session:
+                if await session.scalar(select(UserSession.id).where(UserSession.user_id == user)) is None:
+                    break
+            await asyncio.sleep(0.05)
 
 
 async def test_a_piece_that_always_fails_is_left_out(

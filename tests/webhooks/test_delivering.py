@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import TextClause, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import Database
 from crm.deliveries import repeat_failed
-from crm.delivery_queue import Tried, due, hold, settle, take_over
+from crm.delivery_queue import _DUE, _TAKE_OVER, Tried, due, hold, settle, take_over
 from crm.schema.base import uuid7
 from crm.schema.subscribers import Subscriber, SubscriberDelivery
 from crm.schema.views import Notification
@@ -345,3 +346,22 @@ async def test_a_late_word_of_a_program_that_lost_its_hold_changes_nothing(
         tried = Tried(trouble="timed_out", status=None, answer="", milliseconds=1)
         await settle(session, held, each, tried, Clock()(), timedelta(seconds=1))
     assert await states(database, subscriber) == ["delivered"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "condition"),
+    [
+        (_TAKE_OVER, "Index Cond: ((ROW(tx, id) > ROW("),
+        (_DUE, "Index Cond: ((subscriber_id = "),
+        (_DUE, "Index Cond: (id = ANY ("),
+    ],
+)
+async def test_neither_the_outbox_nor_what_is_over_is_read_from_its_beginning(
+    session: AsyncSession, statement: TextClause, condition: str
+) -> None:
+    await session.execute(text("set local enable_seqscan = off"))
+    values = {"subscriber": 1, "most": 8, "waiting": 1000, "now": Clock()()}
+    asked = text(f"explain {statement.text}")
+    names = {name: values[name] for name in asked.compile().params}
+    plan = "\n".join(row[0] for row in await session.execute(asked, names))
+    assert condition in plan, plan

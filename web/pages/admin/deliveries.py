@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, time
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ async def show_delivery(request: web.Request) -> web.Response:
         PATH,
         subscriber=subscriber,
         delivery=found,
+        body=_readable(found.body),
         events=EVENTS,
         trouble_text=trouble_text,
     )
@@ -105,6 +107,11 @@ def _since(request: web.Request, form: Form) -> datetime | None:
     if (day := read_date(typed)) is None:
         raise Invalid("since", typed, N_("This is not a date. Write it as 31.12.2027."))
     return datetime.combine(day, time(), tzinfo=zone_of(request))
+
+
+def _readable(body: str | None) -> str:
+    """A body with its fields below one another, as it is for whoever reads it."""
+    return json.dumps(json.loads(body), ensure_ascii=False, indent=2) if body else ""
 
 
 def _repeated(request: web.Request) -> str:

@@ -24,7 +24,7 @@ GROUPS: Final[Mapping[str, str]] = {
 EVENTS: Final[Mapping[str, str]] = {
     "call.started": N_("Call began"),
     "call.answered": N_("Call answered"),
-    "call.ended": N_("Call ended"),
+    "call.ended": N_("Call is over"),
     "call.joined": N_("Call went into another one"),
     "callback.opened": N_("Caller missed"),
     "callback.changed": N_("Missed caller changed"),
