@@ -18,7 +18,8 @@ from web.pages.admin.subscriber_words import EVENTS, trouble_text
 from web.pages.admin.subscribers import ONE, PATH, RIGHT
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, form_of, read_date
-from web.pages.problems import note_on, tell
+from web.pages.problems import tell
+from web.pages.saving import saving
 from web.render import render_fragment, wants_rows, zone_of
 
 routes = PageRoutes()
@@ -36,15 +37,11 @@ async def list_deliveries(request: web.Request) -> web.Response:
 async def repeat_failed(request: web.Request) -> web.Response:
     """Everything that was given up, of events since a day."""
     form = form_of((await request.post()).items())
-    try:
-        since = _since(request, form)
-        async with request.app[SESSIONS].begin() as session:
-            count = await deliveries.repeat_failed(
-                session, request[ACCESS], id_in_path(request), request.app[NOW](), since=since
-            )
-    except Invalid as error:
-        note_on(form, error)
-        return await _show(request, form, status=422)
+    async with saving(request, form) as session:
+        since, at = _since(request, form), request.app[NOW]()
+        count = await deliveries.repeat_failed(session, request[ACCESS], id_in_path(request), at, since=since)
+    if not form.is_good:
+        return await _show(request, form)
     raise web.HTTPSeeOther(f"{PATH}/{id_in_path(request)}/deliveries?repeated={count}")
 
 
@@ -75,7 +72,7 @@ async def repeat_delivery(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"{PATH}/{id_in_path(request)}/deliveries?repeated=1")
 
 
-async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+async def _show(request: web.Request, form: Form) -> web.Response:
     state = request.query.get("state", "")
     wanted = state if state in deliveries.STATES else None
     try:
@@ -96,7 +93,7 @@ async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.R
     context |= {"trouble_text": trouble_text, "repeated": _repeated(request)}
     if wants_rows(request, _ROWS) or wants_rows(request, f"{_ROWS}-more"):
         return render_fragment(request, "admin/delivery_rows.html", **context)
-    return render_section(request, "admin/deliveries.html", PATH, status=status, **context)
+    return render_section(request, "admin/deliveries.html", PATH, status=form.status, **context)
 
 
 def _since(request: web.Request, form: Form) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from crm import subscribers
-from crm.errors import Conflict, Invalid
+from crm.errors import Invalid
 from crm.subscribers import SubscriberInfo, SubscriberValues
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, NOW, SERVICES, SESSIONS
@@ -15,7 +15,7 @@ from web.pages.admin.sections import render_section
 from web.pages.admin.subscriber_words import groups, told_trial
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
-from web.pages.problems import FORM_ERRORS, note_on
+from web.pages.saving import saving
 from web.render import render_fragment
 from web.routes import RouteKind
 from web.subscriber_trial import seal_for, try_subscriber
@@ -42,15 +42,13 @@ async def show_new_subscriber(request: web.Request) -> web.Response:
 @routes.post(PATH + "/new", right=RIGHT)
 async def add_subscriber(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
-    try:
+    async with saving(request, form) as session:
         values, seal = _typed(request, form), seal_for(request)
-        async with request.app[SESSIONS].begin() as session:
-            made = await subscribers.add_subscriber(session, request[ACCESS], values, seal)
-            subscriber = await subscribers.subscriber(session, request[ACCESS], made[0])
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        return _show_form(request, form, None, status=422)
-    return _show_form(request, _form_of(subscriber), subscriber, secret=made[1])
+        made, secret = await subscribers.add_subscriber(session, request[ACCESS], values, seal)
+        subscriber = await subscribers.subscriber(session, request[ACCESS], made)
+    if not form.is_good:
+        return _show_form(request, form, None)
+    return _show_form(request, _form_of(subscriber), subscriber, secret=secret)
 
 
 @routes.get(ONE, right=RIGHT)
@@ -63,16 +61,16 @@ async def show_subscriber(request: web.Request) -> web.Response:
 async def edit_subscriber(request: web.Request) -> web.Response:
     form = form_of((await request.post()).items())
     subscriber = await _subscriber(request)
-    try:
-        values = _typed(request, form)
-        async with request.app[SESSIONS].begin() as session:
-            await subscribers.edit_subscriber(
-                session, request[ACCESS], subscriber.id, values, version=form.whole("version") or 0
-            )
-    except FORM_ERRORS as error:
-        note_on(form, error)
-        status = 409 if isinstance(error, Conflict) else 422
-        return _show_form(request, form, subscriber, status=status)
+    async with saving(request, form) as session:
+        await subscribers.edit_subscriber(
+            session,
+            request[ACCESS],
+            subscriber.id,
+            _typed(request, form),
+            version=form.whole("version") or 0,
+        )
+    if not form.is_good:
+        return _show_form(request, form, subscriber)
     raise web.HTTPSeeOther(f"{PATH}/{subscriber.id}?saved=1")
 
 
@@ -142,13 +140,12 @@ def _show_form(
     subscriber: SubscriberInfo | None,
     *,
     secret: str | None = None,
-    status: int = 200,
 ) -> web.Response:
     return render_section(
         request,
         "admin/subscriber.html",
         PATH,
-        status=status,
+        status=form.status,
         form=form,
         subscriber=subscriber,
         groups=groups(),
