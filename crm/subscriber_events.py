@@ -16,6 +16,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "party.number_added",
         "party.number_ended",
         "party.email_added",
+        "party.email_ended",
         "party.contact_added",
         "party.contact_ended",
         "party.merged",

@@ -35,6 +35,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "party.number_added": N_("Number added"),
     "party.number_ended": N_("Number ended"),
     "party.email_added": N_("E-mail address added"),
+    "party.email_ended": N_("E-mail address ended"),
     "party.contact_added": N_("Contact added"),
     "party.contact_ended": N_("Contact ended"),
     "party.merged": N_("Records merged"),
