@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -30,7 +29,7 @@ from crm.errors import SecretUnreadable
 from crm.handling_rules import ACTION_CHANNEL
 from crm.importing.jobs import IMPORT_CHANNEL
 from crm.journal import Journal
-from crm.links import sessions_without_transaction, why_silent
+from crm.links import sessions_without_transaction
 from crm.notifications import NOTICE_CHANNEL
 from crm.open_calls import open_calls
 from crm.rights import command_access
@@ -64,6 +63,7 @@ from cti.daemon.story_book import StoryBook
 from cti.daemon.subscribers import Subscribers
 from cti.daemon.switchboard import Switchboard
 from cti.daemon.telephone import open_telephone
+from cti.daemon.troubles import Troubles
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from cti.numbers import warm_up
 from web.app import create_app
@@ -72,13 +72,12 @@ from web.gate import CrmGate
 from web.keys import LIVE, Services
 from web.live import LiveHub
 from web.proxies import networks
-from web.status import FIND_TROUBLES, Trouble
+from web.status import FIND_TROUBLES
 
 log = structlog.get_logger(__name__)
 
 DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
 FLUSH_SECONDS = 3.0
-ASK_SECONDS = 1.0  # how old the answer may be whether the database answers
 GARBAGE_ROUND = 5_000  # new objects before the youngest are looked through
 THREAD_TURN_SECONDS = 0.0005  # how long a thread that packs stories may hold up the loop; 5 ms by default
 
@@ -132,23 +131,9 @@ class Program:
             sessions_without_transaction(database),
             lambda asked, result: self.switchboard.recognised(asked, result),
         )
-        self.switchboard = Switchboard(
-            desk=self.desk,
-            journal=self.journal,
-            ask=self.recognition.ask,
-            deliver=self._deliver,
-            now=self._clock.now,
-            ids=self._ids,
-            story=self._story_book(),
-        )
+        self.switchboard = self._make_switchboard()
         self._book = LinkBook(database.sessions)
-        self._links = Links(
-            emit=self._receive,
-            on_presence=self._presence,
-            on_state=self._link_changed,
-            on_gap=lambda *_gap: None,
-            ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
-        )
+        self._links = self._make_links()
         self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
         self._housekeeping = Housekeeping(
             database.sessions, now=wall_clock, time_zone=settings.time_zone, kept=kept_by(settings)
@@ -169,9 +154,9 @@ class Program:
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
-        self._asking = asyncio.Lock()
-        self._asked_at = -ASK_SECONDS
-        self._silence: str | None = None
+        self._troubles = Troubles(
+            database, self.journal, self._links.states, self.telephone.dialler_states, self._name_of
+        )
 
     async def run(self, started: asyncio.Event) -> None:
         """Serve until cancelled; `started` is set once the address answers."""
@@ -234,23 +219,6 @@ class Program:
             self._deliver(self.desk.forget_connection(gone, self._clock.now()))
         await self.telephone.equal(plans)
 
-    async def find_troubles(self) -> Sequence[Trouble]:
-        """What is not as it should be at this moment."""
-        troubles = await self._database_troubles()
-        if self.journal.is_losing:
-            detail = "The spool on disk is full; calls wait in memory only. Bring the database back, free disk space."
-            troubles.append(Trouble(what="journal", detail=detail, outline=detail, is_fatal=True))
-        for connection_id, state in self._links.states().items():
-            if state.status is not LinkStatus.UP:
-                name = self._names.get(connection_id, connection_id)
-                told, outline = f"{name}: {state.detail}", f"{name}: {state.code}"
-                troubles.append(Trouble(what="connection", detail=told, outline=outline, is_fatal=False))
-        for dialler in self.telephone.dialler_states():
-            if dialler.state != LinkStatus.UP.value:
-                told = f"{dialler.connection}, dialling account: {dialler.code}"
-                troubles.append(Trouble(what="dialling", detail=told, outline=told, is_fatal=False))
-        return troubles
-
     def _make_app(self) -> web.Application:
         settings = self.settings
         app = create_app(
@@ -271,8 +239,28 @@ class Program:
                 region=settings.region,
             )
         )
-        app[FIND_TROUBLES] = self.find_troubles
+        app[FIND_TROUBLES] = lambda: self._troubles.find()
         return app
+
+    def _make_switchboard(self) -> Switchboard:
+        return Switchboard(
+            desk=self.desk,
+            journal=self.journal,
+            ask=self.recognition.ask,
+            deliver=self._deliver,
+            now=self._clock.now,
+            ids=self._ids,
+            story=self._story_book(),
+        )
+
+    def _make_links(self) -> Links:
+        return Links(
+            emit=self._receive,
+            on_presence=self._presence,
+            on_state=self._link_changed,
+            on_gap=lambda *_gap: None,
+            ear=lambda connection_id: self._keeper.ear(connection_id) if self._keeper else None,
+        )
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
@@ -357,9 +345,13 @@ class Program:
         self._book.note_state(connection_id, state, at)
         if state.status is LinkStatus.UP:
             self._back_fill.gap_ended()
-        name = self._names.get(connection_id, str(connection_id))
-        view = ConnectionView(id=connection_id, name=name, state=state.status.value, since=state.since)
+        view = ConnectionView(
+            id=connection_id, name=self._name_of(connection_id), state=state.status.value, since=state.since
+        )
         self._deliver(self.desk.set_connection(view, at))
+
+    def _name_of(self, connection_id: int) -> str:
+        return self._names.get(connection_id, str(connection_id))
 
     def _story_book(self) -> StoryBook | None:
         if self._keeper is None:
@@ -398,18 +390,6 @@ class Program:
             for connection_id, state in self._links.states().items():
                 if state.status is LinkStatus.UP and state.heard_at is not None:
                     self._book.note_heard(connection_id, state.heard_at)
-
-    async def _database_troubles(self) -> list[Trouble]:
-        """Asked once a second at most: anybody may ask us, and none of them shall wear out the database."""
-        async with self._asking:
-            now = time.monotonic()
-            if now - self._asked_at >= ASK_SECONDS:
-                self._silence, self._asked_at = await why_silent(self.database), time.monotonic()
-            why = self._silence
-        if why is None:
-            return []
-        detail = f"The database does not answer ({why}); calls go to the spool. Check the server."
-        return [Trouble(what="database", detail=detail, outline=detail, is_fatal=True)]
 
     async def _flush_delays(self) -> None:
         with contextlib.suppress(TimeoutError):
