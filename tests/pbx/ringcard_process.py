@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 
 COMMAND = Path(sys.executable).with_name("ringcard")
+PATIENCE_SECONDS = 180.0  # a busy machine makes a cluster and all its tables in a minute
 
 
 class CommandFailed(Exception):
@@ -30,7 +31,7 @@ class Ringcard:
         self._log = data / "serve.log"
         self._process: Process | None = None
 
-    async def run(self, *arguments: str, stdin: str = "", seconds: float = 60) -> str:
+    async def run(self, *arguments: str, stdin: str = "", seconds: float = PATIENCE_SECONDS) -> str:
         """What one command prints.
 
         Raises:
@@ -56,7 +57,7 @@ class Ringcard:
         finally:
             await self.stop()
 
-    async def start(self, *, seconds: float = 60) -> None:
+    async def start(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 COMMAND, "serve", env=self._environment, stdin=DEVNULL, stdout=log, stderr=log
