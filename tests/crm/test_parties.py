@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm import similar_names
 from crm.affiliations import ContactValues, add_contact, edit_contact, end_contact, make_primary_contact
 from crm.database import Database
 from crm.emails import attach_email
@@ -171,6 +172,16 @@ async def test_a_similar_name_is_a_warning(session: AsyncSession) -> None:
     assert await similar_parties(session, "Ромашка Трейд", "organisation", exclude_id=party_id) == []
     assert await similar_parties(session, "Ромашка Трейд", "person") == []
     assert await similar_parties(session, "", "person") == []
+
+
+async def test_in_a_large_base_neighbours_are_found_whatever_time_there_is(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similar_names, "LARGE", -2)
+    party_id = await make(session, organisation_values("ООО «Василёк Торг»"))
+    (similar,) = await similar_parties(session, "Василек-торк", "organisation", patience=1)
+    assert similar.party_id == party_id
+    assert (await session.execute(text("show statement_timeout"))).scalar_one() == "0"
 
 
 async def test_an_edit_raises_the_version_and_a_stale_one_is_told_field_by_field(

@@ -1,4 +1,4 @@
-"""No list, search or look-up has to read a growing table from its beginning: their plans over twenty thousand parties and their calls.
+"""No list, search or look-up has to read a growing table from its beginning: their plans over ten thousand parties and their calls.
 
 The planner is asked about the very statements and values of `bench.asks`, with the statistics of a filled base. In so small a base it
 reads many a table whole because that is cheaper; told to avoid that, it still does where no index can serve, and there a million
@@ -22,7 +22,7 @@ from crm.rights import Access, command_access
 from cti.numbers import E164, Number, NumberKind
 from tests.database import make_copy
 
-PARTIES = 20_000
+PARTIES = 10_000
 GROWING = (
     "party", "person", "organisation", "party_kind_assignment", "party_lack", "affiliation", "party_phone", "phone_number",
     "party_email", "email_address", "communication", "call", "participation", "call_note", "meeting", "comment", "lead",
