@@ -198,7 +198,8 @@ def _decide(
     for row, plan in rows:
         try:
             for side in plan.sides:
-                with_custom(own, side.custom, {})
+                if side.custom:
+                    with_custom(own, side.custom, {})
         except Invalid as error:
             told = [RowProblem.of(error)]
             decisions.append(Decision(row=row, plan=plan, verdict=Verdict.REFUSED, problems=told))
