@@ -34,7 +34,7 @@ STYLE_SHEET: Final = (
     "css/ringcard.css"  # made of these, in this order: one request, and a third less to carry
 )
 _STYLES: Final = (
-    *("tokens", "frame", "parts", "lists", "calls", "windows", "pages"),
+    *("tokens", "frame", "parts", "lists", "calls", "windows", "pages", "administration"),
     *("leads", "merging", "tasks", "telephone"),
 )
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
