@@ -21,12 +21,17 @@ from crm.communications import (
     communication_card,
 )
 from crm.errors import Conflict, Invalid, NotFound
+from crm.lead_access import readable_lead
+from crm.lead_links import note_response
+from crm.lead_locks import lock_parties
+from crm.lead_values import OPEN_STATES
 from crm.notifications import tell_users
 from crm.party_access import readable, readable_party
 from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.base import uuid7
 from crm.schema.communications import Communication
+from crm.schema.leads import Lead
 from crm.schema.meetings import CommunicationKind, Meeting, MeetingParticipant
 from crm.schema.parties import Party, Person
 
@@ -34,6 +39,7 @@ MOST_PARTICIPANTS: Final = 50
 _COLUMNS: Final = (
     "kind", "own_kind_id", "direction", "started_at", "ended_at", "subject", "summary", "party_id", "contact_id",
 )  # fmt: skip
+_MESSAGES: Final = ("email", "sms", "chat")
 _MEETING: Final = ("state", "place", "result")
 
 
@@ -58,18 +64,30 @@ class CommunicationValues:
 
 
 async def log_communication(
-    session: AsyncSession, access: Access, values: CommunicationValues, *, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    values: CommunicationValues,
+    *,
+    lead_id: int | None = None,
+    via: str = "form",
 ) -> UUID:
     """A new one, of whoever writes it. Colleagues who are to take part in a meeting are notified.
 
+    Args:
+        lead_id: what it belongs to; it is then with whom the lead is about, and our first message to them answers the lead.
+
     Raises:
-        NotAllowed, NotFound (a party one may not read), Invalid.
+        NotAllowed, NotFound (a party or a lead one may not read), Invalid.
     """
     access.require("party.read")
     _check(values)
-    values = await _linked(session, access, values)
+    lead = None if lead_id is None else await _lead_to_tie(session, access, lead_id)
+    if lead is not None:
+        values = _about(values, lead)
+    known = () if lead is None else (lead.person_id, lead.organisation_id)
+    values = await _linked(session, access, values, known=known)
     communication_id = uuid7()
-    row = {name: getattr(values, name) for name in _COLUMNS}
+    row = {name: getattr(values, name) for name in _COLUMNS} | {"lead_id": lead.id if lead else None}
     mine = {"user_id": access.actor_id, "team_id": access.team_id, "created_by": access.actor_id}
     link = {"link_source": "agent"} if values.party_id else {}
     await session.execute(insert(Communication).values(id=communication_id, **row, **mine, **link))
@@ -77,7 +95,43 @@ async def log_communication(
     after = {name: value for name, value in _stored(values).items() if value not in (None, [])}
     await record_change(session, access, "communication", communication_id, after=after, via=via)
     await _touch(session, values)
+    if lead is not None and _answers(values, lead):
+        await note_response(session, lead.id, values.started_at, by_id=access.actor_id)
     return communication_id
+
+
+async def _lead_to_tie(session: AsyncSession, access: Access, lead_id: int) -> Lead:
+    """The lead, or the one that it went into, behind the parties it is about: they are locked first.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require("lead.read")
+    lead = await readable_lead(session, access, lead_id)
+    if lead.merged_into_id is not None:
+        lead = await readable_lead(session, access, lead.merged_into_id)
+    await lock_parties(session, [lead.person_id, lead.organisation_id])
+    return lead
+
+
+def _about(values: CommunicationValues, lead: Lead) -> CommunicationValues:
+    """With whom the lead is about. Raises Invalid: somebody else was named."""
+    if values.party_id not in (None, lead.person_id, lead.organisation_id):
+        raise Invalid("party_id", values.party_id, "This lead is about somebody else. Leave the party out.")
+    person = lead.person_id if lead.organisation_id else None
+    return replace(
+        values,
+        party_id=values.party_id or lead.organisation_id or lead.person_id,
+        contact_id=values.contact_id or person,
+    )
+
+
+def _answers(values: CommunicationValues, lead: Lead) -> bool:
+    """Whether it is a message of ours that came after the enquiry."""
+    is_message = values.kind in _MESSAGES and values.direction == "out"
+    return (
+        is_message and lead.state in OPEN_STATES and lead.created_at <= values.started_at <= datetime.now(UTC)
+    )
 
 
 async def edit_communication(

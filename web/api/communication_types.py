@@ -83,7 +83,10 @@ class WholeCommunication(msgspec.Struct):
 
 
 class NewCommunication(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`kind` and `direction` have no default. Place, people, state and result belong to a meeting."""
+    """`kind` and `direction` have no default. Place, people, state and result belong to a meeting.
+
+    `lead_id`: it belongs to this lead, and is with whom that is about; our first message to them answers the lead.
+    """
 
     kind: Kind
     direction: Direction
@@ -94,6 +97,7 @@ class NewCommunication(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     summary: LongText | None = None
     party_id: Id | None = None
     contact_id: Id | None = None
+    lead_id: Id | None = None
     state: MeetingState | None = None
     place: Text | None = None
     result: LongText | None = None

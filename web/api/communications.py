@@ -105,13 +105,14 @@ async def _changed(request: web.Request, query: CommunicationQuery, since: datet
 )
 async def create(request: web.Request, _query: NoQuery, new: NewCommunication) -> Reply:
     async with request.app[SESSIONS].begin() as session:
-        made = await log_communication(session, request[ACCESS], _values(new), via="api")
+        made = await log_communication(session, request[ACCESS], _values(new), lead_id=new.lead_id, via="api")
     address = {"Location": f"{PATH}/{made}"}
     return Reply(body=MadeCommunication(id=made), status=HTTPStatus.CREATED, headers=address)
 
 
 def _values(new: NewCommunication) -> CommunicationValues:
     said = msgspec.structs.asdict(new)
+    del said["lead_id"]
     said["started_at"] = _moment("started_at", new.started_at)
     said["ended_at"] = None if new.ended_at is None else _moment("ended_at", new.ended_at)
     said["user_ids"], said["person_ids"] = tuple(new.user_ids), tuple(new.person_ids)

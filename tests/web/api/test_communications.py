@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
+from sqlalchemy import select
 
 from crm.saved_views import ViewContent, save_view
+from crm.schema.communications import Communication
 from tests.web.api.company import OWNERS, Company
 from tests.web.api.test_rights import LEADS_OF, PARTIES_OF
 
@@ -76,6 +80,21 @@ async def test_t11_comments_of_a_lead_keep_to_its_rights_and_page_by_key(company
     assert [item["text"] for item in page["items"]] == ["Anew"]
     older = await company.told(f"{path}?limit=1&cursor={page['next']}", role)
     assert [item["text"] for item in older["items"]] == [f"By {role}"]
+
+
+async def test_one_that_belongs_to_a_lead_is_with_whom_that_is_about(company: Company) -> None:
+    lead = await company.told(f"/api/v1/leads/{company.leads['agent']}", "agent")
+    about = LETTER | {"lead_id": company.leads["agent"]}
+    made = await company.post(PATH, about, "agent")
+    assert made.status == 201, await made.text()
+    told = (await company.told(made.headers["Location"], "agent"))["communication"]
+    assert told["party_id"] == lead["lead"]["party_id"]
+    async with company.database.sessions() as session:
+        of_lead = select(Communication.lead_id).where(Communication.id == UUID(told["id"]))
+        assert await session.scalar(of_lead) == company.leads["agent"]
+    other = await company.post(PATH, about | {"party_id": company.parties["agent"]}, "agent")
+    assert (other.status, (await other.json(content_type=None))["field"]) == (422, "party_id")
+    assert (await company.post(PATH, LETTER | {"lead_id": company.leads["stranger"]}, "agent")).status == 404
 
 
 async def test_a_mention_is_told_to_the_user_and_marked_as_seen(company: Company) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
@@ -199,6 +201,35 @@ async def test_a_new_lead_keeps_its_draft_until_it_is_created(office: Office) ->
     assert "Набросок" not in await (await office.get("/leads/new?person=Другой", "manager")).text()
     await new_lead(office, "manager", **typed)
     assert "Набросок" not in await (await office.get("/leads/new", "manager")).text()
+
+
+async def test_a_letter_logged_on_a_lead_stands_in_its_timeline_and_answers_it(office: Office) -> None:
+    lead_id = await new_lead(office, person="Ждёт письма")
+    form = await (await office.get(f"/communications/new?lead={lead_id}", "agent")).text()
+    assert f'name="lead" value="{lead_id}"' in form
+    said = {"lead": str(lead_id), "kind": "email", "subject": "Ваша смета", "started": "20.11.2026 14:30"}
+    early = await office.post("/communications/new", said | {"direction": "out"}, "agent")
+    assert (early.status, early.headers["Location"]) == (303, f"/leads/{lead_id}")
+    assert (await stored(office, lead_id)).first_response_at is None  # before the enquiry
+    now = datetime.now(UTC).astimezone(ZoneInfo("Europe/Moscow")) + timedelta(minutes=1)
+    async with office.database.sessions.begin() as session:
+        await session.execute(
+            update(Lead).where(Lead.id == lead_id).values(created_at=now - timedelta(hours=1))
+        )
+    later = said | {"started": (now - timedelta(minutes=30)).strftime("%d.%m.%Y %H:%M")}
+    for direction in ("in", "out"):
+        assert (await stored(office, lead_id)).first_response_at is None
+        assert (
+            await office.post("/communications/new", later | {"direction": direction}, "agent")
+        ).status == 303
+    lead = await stored(office, lead_id)
+    assert lead.first_response_at is not None
+    text = await (await office.get(f"/leads/{lead_id}", "agent")).text()
+    assert text.count("Ваша смета") >= 3
+    assert 'chip tone-blue">In progress' in text
+    assert (await office.get(f"/communications/new?lead={lead_id}", "stranger")).status == 404
+    foreign = await office.post("/communications/new", later | {"direction": "in"}, "stranger")
+    assert foreign.status == 404
 
 
 async def test_converting_on_the_page_and_twice(office: Office) -> None:

@@ -21,6 +21,8 @@ from crm.communications import (
     list_communications,
 )
 from crm.errors import Conflict, CrmError, Invalid, NotFound
+from crm.lead_access import readable_lead
+from crm.lead_lists import LeadRow, lead_rows
 from crm.owners import active_users, colleagues
 from crm.party_cards import PartyCard, party_card
 from crm.rights import Scope
@@ -113,7 +115,7 @@ def wanted_of(request: web.Request, values: Mapping[str, str]) -> CommunicationF
 async def show_new(request: web.Request) -> web.Response:
     """An empty form; a party in the address is the one it is about, a kind the one that is meant."""
     now = typed_moment(request.app[NOW](), zone_of(request))
-    said = {name: request.query.get(name, "")[:20] for name in ("party", "contact", "kind")}
+    said = {name: request.query.get(name, "")[:20] for name in ("party", "contact", "lead", "kind")}
     return await _answer_form(request, filled({**said, "started": now}))
 
 
@@ -123,10 +125,12 @@ async def create(request: web.Request) -> web.Response:
     try:
         values = typed_values(form, zone_of(request))
         async with request.app[SESSIONS].begin() as session:
-            made = await log_communication(session, request[ACCESS], values)
+            made = await log_communication(session, request[ACCESS], values, lead_id=form.whole("lead"))
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _answer_form(request, form, error=error)
+    if form.whole("lead"):
+        raise web.HTTPSeeOther(f"/leads/{form.whole('lead')}")
     raise web.HTTPSeeOther(f"/parties/{values.party_id}" if values.party_id else f"/communications/{made}")
 
 
@@ -181,6 +185,7 @@ async def _answer_form(
 ) -> web.Response:
     async with request.app[SESSIONS]() as session:
         party = await _party(session, request, form, card)
+        lead = await _lead(session, request, form)
         context: dict[str, Any] = {
             "own_kinds": await own_kinds(session),
             "people": await active_users(session),
@@ -192,12 +197,23 @@ async def _answer_form(
         form=form,
         card=card,
         party=party,
+        lead=lead,
         kinds=KINDS,
         directions=DIRECTIONS,
         states=MEETING_STATES,
         own=OWN,
         **context,
     )
+
+
+async def _lead(session: AsyncSession, request: web.Request, form: Form) -> LeadRow | None:
+    """What a new one belongs to. Raises NotFound: one may not read it."""
+    lead_id = form.whole("lead")
+    if lead_id is None or not request[ACCESS].may("lead.read"):
+        form.values.pop("lead", None)
+        return None
+    lead = await readable_lead(session, request[ACCESS], lead_id)
+    return (await lead_rows(session, [lead.id]))[0]
 
 
 async def _party(
