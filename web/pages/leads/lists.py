@@ -67,7 +67,7 @@ FRAME: Final = named(
         title=N_("Leads"),
         right="lead.read",
         columns=COLUMNS,
-        usual=("name", "need", "stage", "source", "phone", "response", "owner", "task", "created"),
+        usual=("name", "need", "stage", "source", "phone", "response", "owner"),
         sorts={"created": N_("Newest first"), _OLDEST: N_("Oldest first")},
         filters=("q", "state", "stage", "whose", "owner", "number", "scheme", *_MORE_FILTERS),
     )
@@ -221,7 +221,7 @@ def chosen_in(query: Mapping[str, str]) -> Chosen:
         state=state if state in (*STATES, "all") else "",
         stage=str(form.whole("stage") or ""),
         whose=whose if whose in _WHOSE else "",
-        owner=str(form.whole("owner") or ""),
+        owner=str(form.whole("owner") or form.whole("whose") or ""),
         number=number if number.isascii() and number.isdigit() and len(number) < 19 else "",
         scheme=str(form.whole("scheme") or ""),
         source=form.text("source"),
