@@ -23,7 +23,6 @@ class CallWindow extends HTMLElement {
   #detailsOf = null;
   #isTouched = false;
   #isTaskAsked = false;
-  #task = null; // the line of a new task, while the details around it are asked for anew
   #whoOf = null; // the call whose panel «Кто звонит?» was asked for, or left
 
   connectedCallback() {
@@ -151,15 +150,16 @@ class CallWindow extends HTMLElement {
     const passed = el("p", { class: "call-passed pop-soft", hidden: true });
     const who = el("div", { class: "call-who" });
     const details = el("div", { class: "call-details" });
+    const task = el("div", { class: "call-new-task" });
     const asked = el("div", { class: "call-asked" });
     const end = el("p", { class: "call-end", hidden: true });
     const controls = el("call-controls");
     const wrapUp = el("call-wrap-up");
-    const body = el("div", { class: "call-body" }, passed, who, details, asked, controls, end, wrapUp);
+    const body = el("div", { class: "call-body" }, passed, who, details, task, asked, controls, end, wrapUp);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, asked, controls, end, wrapUp, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, task, asked, controls, end, wrapUp, body, news, note: null };
     this.append(section);
   }
 
@@ -317,21 +317,23 @@ class CallWindow extends HTMLElement {
     if (this.#isTaskAsked) this.#bringTaskBack(details.querySelector("[data-key=task]"));
   }
 
+  // The line of a new task stays through news of who calls, with what was typed and what is under way.
   #setTaskAside() {
-    const task = this.#parts.details.querySelector(".call-task");
-    if (task) this.#task = { line: task, typing: task.contains(document.activeElement) ? document.activeElement : null };
+    const line = this.#parts.details.querySelector(".call-task");
+    if (!line) return;
+    const typing = line.contains(document.activeElement) ? document.activeElement : null;
+    this.#parts.task.append(line);
+    typing?.focus({ preventScroll: true });
   }
 
-  // The line of a new task stays through news of who calls, with what was typed, and is about whom the window shows now.
+  // It is about whom the window shows now; and it comes, if it was asked for while there was nowhere to put it.
   #bringTaskBack(press) {
     if (!press) return;
-    const kept = this.#task;
-    this.#task = null;
-    if (!kept) return press.click(); // it was under way
+    const fields = this.#parts.task.querySelectorAll("input[name=party]");
+    if (this.#parts.task.childElementCount === 0) return press.click();
     const about = new URL(press.getAttribute("hx-get"), location.href).searchParams.get("party") ?? "";
-    for (const field of kept.line.querySelectorAll("input[name=party]")) field.value = about;
-    press.closest("p").replaceWith(kept.line);
-    if (document.activeElement === document.body) kept.typing?.focus({ preventScroll: true });
+    for (const field of fields) field.value = about;
+    press.closest("p").remove();
   }
 }
 
