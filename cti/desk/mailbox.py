@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cti.desk.messages import Data, Message
 
-KEPT_MESSAGES = 256
+KEPT_MESSAGES = 256  # of the last minutes; a busy day of hundreds of agents shall not cost memory for hours
+KEPT_ALWAYS = 64  # however old
+KEPT_FOR = timedelta(minutes=2)
 KEPT_MAILBOXES = 5_000
 
 
@@ -26,7 +28,16 @@ class Mailbox:
         self.seq += 1
         message = Message(user_id=self.user_id, type=message_type, data=data, at=at, seq=self.seq)
         self._kept.append(message)
+        self._let_go(at)
         return message
+
+    def _let_go(self, now: datetime | None) -> None:
+        """What is old, of more than are kept always. A message of an unknown moment goes when it is the oldest."""
+        while now is not None and len(self._kept) > KEPT_ALWAYS:
+            oldest = self._kept[0].at
+            if oldest is not None and now - oldest < KEPT_FOR:
+                return
+            self._kept.popleft()
 
     def since(self, epoch: str, seq: int) -> list[Message] | None:
         """What came after `seq`; None if that is not kept (any more) and a new hello is due."""
