@@ -11,6 +11,7 @@ import os
 import secrets
 import statistics
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -40,17 +41,19 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 DRAWN_MS = 150.0
 SOCKET_KB = 50.0
 MOST_GROWTH = 1.1  # last quarter of the run against its first
+MEMORY, PROCESSOR = "process_resident_memory_bytes", "process_cpu_seconds_total"
 STORED_SECONDS = 7.0  # until the program has written down what the pages acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One run: milliseconds, kilobytes of each further socket, bytes of the process in order of time."""
+    """One run: milliseconds, kilobytes of each further socket, bytes of the process in order of time, share of a core."""
 
     delays: Delays
     drawn: tuple[float, ...]
     socket_kb: float
     memory: tuple[float, ...]
+    processor: float
 
 
 async def run() -> list[Row]:
@@ -92,6 +95,12 @@ def _rows(floors: Sequence[Delays], ours: Measured) -> list[Row]:
             wanted=f"≤ {MOST_GROWTH}",
         ),
         Row(name="desk: frames missing", ours=str(missing), floor="0", ratio=float(missing), wanted="≤ 0"),
+        Row(
+            name="desk: processor",
+            ours=f"{ours.processor:.0%}",
+            floor="a core",
+            ratio=ours.processor,
+        ),
     ]
 
 
@@ -124,13 +133,17 @@ async def _ours(pbx: DemoPbx, company: Company) -> Measured:
             agents, socket_kb = await _seated(stack, company, port)
             memory: list[float] = []
             watching = asyncio.create_task(_watch(port, memory))
+            began, worked = time.perf_counter(), await _told(port, PROCESSOR)
             delays = await _ring(pbx, company, agents, SECONDS)
+            processor = (await _told(port, PROCESSOR) - worked) / (time.perf_counter() - began)
             watching.cancel()
             await asyncio.sleep(STORED_SECONDS)
             drawn = await _drawn(company, at_screens)
     finally:
         await anext(serving, None)
-    return Measured(delays=delays, drawn=drawn, socket_kb=socket_kb, memory=tuple(memory))
+    return Measured(
+        delays=delays, drawn=drawn, socket_kb=socket_kb, memory=tuple(memory), processor=processor
+    )
 
 
 async def _seated(stack: AsyncExitStack, company: Company, port: int) -> tuple[Agents, float]:
@@ -138,12 +151,12 @@ async def _seated(stack: AsyncExitStack, company: Company, port: int) -> tuple[A
     url = f"ws://127.0.0.1:{port}/live"
     agents = await stack.enter_async_context(Agents(url, company.tokens))
     await asyncio.sleep(SETTLE_SECONDS)
-    before = await _memory(port)
+    before = await _told(port, MEMORY)
     more = Agents(url, company.tokens, each=SOCKETS_EACH - 1, seen=agents.seen)
     await stack.enter_async_context(more)
     await asyncio.sleep(SETTLE_SECONDS)
     weighed = len(company.tokens) * (SOCKETS_EACH - 1)
-    return agents, (await _memory(port) - before) / 1024 / weighed
+    return agents, (await _told(port, MEMORY) - before) / 1024 / weighed
 
 
 async def _ring(pbx: DemoPbx, company: Company, agents: Agents, seconds: float) -> Delays:
@@ -209,12 +222,12 @@ async def _drawn(company: Company, users: Sequence[int]) -> tuple[float, ...]:
 async def _watch(port: int, memory: list[float]) -> None:
     """Memory over the run, a hundred times."""
     while True:
-        memory.append(await _memory(port))
+        memory.append(await _told(port, MEMORY))
         await asyncio.sleep(max(0.5, SECONDS / 100))
 
 
-async def _memory(port: int) -> float:
-    """Resident bytes of the program, as it tells them itself."""
+async def _told(port: int, figure: str) -> float:
+    """A figure of the program's process, as it tells it itself."""
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = (await answer.text()).splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith("process_resident_memory_bytes ")))
+    return float(next(line.split()[1] for line in lines if line.startswith(f"{figure} ")))

@@ -90,12 +90,19 @@ class Floor:
             return delays_of(calls, agents.seen)
 
     async def until_stored(self) -> None:
-        """Until nothing waits for the journal, in memory or on disk."""
+        """Until nothing waits for the journal any more, no call is open there, and no further one comes."""
+        count, before = 0, -1
         async with asyncio.timeout(STORE_SECONDS):
-            while await self.figure("ringcard_journal_waiting") or await self.figure(
-                "ringcard_journal_spooled_bytes"
-            ):
-                await asyncio.sleep(0.3)
+            while count != before or await self._waits():
+                await asyncio.sleep(SETTLE_SECONDS)
+                before = count
+                ((count,),) = await self.rows("select count(*) from call")
+
+    async def _waits(self) -> bool:
+        waiting = await self.figure("ringcard_journal_waiting")
+        spooled = await self.figure("ringcard_journal_spooled_bytes")
+        ((still_open,),) = await self.rows("select count(*) from call where state <> 'ended'")
+        return bool(waiting or spooled or still_open)
 
     async def figure(self, name: str) -> float:
         """One figure of `/metrics`."""

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from ami_adapter.demo.recording import load_recording
 from bench.agents import delays_of, percentile
 from tests.daemon.test_straight_line import capture
-from tests.faults.floor import SHARE, Floor, PostgresAway, between, eventually, open_floor
+from tests.faults.floor import EXTENSIONS, SHARE, Floor, PostgresAway, between, eventually, open_floor
 from tests.pbx.browsers import chromium, screen
 
 pytestmark = pytest.mark.faults
@@ -49,6 +49,7 @@ async def test_i13_pops_go_on_and_nothing_typed_or_told_is_lost(
                 began = time.perf_counter()
                 take_away(postgres)
                 await _type(page)
+                await _come_back(floor)
                 await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.perf_counter() - began)))
                 assert "database" in await floor.troubles()
                 ended = time.perf_counter()
@@ -89,6 +90,12 @@ async def _type(page: Page) -> None:
     await page.locator("#main [name=title]").fill(TASK)
     await page.locator("#main [name=title]").press("Enter")
     await expect(page.locator("#notices")).not_to_be_empty(timeout=SLOW_MS)
+
+
+async def _come_back(floor: Floor) -> None:
+    """A page that loses its socket meanwhile hears its calls again."""
+    async with floor.office.listening(EXTENSIONS[0]) as again:
+        await again.until_type("call.ringing", seconds=SLOW_MS / 1000)
 
 
 async def _kept(floor: Floor, page: Page) -> None:
