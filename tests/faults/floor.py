@@ -28,6 +28,8 @@ SHARE = float(os.environ.get("FAULTS_SHARE", "1"))  # of the full length: 0.1 to
 EXTENSIONS = tuple(str(number) for number in range(102, 122))
 RING_SECONDS = 3.0
 SETTLE_SECONDS = 3.0
+LATE_SECONDS = 30.0  # frames that come later count as missing
+START_SECONDS = 120.0
 STORE_SECONDS = 120.0  # for what had to wait; a busy machine takes its time
 
 
@@ -85,9 +87,7 @@ class Floor:
     async def pops(self, seconds: float, *, per_second: float) -> Delays:
         """How quickly the windows of a storm were told."""
         async with self.agents() as agents:
-            calls = await self.storm(seconds, per_second=per_second)
-            await asyncio.sleep(SETTLE_SECONDS)
-            return delays_of(calls, agents.seen)
+            return await told(await self.storm(seconds, per_second=per_second), agents)
 
     async def until_stored(self) -> None:
         """Until nothing waits for the journal any more, no call is open there, and no further one comes."""
@@ -137,6 +137,19 @@ class Floor:
             return list(await connection.fetch(query))
         finally:
             await connection.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """The program, ready and listening to the PBX."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.ringcard.stop()
+
+    async def start(self) -> None:
+        await self.ringcard.start(seconds=START_SECONDS)
+        await self.until_linked()
 
     async def until_linked(self, seconds: float = 60) -> None:
         """Until the program hears the PBX; a link that was lost often is tried every half minute at the latest."""
@@ -188,6 +201,14 @@ async def open_floor(role: str = "agent") -> AsyncIterator[Floor]:
             yield Floor(office)
         finally:
             print(office.ringcard.log()[-5000:])
+
+
+async def told(calls: Sequence[StormCall], agents: Agents) -> Delays:
+    """How quickly windows of these calls were told; late ones are waited for, and count as late."""
+    deadline = time.perf_counter() + LATE_SECONDS
+    while (delays := delays_of(calls, agents.seen)).missing and time.perf_counter() < deadline:
+        await asyncio.sleep(0.5)
+    return delays
 
 
 def moment(at: float) -> datetime:

@@ -33,8 +33,7 @@ Disturbance = Callable[[Floor], AbstractAsyncContextManager[None]]
 @pytest.fixture(scope="module")
 async def floor() -> AsyncIterator[Floor]:
     """Everybody here may watch all calls: that is what fills a socket soonest."""
-    async with open_floor("admin") as floor, floor.ringcard.serving():
-        await floor.until_linked()
+    async with open_floor("admin") as floor, floor.serving():
         await floor.pops(5, per_second=CALLS_PER_SECOND)  # the first ones find nothing warm
         yield floor
 

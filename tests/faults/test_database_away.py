@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from ami_adapter.demo.recording import load_recording
-from bench.agents import delays_of, percentile
+from bench.agents import percentile
 from tests.daemon.test_straight_line import capture
-from tests.faults.floor import EXTENSIONS, SHARE, Floor, PostgresAway, between, eventually, open_floor
+from tests.faults.floor import EXTENSIONS, SHARE, Floor, PostgresAway, between, eventually, open_floor, told
 from tests.pbx.browsers import chromium, screen
 
 pytestmark = pytest.mark.faults
@@ -34,9 +34,8 @@ async def test_i13_pops_go_on_and_nothing_typed_or_told_is_lost(
 ) -> None:
     async with open_floor() as floor, chromium() as browser:
         await _employ(floor)
-        await floor.ringcard.start()
+        await floor.start()
         postgres = PostgresAway(floor.ringcard.data)
-        await floor.until_linked()
         try:
             async with (
                 screen(browser, floor.ringcard.url, "nina", PASSWORD, is_server_stopped=True) as page,
@@ -55,7 +54,7 @@ async def test_i13_pops_go_on_and_nothing_typed_or_told_is_lost(
                 ended = time.perf_counter()
                 await postgres.give_back()
                 calls = await storm
-                away = delays_of(between(calls, began, ended), agents.seen)
+                away = await told(between(calls, began, ended), agents)
                 await _kept(floor, page)
             await floor.until_stored()
             await _judge(floor)
@@ -108,12 +107,12 @@ async def _kept(floor: Floor, page: Page) -> None:
 
 async def _judge(floor: Floor) -> None:
     stored = await floor.stored()
-    told = {call.caller: stored.get(call.caller, []) for call in floor.calls}
-    assert [number for number, rows in told.items() if len(rows) != 1] == []
-    wrong = {number: rows for number, rows in told.items() if rows[0].disposition != "abandoned"}
+    rows_of = {call.caller: stored.get(call.caller, []) for call in floor.calls}
+    assert [number for number, rows in rows_of.items() if len(rows) != 1] == []
+    wrong = {number: rows for number, rows in rows_of.items() if rows[0].disposition != "abandoned"}
     assert wrong == {}
     cases = await floor.rows("select e164, count(*) from callback_case group by e164")
-    assert {number: count for number, count in cases if number in told} == dict.fromkeys(told, 1)
+    assert {number: count for number, count in cases if number in rows_of} == dict.fromkeys(rows_of, 1)
     assert [text for (text,) in await floor.rows("select text from call_note")] == [TYPED]
     assert [title for (title,) in await floor.rows("select title from task")] == [TASK]
     assert await floor.gaps() == [], "the PBX was heard all the time"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.agents import delays_of, percentile
-from tests.faults.floor import SHARE, Floor, PostgresAway, eventually, open_floor
+from bench.agents import percentile
+from tests.faults.floor import SHARE, Floor, PostgresAway, eventually, open_floor, told
 from tests.tools import cannot_run, needs_root
 
 pytestmark = pytest.mark.faults
@@ -39,16 +39,15 @@ async def small_disk(folder: Path) -> AsyncIterator[None]:
 
 async def test_i10_a_full_disk_is_told_and_costs_no_pop_and_no_call() -> None:
     async with open_floor() as floor, small_disk(floor.ringcard.data / "spool"):
-        await floor.ringcard.start()
+        await floor.start()
         postgres = PostgresAway(floor.ringcard.data)
         try:
-            await floor.until_linked()
             async with floor.agents() as agents:
                 postgres.freeze()
                 filling = asyncio.create_task(floor.storm(FULL_SECONDS, per_second=CALLS_PER_SECOND))
                 await eventually(lambda: _is_told(floor), FULL_SECONDS + 60)
                 calls = await floor.storm(FULL_SECONDS, per_second=CALLS_PER_SECOND)
-                delays = delays_of(calls, agents.seen)
+                delays = await told(calls, agents)
                 await filling
             assert await _is_told(floor)
             await postgres.give_back()
@@ -61,9 +60,9 @@ async def test_i10_a_full_disk_is_told_and_costs_no_pop_and_no_call() -> None:
             await floor.ringcard.stop()
     assert delays.missing == 0
     assert percentile(delays.ringing, 99) <= POP_MS
-    told = {call.caller: stored.get(call.caller, []) for call in floor.calls}
-    assert [number for number, rows in told.items() if len(rows) != 1] == []
-    assert {row.disposition for rows in told.values() for row in rows} == {"abandoned"}
+    rows_of = {call.caller: stored.get(call.caller, []) for call in floor.calls}
+    assert [number for number, rows in rows_of.items() if len(rows) != 1] == []
+    assert {row.disposition for rows in rows_of.values() for row in rows} == {"abandoned"}
 
 
 async def _is_told(floor: Floor) -> bool:

@@ -7,14 +7,13 @@ import random
 
 import pytest
 
-from tests.faults.floor import SHARE, follow_one_another, lost_without_a_gap, open_floor
+from tests.faults.floor import SHARE, START_SECONDS, follow_one_another, lost_without_a_gap, open_floor
 
 pytestmark = pytest.mark.faults
 
 KILLS = max(3, round(30 * SHARE))
 LONGEST_LIFE = 8.0  # seconds after it was ready
 CALLS_PER_SECOND = 10
-START_SECONDS = 120.0
 
 
 async def test_i16_each_call_of_a_storm_is_stored_once_or_lies_in_a_gap() -> None:
@@ -25,8 +24,7 @@ async def test_i16_each_call_of_a_storm_is_stored_once_or_lies_in_a_gap() -> Non
             while not is_over.is_set():
                 await floor.storm(5, per_second=CALLS_PER_SECOND)
 
-        await floor.ringcard.start(seconds=START_SECONDS)
-        await floor.until_linked()  # what was before nobody could hear
+        await floor.start()  # what was before nobody could hear
         ringing = asyncio.create_task(ring_on())
         for _ in range(KILLS):
             await asyncio.sleep(random.uniform(0, LONGEST_LIFE))

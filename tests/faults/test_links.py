@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.agents import delays_of, percentile
-from tests.faults.floor import SHARE, Floor, eventually, follow_one_another, lost_without_a_gap, open_floor
+from bench.agents import percentile
+from tests.faults.floor import (
+    SHARE,
+    Floor,
+    eventually,
+    follow_one_another,
+    lost_without_a_gap,
+    open_floor,
+    told,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -19,8 +27,7 @@ MORE_FILES = 5  # open ones, of what had nothing to do with links
 
 
 async def test_i04_a_flapping_link_leaves_no_call_open_and_no_gap_untold() -> None:
-    async with open_floor() as floor, floor.ringcard.serving():
-        await floor.until_linked()
+    async with open_floor() as floor, floor.serving():
         async with floor.agents() as agents:
             await floor.storm(5, per_second=CALLS_PER_SECOND)
             before = await _open_files(floor.ringcard.pid)
@@ -31,7 +38,7 @@ async def test_i04_a_flapping_link_leaves_no_call_open_and_no_gap_untold() -> No
             await storm
             await floor.until_linked()
             calls = await floor.storm(5, per_second=CALLS_PER_SECOND)
-            after = delays_of(calls, agents.seen)
+            after = await told(calls, agents)
             left = await _open_files(floor.ringcard.pid)
         await floor.until_stored()
         await eventually(lambda: _all_closed(floor), 30)
