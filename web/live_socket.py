@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from typing import Final
 
 import structlog
@@ -19,6 +20,8 @@ from web.gate import Credential
 log = structlog.get_logger(__name__)
 
 QUEUE_MESSAGES: Final = 100
+# The kernel would take four megabytes for a client that does not read, and hide it from us all the while.
+KERNEL_BYTES: Final = 65_536
 CLOSED_SIGNED_OUT: Final = 4401
 CLOSED_TOO_SLOW: Final = 4408
 
@@ -46,6 +49,8 @@ class LiveSocket:
         self._ws = ws
         self._transport = transport
         self._is_writing = False  # the writer has a frame in hand
+        if transport is not None and (tcp := transport.get_extra_info("socket")) is not None:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_MESSAGES)
 
     def put(self, frame: bytes) -> bool:
