@@ -19,7 +19,7 @@ import asyncpg
 
 from ami_adapter.demo.pbx import DemoPbx
 from ami_adapter.demo.storm import RingStorm, StormCall
-from bench.agents import Agents, Delays, delays_of
+from bench.agents import Agents, Delays, delays_of, percentile
 from crm.embedded import EmbeddedCluster, processes_in, url_of
 from tests.daemon.office import Office, open_office
 from tests.pbx.ringcard_process import Ringcard
@@ -30,6 +30,9 @@ RING_SECONDS = 3.0
 SETTLE_SECONDS = 3.0
 LATE_SECONDS = 30.0  # frames that come later count as missing
 START_SECONDS = 120.0
+CALM_SECONDS = 10.0
+POP_MS = 500.0
+MOST_TIMES = 3.0
 STORE_SECONDS = 120.0  # for what had to wait; a busy machine takes its time
 
 
@@ -88,6 +91,11 @@ class Floor:
         """How quickly the windows of a storm were told."""
         async with self.agents() as agents:
             return await told(await self.storm(seconds, per_second=per_second), agents)
+
+    async def patience_ms(self, *, per_second: float) -> float:
+        """What the 99th percentile may be while something is broken: this machine's own undisturbed pace counts."""
+        calm = await self.pops(CALM_SECONDS, per_second=per_second)
+        return max(POP_MS, MOST_TIMES * percentile(calm.ringing, 99))
 
     async def until_stored(self) -> None:
         """Until nothing waits for the journal any more, no call is open there, and no further one comes."""

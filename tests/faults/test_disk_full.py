@@ -19,7 +19,6 @@ pytestmark = pytest.mark.faults
 DISK_BYTES = 128 * 1024
 FULL_SECONDS = max(10.0, 60 * SHARE)
 CALLS_PER_SECOND = 20
-POP_MS = 500.0
 
 
 @asynccontextmanager
@@ -40,6 +39,7 @@ async def small_disk(folder: Path) -> AsyncIterator[None]:
 async def test_i10_a_full_disk_is_told_and_costs_no_pop_and_no_call() -> None:
     async with open_floor() as floor, small_disk(floor.ringcard.data / "spool"):
         await floor.start()
+        patience_ms = await floor.patience_ms(per_second=CALLS_PER_SECOND)
         postgres = PostgresAway(floor.ringcard.data)
         try:
             async with floor.agents() as agents:
@@ -59,7 +59,7 @@ async def test_i10_a_full_disk_is_told_and_costs_no_pop_and_no_call() -> None:
             await postgres.give_back()
             await floor.ringcard.stop()
     assert delays.missing == 0
-    assert percentile(delays.ringing, 99) <= POP_MS
+    assert percentile(delays.ringing, 99) <= patience_ms
     rows_of = {call.caller: stored.get(call.caller, []) for call in floor.calls}
     assert [number for number, rows in rows_of.items() if len(rows) != 1] == []
     assert {row.disposition for rows in rows_of.values() for row in rows} == {"abandoned"}

@@ -22,12 +22,12 @@ pytestmark = pytest.mark.faults
 
 CUTS = max(10, round(60 * SHARE))
 CALLS_PER_SECOND = 10
-POP_MS = 500.0
 MORE_FILES = 5  # open ones, of what had nothing to do with links
 
 
 async def test_i04_a_flapping_link_leaves_no_call_open_and_no_gap_untold() -> None:
     async with open_floor() as floor, floor.serving():
+        patience_ms = await floor.patience_ms(per_second=CALLS_PER_SECOND)
         async with floor.agents() as agents:
             await floor.storm(5, per_second=CALLS_PER_SECOND)
             before = await _open_files(floor.ringcard.pid)
@@ -44,7 +44,7 @@ async def test_i04_a_flapping_link_leaves_no_call_open_and_no_gap_untold() -> No
         await eventually(lambda: _all_closed(floor), 30)
         stored, gaps = await floor.stored(), await floor.gaps()
     assert after.missing == 0
-    assert percentile(after.ringing, 99) <= POP_MS
+    assert percentile(after.ringing, 99) <= patience_ms
     assert {number: rows for number, rows in stored.items() if len(rows) > 1} == {}
     assert {row.state for rows in stored.values() for row in rows} == {"ended"}
     assert lost_without_a_gap(floor.calls, stored, gaps) == []
