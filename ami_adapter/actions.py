@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ami_adapter.errors import UnsafeActionText
 
+LONGEST_REASON_BYTES = 79  # what Asterisk keeps of why a member is paused
 LONGEST_LINE_BYTES = 1000  # Asterisk reads lines of 1024 and cuts what is longer
 
 Headers = tuple[tuple[str, str], ...]
@@ -28,6 +29,7 @@ _TECHNOLOGY = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _CHANNEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*/[0-9A-Za-z_.@*#+:;/-]{1,200}\Z")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9]*/[0-9A-Za-z_.-]{1,80}\Z")
 _CHANNEL_ID = re.compile(r"[0-9A-Za-z_.-]{1,100}\Z")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9]*/[0-9A-Za-z_.@/-]{1,150}\Z")
 _VARIABLE_NAME = re.compile(r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,60}\Z")
 _VARIABLE_VALUE = re.compile(r"[0-9A-Za-z_.:+-]{0,400}\Z")
 _DIGIT = re.compile(r"[0-9A-D*#]\Z")
@@ -155,6 +157,24 @@ def originate(
         headers.append(("ChannelId", channel_id))
     headers += [("Variable", _assignment(name, value)) for name, value in (variables or {}).items()]
     return Action("Originate", tuple(headers))
+
+
+def queue_pause(interface: str, *, is_paused: bool, reason: str = "") -> Action:
+    """Pause a member in all its queues, or let it be called again. Asked twice, it is as if asked once.
+
+    Args:
+        reason: in words; Asterisk keeps 79 bytes of it.
+
+    Raises:
+        UnsafeActionText: not a member's interface, or a reason of more than one line.
+    """
+    _check(_INTERFACE, "Interface", interface, "a member of a queue is named TECHNOLOGY/name")
+    headers = [("Interface", interface), ("Paused", "true" if is_paused else "false")]
+    if is_paused and reason:
+        kept = reason.encode()[:LONGEST_REASON_BYTES].decode("utf-8", "ignore")
+        _line("Reason", kept)  # refused now, not when it is sent
+        headers.append(("Reason", kept))
+    return Action("QueuePause", tuple(headers))
 
 
 def hang_up(channel: str, *, cause: int = 16) -> Action:

@@ -43,6 +43,7 @@ ABILITIES: Final = {
     "PlayDTMF": "keys",
     "MixMonitorMute": "pause_recording",
     "Setvar": "mute",  # MuteAudio would take `system`, the function MUTEAUDIO does not
+    "QueuePause": "pause",
 }
 
 

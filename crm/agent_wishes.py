@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,8 @@ from crm.schema.desk import AgentWish
 from cti.desk import AgentState, Wish
 
 WISH_CHANNEL: Final = "ringcard_wish"  # payload: the user's id
+PROBLEMS: Final = ("no_account", "not_allowed", "not_sent", "refused", "unknown")
+MOST_DETAIL: Final = 200  # characters
 STATES: Final = (AgentState.AVAILABLE, AgentState.PAUSED, AgentState.OFFLINE)
 
 
@@ -32,18 +34,32 @@ class WishInfo:
     state: AgentState
     reason: str | None
     since: datetime
+    problem: str | None = None  # why a PBX's queues do not hold it: a code of `PROBLEMS`
+    detail: str | None = None  # the PBX's own words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWish:
+    """A wish, and how it stands at the PBXs. `is_asked`: they were asked, or told us of it themselves."""
+
+    wish: Wish
+    is_asked: bool = False
+    problem: str | None = None
 
 
 async def own_wish(session: AsyncSession, access: Access) -> WishInfo | None:
     """None: never said. Raises NotAllowed."""
     access.require("live.own")
-    query = select(AgentWish.state, AgentWish.reason, AgentWish.since).where(
-        AgentWish.user_id == access.user_id
-    )
-    row = (await session.execute(query)).first()
+    row = await session.get(AgentWish, access.user_id, populate_existing=True)
     if row is None:
         return None
-    return WishInfo(state=AgentState(row.state), reason=row.reason, since=row.since)
+    return WishInfo(
+        state=AgentState(row.state),
+        reason=row.reason,
+        since=row.since,
+        problem=row.problem,
+        detail=row.detail,
+    )
 
 
 async def set_wish(session: AsyncSession, access: Access, state: str, reason: str | None = None) -> None:
@@ -63,23 +79,49 @@ async def set_wish(session: AsyncSession, access: Access, state: str, reason: st
     await publish(session, access, "agent.wish", "user", access.user_id, after=after)
 
 
-async def write_wish(session: AsyncSession, user_id: int, wish: Wish) -> None:
-    """Also where the PBX says what the user wants: a pause ended at the telephone."""
-    values = {"state": wish.state.value, "reason": wish.reason}
+async def write_wish(session: AsyncSession, user_id: int, wish: Wish, *, is_pbxs: bool = False) -> None:
+    """`is_pbxs`: the PBX says so (a pause ended at the telephone), and need not be asked. The same again asks only what failed."""
+    values: dict[str, Any] = {
+        "state": wish.state.value,
+        "reason": wish.reason,
+        "asked_at": func.now() if is_pbxs else None,
+        "problem": None,
+        "detail": None,
+    }
     new = upsert(AgentWish).values(user_id=user_id, **values)
-    is_other = (AgentWish.state != values["state"]) | AgentWish.reason.is_distinct_from(values["reason"])
+    is_other = (AgentWish.state != wish.state.value) | AgentWish.reason.is_distinct_from(wish.reason)
+    values["since"] = case((is_other, func.now()), else_=AgentWish.since)
+    has_changed = is_other | AgentWish.problem.is_not(None)
     await session.execute(
-        new.on_conflict_do_update(
-            index_elements=["user_id"], set_={**values, "since": func.now()}, where=is_other
-        )
+        new.on_conflict_do_update(index_elements=["user_id"], set_=values, where=has_changed)
     )
     await notify(session, WISH_CHANNEL, user_id)
 
 
-async def all_wishes(session: AsyncSession) -> dict[int, Wish]:
-    """Of every active user who ever said one."""
-    query = select(AgentWish.user_id, AgentWish.state, AgentWish.reason).join(
-        User, User.id == AgentWish.user_id
+async def settle_wish(
+    session: AsyncSession, user_id: int, wish: Wish, problem: str | None, detail: str = ""
+) -> None:
+    """The PBXs were asked for this wish; nothing, if there is another one by now. `not_sent` is to be asked again."""
+    same = (AgentWish.state == wish.state.value) & AgentWish.reason.is_not_distinct_from(wish.reason)
+    await session.execute(
+        update(AgentWish)
+        .where(AgentWish.user_id == user_id, same)
+        .values(
+            asked_at=None if problem == "not_sent" else func.now(),
+            problem=problem,
+            detail=detail[:MOST_DETAIL] or None if problem else None,
+        )
     )
-    rows = await session.execute(query.where(User.status == "active"))
-    return {user_id: Wish(AgentState(state), reason) for user_id, state, reason in rows}
+
+
+async def stored_wishes(session: AsyncSession) -> dict[int, StoredWish]:
+    """Of every active user who ever said one."""
+    query = select(AgentWish).join(User, User.id == AgentWish.user_id).where(User.status == "active")
+    return {
+        row.user_id: StoredWish(
+            wish=Wish(AgentState(row.state), row.reason),
+            is_asked=row.asked_at is not None,
+            problem=row.problem,
+        )
+        for row in await session.scalars(query.execution_options(populate_existing=True))
+    }

@@ -188,7 +188,13 @@ class AgentWish(Base):
     state: Mapped[str]
     reason: Mapped[str | None]
     since: Mapped[datetime] = mapped_column(server_default=func.now())
+    asked_at: Mapped[datetime | None]  # of the PBXs in whose queues they sit; None: that is still to be done
+    problem: Mapped[str | None]  # why a PBX does not do it
+    detail: Mapped[str | None]  # its own words
     __table_args__ = (
         CheckConstraint("state in ('available', 'paused', 'offline')", name="state"),
+        CheckConstraint(
+            "problem in ('no_account', 'not_allowed', 'not_sent', 'refused', 'unknown')", name="problem"
+        ),
         CheckConstraint("(state = 'paused') = (reason is not null)", name="reason"),
     )

@@ -159,7 +159,7 @@ class Controlling:
         for position, action in enumerate(asked):
             if position and wanted.control == "keys":
                 await asyncio.sleep(BETWEEN_KEYS_SECONDS)
-            done = await _send(seat.dialler, action)
+            done = await send(seat.dialler, action)
             if (done.outcome == "done") == is_any or done.outcome == "unknown":
                 break
         return done
@@ -169,7 +169,7 @@ class Controlling:
         channel = dict(asked.headers)["Channel"]
         self._parking[channel] = place = asyncio.get_running_loop().create_future()
         try:
-            done = await _send(seat.dialler, asked)
+            done = await send(seat.dialler, asked)
             if done.outcome != "done":
                 return done
             async with asyncio.timeout(PLACE_SECONDS):
@@ -285,7 +285,8 @@ def _presses(keys: str, others: Sequence[str]) -> Sequence[Action]:
     return [actions.press(channel, key) for channel in others[:1] for key in typed]
 
 
-async def _send(dialler: Dialler, action: Action) -> Done:
+async def send(dialler: Dialler, action: Action) -> Done:
+    """Once; what came of it: done, refused with the PBX's word, not_sent, unknown."""
     try:
         await dialler.link.act(action)
     except OutcomeUnknown:

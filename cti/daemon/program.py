@@ -55,6 +55,7 @@ from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
 from cti.daemon.links import Links, Wiring, ami_settings, wiring
 from cti.daemon.listening import Listener, Renewal
+from cti.daemon.pausing import Pausing
 from cti.daemon.recognition import Recognition
 from cti.daemon.reminders import Reminders
 from cti.daemon.settings import Settings, address_of
@@ -122,6 +123,13 @@ class Program:
             deliver=self._deliver,
             tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
             now=self._clock.now,
+            on_account=lambda connection_id: self._pausing.look_at(connection_id),
+        )
+        self._pausing = Pausing(
+            database.sessions,
+            self.desk.shift,
+            pause=self.telephone.pause,
+            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
         )
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
@@ -150,6 +158,7 @@ class Program:
             now=self._clock.now,
             deliver=self._deliver,
             tell=self._hub.tell,
+            on_wishes=self._pausing.wished,
         )
         self._directory = Directory()
         self._names: dict[int, str] = {}
@@ -180,6 +189,7 @@ class Program:
                     self._imports.run,
                     self._follow_ups.run,
                     self._shifts.run,
+                    self._pausing.run,
                     self._renewal.run,
                     self._housekeeping.run,
                     self._reminders.run,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.agent_wishes import all_wishes
+from crm.agent_wishes import StoredWish, stored_wishes
 from crm.wrap_ups import running_wrap_ups
 from cti.daemon.listening import Renewal
 from cti.desk import Message
@@ -21,6 +21,7 @@ class Shifts:
     """Args:
     tell: tells one user of their own wrap-up: user, type, data.
     deliver: passes the desk's messages on.
+    on_wishes: told everybody's wishes as they are stored, for the PBXs.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Shifts:
         now: Callable[[], datetime],
         deliver: Callable[[Iterable[Message]], None],
         tell: Callable[[int, str, dict[str, object]], None],
+        on_wishes: Callable[[Mapping[int, StoredWish]], None],
     ) -> None:
         self._sessions, self._shift = sessions, shift
-        self._now, self._deliver, self._tell = now, deliver, tell
+        self._now, self._deliver, self._tell, self._on_wishes = now, deliver, tell, on_wishes
         self._renewal = Renewal(self.renew, EVERY_SECONDS)
         self.run = self._renewal.run
         self.ask = self._renewal.ask
@@ -51,8 +53,10 @@ class Shifts:
     async def renew(self) -> None:
         """Everybody's wishes and running wrap-ups, as they are stored."""
         async with self._sessions() as session:
-            wishes = await all_wishes(session)
+            wishes = await stored_wishes(session)
             running = await running_wrap_ups(session, self._now())
-        self._deliver(self._shift.set_wishes(wishes, self._now()))
+        wanted = {user_id: one.wish for user_id, one in wishes.items()}
+        self._deliver(self._shift.set_wishes(wanted, self._now()))
+        self._on_wishes(wishes)
         for user_id, until in running.items():
             self._deliver(self._shift.wrap_up(user_id, until, self._now()))

@@ -8,17 +8,20 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from ami_adapter.actions import queue_pause
+from ami_adapter.errors import UnsafeActionText
 from crm.dial_requests import DialInfo, DialOrder
 from crm.dial_rules import Policy
 from crm.dialling_policy import Judged, judge_number
 from crm.directory import ConnectionDirectory, Directory, DirectoryExtension
 from crm.rights import Access
 from cti.daemon.call_ids import CallIds
-from cti.daemon.controlling import Controlling
+from cti.daemon.controlling import Controlling, send
 from cti.daemon.diallers import Diallers, DialPlan
 from cti.daemon.placing import Placing, TellUser
 from cti.daemon.recognition import Question
-from cti.desk import Desk, Message
+from cti.desk import AgentState, Desk, Message, Wish
+from cti.desk.shift import OFF_SHIFT
 from cti.numbers import Number, to_e164
 from web.telephone import Click, DiallerState, Done, LineChoice, NowhereToDial, Place, Wanted
 
@@ -103,6 +106,26 @@ class OfficeTelephone:
     async def control(self, access: Access, call_id: UUID, wanted: Wanted) -> Done:
         return await self._controlling.control(access, call_id, wanted)
 
+    async def pause(self, connection_id: int, interface: str, wish: Wish) -> Done:
+        """Ask the dialling account to leave a member of queues alone, or not any more.
+
+        Returns:
+            `outcome` done, or why not: no_account, not_allowed, not_sent, refused, unknown.
+        """
+        dialler = self._diallers.of(connection_id)
+        if dialler is None:
+            return Done(outcome="no_account")
+        if not dialler.link.is_up:
+            return Done(outcome="not_sent")
+        if not dialler.may("pause"):
+            return Done(outcome="not_allowed")
+        reason = OFF_SHIFT if wish.state is AgentState.OFFLINE else wish.reason or ""
+        try:
+            asked = queue_pause(interface, is_paused=wish.is_away, reason=reason)
+            return await send(dialler, asked)
+        except UnsafeActionText as error:
+            return Done(outcome="refused", detail=str(error)[:200])
+
     def dialler_states(self) -> Sequence[DiallerState]:
         names = {one.id: one.name for one in self._directory.connections.values()}
         return [
@@ -147,12 +170,23 @@ def open_telephone(
     deliver: Callable[[Iterable[Message]], None],
     tell: TellUser,
     now: Callable[[], datetime],
+    on_account: Callable[[int], None] = lambda _connection_id: None,
 ) -> OfficeTelephone:
-    """Everything that placing and control of calls is made of, wired together."""
+    """Everything that placing and control of calls is made of, wired together.
+
+    Args:
+        on_account: told when a dialling account can be used (again), by its connection.
+    """
+
+    def can(connection_id: int, abilities: frozenset[str]) -> None:
+        deliver(desk.set_abilities(connection_id, abilities))
+        if abilities:
+            on_account(connection_id)
+
     diallers = Diallers(
         on_originated=lambda connection_id, originated: placing.heard(connection_id, originated),
         on_parked=lambda channel, place: controlling.parked(channel, place),
-        on_abilities=lambda connection_id, abilities: deliver(desk.set_abilities(connection_id, abilities)),
+        on_abilities=can,
     )
     placing = Placing(
         sessions=sessions, diallers=diallers, desk=desk, ids=ids, ask=ask, deliver=deliver, tell=tell, now=now

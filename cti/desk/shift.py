@@ -30,6 +30,7 @@ from cti.desk.messages import (
     SeatState,
     Sight,
 )
+from cti.desk.pauses import PauseEar, PauseTurn, QueuePlace, place_of
 from cti.desk.queue_views import is_agent_seen, queue_view
 from cti.desk.seats import PresentCall
 from cti.desk.shift_views import NO_LINK, Now, Watch, agent_view, is_reachable, message_to
@@ -76,6 +77,11 @@ class Shift:
         self._moved_queues: set[Place] = set()
         self._watches: dict[str, dict[int, Watch]] = {AGENTS: {}, QUEUES: {}}
         self._latest: datetime | None = None
+        self._pauses = PauseEar()
+        self.on_pause: Callable[[PauseTurn], None] = lambda _turn: None
+        self.on_queues: Callable[[int], None] = lambda _connection_id: (
+            None
+        )  # members are to be looked at anew
 
     # What happened
 
@@ -84,7 +90,11 @@ class Shift:
         presence = self._presence.setdefault(connection_id, PbxPresence())
         moved: set[str] = set()
         at = self._latest
+        turned: list[QueueMember] = []
+        is_new = False
         for event in events:
+            turns, joins = self._pauses.turned(connection_id, presence, (event,))
+            turned, is_new = turned + turns, is_new or joins
             at = event.at or at
             self._note_moment(event.at)
             change = presence.apply(event)
@@ -94,7 +104,9 @@ class Shift:
         users = [user for user in found if user is not None]
         if any(isinstance(event, ListEnded) for event in events):
             users += self._users_of(connection_id)  # also of those whom the list did not name
-        return self._judge(users, at)
+        messages = self._judge(users, at)
+        self._tell_pauses(connection_id, turned, is_new=is_new)
+        return messages
 
     def calls_moved(self, messages: Iterable[Message], at: datetime | None) -> list[Message]:
         """Windows of calls changed: those who were told may do something else now."""
@@ -133,6 +145,7 @@ class Shift:
             return []
         self._note_moment(at)
         (self._up.add if is_up else self._up.discard)(connection_id)
+        self._pauses.link_lost(connection_id)
         self._touch_all_queues(connection_id)
         return self._judge(self._users_of(connection_id), at or self._latest)
 
@@ -158,7 +171,10 @@ class Shift:
             for extension in presence.extensions():
                 self._user_at(connection_id, extension)
             self._touch_all_queues(connection_id)
-        return messages + self._judge(seated, at or self._latest, is_asked=True)
+        messages += self._judge(seated, at or self._latest, is_asked=True)
+        for connection_id in self._presence:
+            self._tell_pauses(connection_id, (), is_new=True)
+        return messages
 
     def expire(self, now: datetime) -> list[Message]:
         """End wrap-ups that are over and tell how queues stand; to be called about every second."""
@@ -184,6 +200,20 @@ class Shift:
             (id_, name) for id_, presence in sorted(self._presence.items()) for name in presence.queues()
         )
         return [view for place in places if (view := self._queue_view(place, sight))]
+
+    def places_in_queues(self, user_id: int) -> list[QueuePlace]:
+        """Where queues call a user now, at the PBXs whose queues are known."""
+        found = [
+            place_of(id_, member)
+            for id_, extension in sorted(self._places.get(user_id, ()))
+            if id_ in self._up and self._pauses.is_whole(id_)
+            for member in self._presence_of(id_).places(extension)
+        ]
+        return list(dict.fromkeys(found))
+
+    def users_at(self, connection_id: int) -> list[int]:
+        """Who sits at a telephone of this PBX."""
+        return self._users_of(connection_id)
 
     def watch_agents(self, watcher: int, user_id: int, sight: Sight) -> AgentsSnapshot:
         views = self.agents(sight)
@@ -222,6 +252,14 @@ class Shift:
             return None
         self._places[agent.user_id].add((connection_id, extension))
         return agent.user_id
+
+    def _tell_pauses(self, connection_id: int, turned: Iterable[QueueMember], *, is_new: bool) -> None:
+        for member in turned:
+            user_id = self._user_at(connection_id, member.extension)
+            if user_id is not None:
+                self.on_pause(PauseTurn(user_id=user_id, place=place_of(connection_id, member)))
+        if is_new and connection_id in self._up and self._pauses.is_whole(connection_id):
+            self.on_queues(connection_id)
 
     def _users_of(self, connection_id: int) -> list[int]:
         return sorted(

@@ -13,3 +13,8 @@ class Wish:
 
     state: AgentState
     reason: str | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether queues are to leave the agent alone."""
+        return self.state is not AgentState.AVAILABLE

@@ -182,3 +182,31 @@ def test_t01_whatever_is_asked_is_one_action_or_refused(extension: str, number: 
     assert data.endswith(b"\r\n\r\n")
     assert data.count(b"Action:") == 1
     assert all(line.count(b"\n") == 0 for line in data.split(b"\r\n"))
+
+
+def test_a_member_is_paused_in_all_its_queues_for_a_reason() -> None:
+    action = actions.queue_pause("Local/101@from-queue/n", is_paused=True, reason="Обед" * 30)
+    headers = dict(action.headers)
+    assert (action.name, headers["Interface"], headers["Paused"]) == (
+        "QueuePause",
+        "Local/101@from-queue/n",
+        "true",
+    )
+    assert len(headers["Reason"].encode()) <= 79
+    assert dict(actions.queue_pause("PJSIP/101", is_paused=False, reason="x").headers) == {
+        "Interface": "PJSIP/101",
+        "Paused": "false",
+    }
+
+
+@pytest.mark.parametrize(
+    "interface", ["PJSIP/101\r\nAction: Command", "PJSIP/101&SIP/102", "101", "PJSIP/1 2"]
+)
+def test_t01_an_interface_that_could_mean_more_is_refused(interface: str) -> None:
+    with pytest.raises(UnsafeActionText):
+        actions.queue_pause(interface, is_paused=True)
+
+
+def test_t01_a_reason_of_two_lines_is_refused() -> None:
+    with pytest.raises(UnsafeActionText):
+        actions.queue_pause("PJSIP/101", is_paused=True, reason="a\r\nAction: Command").encode("1")

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.agent_wishes import all_wishes, own_wish, set_wish
+from crm.agent_wishes import own_wish, set_wish, stored_wishes
 from crm.errors import Invalid, NotFound, Taken
 from crm.journal_entries import CallEntry
 from crm.notes import save_note
@@ -153,8 +153,8 @@ async def test_what_an_agent_wants_to_be(company: Company) -> None:
         with pytest.raises(Invalid):
             await set_wish(company.session, agent, state, reason)
     await set_wish(company.session, agent, "paused", "Lunch")
-    wishes = await all_wishes(company.session)
-    assert wishes[agent.user_id] == Wish(AgentState.PAUSED, "Lunch")
+    wishes = await stored_wishes(company.session)
+    assert wishes[agent.user_id].wish == Wish(AgentState.PAUSED, "Lunch")
     await set_wish(company.session, agent, "offline", "ignored")
     found = await own_wish(company.session, agent)
     assert found is not None

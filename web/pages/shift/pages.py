@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from crm.agent_wishes import own_wish, set_wish
@@ -11,7 +13,8 @@ from web.keys import ACCESS, DESK, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, form_of
 from web.pages.problems import note_on
-from web.render import render
+from web.render import render, render_fragment
+from web.routes import RouteKind
 
 routes = PageRoutes()
 
@@ -19,6 +22,12 @@ routes = PageRoutes()
 @routes.get("/shift", right="live.own")
 async def show(request: web.Request) -> web.Response:
     return await _show(request, Form())
+
+
+@routes.get("/shift/now", right="live.own", kind=RouteKind.FRAGMENT)
+async def show_now(request: web.Request) -> web.Response:
+    """The changing part alone, for when a PBX refused or the pause ended at the telephone."""
+    return render_fragment(request, "shift/now.html", form=Form(), **await _now(request))
 
 
 @routes.post("/shift", right="live.own")
@@ -36,9 +45,12 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def _show(request: web.Request, form: Form, *, status: int = 200) -> web.Response:
+    return render(request, "shift/page.html", status=status, form=form, **await _now(request))
+
+
+async def _now(request: web.Request) -> dict[str, Any]:
     access = request[ACCESS]
     async with request.app[SESSIONS]() as session:
         wish = await own_wish(session, access)
         reasons = await names_of(session, PAUSE_REASON)
-    now = request.app[DESK].shift.agent(access.user_id)
-    return render(request, "shift/page.html", status=status, wish=wish, reasons=reasons, now=now, form=form)
+    return {"wish": wish, "reasons": reasons, "now": request.app[DESK].shift.agent(access.user_id)}
