@@ -105,14 +105,14 @@ class Pausing:
             self._take_over(user_id, _pause_of(next((one.reason for one in places if one.reason), "")))
 
     async def _carry_out(self, user_id: int) -> None:
-        """Ask for the wish; if it is another one by the time of the answer, for that one."""
+        """Ask for the wish; if it is another one by the time it is asked and noted, for that one."""
+        asked: Wish | None = None
         try:
-            while (one := self._of(user_id)) is not None and user_id not in self._told:
-                failed = await self._ask_all(user_id, one.wish)
+            while (one := self._of(user_id)) and one.wish != asked and user_id not in self._told:
+                failed, asked = await self._ask_all(user_id, one.wish), one.wish
                 now = self._of(user_id)
                 if now is not None and now.wish == one.wish:
                     await self._settle(user_id, one, failed)
-                    return
         finally:
             del self._asking[user_id]
 

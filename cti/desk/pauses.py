@@ -47,8 +47,10 @@ class PauseEar:
     def is_whole(self, connection_id: int) -> bool:
         return connection_id in self._whole
 
-    def link_lost(self, connection_id: int) -> None:
-        self._whole.discard(connection_id)
+    def link_changed(self, connection_id: int, *, is_up: bool) -> None:
+        """The first lists may be told before the link counts as up."""
+        if not is_up:
+            self._whole.discard(connection_id)
 
     def turned(
         self, connection_id: int, presence: PbxPresence, events: Iterable[PresenceEvent]

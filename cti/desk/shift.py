@@ -68,9 +68,7 @@ class Shift:
         self._presence: dict[int, PbxPresence] = {}
         self._up: set[int] = set()
         self._agents: dict[int, Now] = {}
-        self._places: defaultdict[int, set[Place]] = defaultdict(
-            set
-        )  # of a user, under every name the PBX has
+        self._places: defaultdict[int, set[Place]] = defaultdict(set)  # under every name the PBX has
         self._wrapping: dict[int, datetime] = {}  # users and when their wrap-up ends
         self._wrap_ups: dict[int, datetime] = {}  # after talks of ours, beside what queues leave them
         self._wishes: dict[int, Wish] = {}  # what users want to be
@@ -145,9 +143,11 @@ class Shift:
             return []
         self._note_moment(at)
         (self._up.add if is_up else self._up.discard)(connection_id)
-        self._pauses.link_lost(connection_id)
         self._touch_all_queues(connection_id)
-        return self._judge(self._users_of(connection_id), at or self._latest)
+        messages = self._judge(self._users_of(connection_id), at or self._latest)
+        self._pauses.link_changed(connection_id, is_up=is_up)
+        self._tell_pauses(connection_id, (), is_new=is_up)
+        return messages
 
     def forget_connection(self, connection_id: int, at: datetime | None) -> list[Message]:
         """A connection was removed, and with it its telephones and queues."""
