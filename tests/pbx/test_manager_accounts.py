@@ -59,9 +59,7 @@ async def test_t04_the_dialler_may_originate_and_hang_up_but_not_command(pbx: As
             "Originate", Channel="PJSIP/101", Application="System", Data="true", Async="true"
         )
     assert {"Originate", "Hangup", "Redirect", "QueuePause"} <= allowed.keys()
-    assert (
-        not {"Command", "GetConfig", "UpdateConfig", "ModuleLoad", "UserEvent"} & allowed.keys()
-    )
+    assert not {"Command", "GetConfig", "UpdateConfig", "ModuleLoad", "UserEvent"} & allowed.keys()
     assert command[0]["Message"] == DENIED
     assert shell[0]["Response"] == "Error"
 

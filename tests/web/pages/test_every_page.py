@@ -44,6 +44,7 @@ PAGES = (
     "/communications/{letter}",
     "/communications/{letter}/edit",
     "/notifications",
+    "/admin/queues",
     "/admin/communication-kinds",
     "/parties/imports",
     "/calls",

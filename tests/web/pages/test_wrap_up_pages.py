@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
 
+from crm.agent_wishes import settle_wish
 from crm.schema.desk import WrapUp
 from crm.schema.tasks import Task
 from crm.wrap_ups import begin_wrap_ups
+from cti.desk import AgentState, Wish
 from tests.web.pages.office import Office
 
 
@@ -112,3 +115,32 @@ async def test_outcomes_are_kept_by_the_administrator(office: Office) -> None:
     offered = await (await office.get(f"/wrap-up/{office.call_id}", "agent")).text()
     assert "Ждёт счёт!" not in offered
     assert (await office.post(address, new, "head")).status == 404
+
+
+async def test_the_administrator_says_how_long_wrap_up_lasts_after_each_queue(office: Office) -> None:
+    connections = await (await office.get("/admin/queues", "admin")).text()
+    (connection_id,) = re.findall(r'<option value="(\d+)"', connections)[:1]
+    typed = {"connection_id": connection_id, "queue": "wrapped", "wrap_up_seconds": "90"}
+    assert (await office.post("/admin/queues", typed, "admin")).status == 303
+    assert (await office.post("/admin/queues", typed | {"wrap_up_seconds": "15"}, "admin")).status == 303
+    listed = await (await office.get("/admin/queues", "admin")).text()
+    assert re.search(r'value="15" aria-label="Wrap-up after wrapped, seconds"', listed)
+    for wrong in ({"wrap_up_seconds": "9999"}, {"wrap_up_seconds": "soon"}, {"queue": " "}):
+        assert (await office.post("/admin/queues", typed | wrong, "admin")).status == 422
+    for nobody in ("agent", "head"):
+        assert (await office.post("/admin/queues", typed, nobody)).status == 404
+
+
+async def test_the_shift_says_when_a_pbx_does_not_pause(office: Office) -> None:
+    assert (await office.post("/shift", {"state": "paused", "reason": "Lunch"}, "agent")).status == 303
+    user_id = office.people["agent"].user_id
+    async with office.database.sessions.begin() as session:
+        await settle_wish(
+            session, user_id, Wish(AgentState.PAUSED, "Lunch"), "refused", "<b>No such queue</b>"
+        )
+    page = await (await office.get("/shift/now", "agent")).text()
+    assert "The PBX refused: &lt;b&gt;No such queue" in page
+    assert "<html" not in page
+    assert (await office.post("/shift", {"state": "paused", "reason": "Lunch"}, "agent")).status == 303
+    assert "The PBX refused" not in await (await office.get("/shift/now", "agent")).text()
+    assert (await office.post("/shift", {"state": "offline"}, "agent")).status == 303

@@ -45,6 +45,7 @@ KINDS: Final[Mapping[str, str]] = {
     "connection": N_("Connection"),
     "line": N_("Line"),
     "work_calendar": N_("Working hours"),
+    "queue": N_("Queue"),
     "extension": N_("Extension"),
     "profile": N_("Numbering profile"),
     "subscriber": N_("Subscriber"),

@@ -31,6 +31,7 @@ SECTIONS: Final = (
     Section(path="/admin/connections", title=N_("Connections"), right="connection.read"),
     Section(path="/admin/lines", title=N_("Lines"), right="line.manage"),
     Section(path="/admin/handling", title=N_("Handling of calls"), right="line.manage"),
+    Section(path="/admin/queues", title=N_("Queues"), right="line.manage"),
     Section(path="/admin/calendars", title=N_("Working hours"), right="line.manage"),
     Section(path="/admin/extensions", title=N_("Extensions"), right="extension.manage"),
     Section(path="/admin/dialling", title=N_("Dialling rules"), right="dialling.manage"),
