@@ -42,9 +42,14 @@ _BEGIN: Final = text(
             and p.user_id is not null and p.answered_at is not null
         group by p.call_id, p.user_id
     ),
+    said as (
+        delete from said_outcome s using ended e where s.call_id = e.call_id and s.user_id = e.user_id
+        returning s.call_id, s.user_id, s.code_id
+    ),
     begun as (
-        insert into wrap_up (call_id, user_id, started_at, due_at)
-        select call_id, user_id, started_at, started_at + make_interval(secs => seconds) from ended
+        insert into wrap_up (call_id, user_id, started_at, due_at, code_id)
+        select call_id, user_id, started_at, started_at + make_interval(secs => seconds), said.code_id
+        from ended left join said using (call_id, user_id)
         order by call_id, user_id on conflict do nothing
         returning call_id, user_id, due_at
     )

@@ -132,8 +132,13 @@ class WrapUpCode(HasId, Tracked, Base):
     direction: Mapped[str | None]  # inbound, outbound; None: both
     needs_comment: Mapped[bool] = mapped_column(server_default=text("false"))
     creates_task: Mapped[bool] = mapped_column(server_default=text("false"))
+    meaning: Mapped[str | None]  # the code that «Кто звонит?» sets for this button
     archived_at: Mapped[datetime | None]
     __table_args__ = (
+        CheckConstraint("meaning in ('wrong_number', 'spam')", name="meaning"),
+        Index(
+            "uq_wrap_up_code_meaning", "meaning", unique=True, postgresql_where=text("meaning is not null")
+        ),
         CheckConstraint("direction in ('inbound', 'outbound')", name="direction"),
         Index("uq_wrap_up_code_name", func.lower(text("name")), unique=True),
     )

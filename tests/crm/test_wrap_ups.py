@@ -15,6 +15,7 @@ from crm.agent_wishes import own_wish, set_wish, stored_wishes
 from crm.errors import Invalid, NotFound, Taken
 from crm.journal_entries import CallEntry
 from crm.notes import save_note
+from crm.said_outcomes import SPAM, WRONG_NUMBER, say_outcome, take_outcome_back
 from crm.schema.telephony import Queue
 from crm.wrap_up_codes import CodeValues, add_code, archive_code, edit_code, list_codes, require_on_lines
 from crm.wrap_ups import (
@@ -143,6 +144,31 @@ async def test_when_the_time_is_up_the_talk_waits_in_the_list_and_the_text_is_ke
     page = await list_unfinished(company.session, agent, later)
     assert [info.note for info in page.items] == ["", "half a sen"]  # where a code is asked it is not
     assert await count_unfinished(company.session, company.agents[0], later) == 0
+
+
+async def test_what_the_agent_said_of_the_caller_is_the_outcome(company: Company) -> None:
+    entry, agent = company.talk(caller(86), "10:00", is_inbound=True), company.agents[1]
+    await say_outcome(company.session, agent, entry.call_id, SPAM)
+    await say_outcome(
+        company.session, agent, entry.call_id, WRONG_NUMBER
+    )  # while they talk; the later word holds
+    await company.tell(entry)
+    codes = {code.id: code.name for code in await list_codes(company.session)}
+
+    async def outcome() -> str | None:
+        return codes.get((await wrap_up_of(company.session, agent, entry.call_id)).code_id or 0)
+
+    assert await outcome() == "Wrong number"
+    await take_outcome_back(company.session, agent, entry.call_id, SPAM)  # of another button
+    assert await outcome() == "Wrong number"
+    await take_outcome_back(company.session, agent, entry.call_id, WRONG_NUMBER)
+    assert await outcome() is None
+    await say_outcome(company.session, agent, entry.call_id, SPAM)  # the talk is over by now
+    assert await outcome() == "Spam"
+    await finish(company.session, agent, entry.call_id, None)
+    await say_outcome(company.session, agent, entry.call_id, WRONG_NUMBER)  # too late
+    assert await outcome() is None
+    assert await company.session.scalar(text("select count(*) from said_outcome")) == 0
 
 
 async def test_what_an_agent_wants_to_be(company: Company) -> None:

@@ -26,6 +26,7 @@ from crm.number_notes import mark_spam, unmark_spam
 from crm.party_kinds import list_kinds
 from crm.party_search import MOST_CHARACTERS, search_parties
 from crm.party_values import ORGANISATION, PERSON
+from crm.said_outcomes import SPAM, WRONG_NUMBER, say_outcome, take_outcome_back
 from cti.numbers import format_number
 from web.keys import ACCESS, DESK, LIVE, NOW, SESSIONS
 from web.pages.answers import PageRoutes
@@ -150,10 +151,20 @@ async def spam(request: web.Request) -> web.Response:
     """The number is marked, or (`is_spam` empty) not any more; nobody is made of it."""
 
     async def act(session: AsyncSession, call: SaidCall, form: Form) -> None:
-        change = mark_spam if form.text("is_spam") else unmark_spam
-        await change(session, request[ACCESS], call.number)
+        is_spam = bool(form.text("is_spam"))
+        await (mark_spam if is_spam else unmark_spam)(session, request[ACCESS], call.number)
+        await (say_outcome if is_spam else take_outcome_back)(session, request[ACCESS], call.id, SPAM)
 
     return await _carry_out(request, act, ends_as="identify/spam.html")
+
+
+@routes.post(_PATH + "/wrong", right="call.notes")
+async def wrong_number(request: web.Request) -> web.Response:
+    """They dialled wrongly: the talk's outcome; nobody is made of it. 204."""
+    async with request.app[SESSIONS].begin() as session:
+        call = await _said_call(request, session)
+        await say_outcome(session, request[ACCESS], call.id, WRONG_NUMBER)
+    return web.Response(status=204)
 
 
 async def _carry_out(request: web.Request, act: Any, *, ends_as: str = "identify/done.html") -> web.Response:

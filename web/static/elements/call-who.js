@@ -71,7 +71,10 @@ class CallWho extends HTMLElement {
 
   #onClick({ target }) {
     if (target.closest("[hx-post]:not(form)")) this.#leave();
-    if (!target.closest("[data-who-wrong]")) return;
+    const wrong = target.closest("[data-who-wrong]");
+    if (!wrong) return;
+    // The outcome of the talk; without an answer its wrap-up asks, and the comment tells it anyhow.
+    fetch(wrong.dataset.whoWrong, { method: "POST", keepalive: true, redirect: "error" }).catch(() => null);
     this.dispatchEvent(new CustomEvent("caller-left-out", { bubbles: true, detail: t("Wrong number") }));
   }
 }

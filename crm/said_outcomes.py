@@ -1,0 +1,73 @@
+"""«Ошиблись номером», «Спам»: an agent says in mid-call what came of the talk, and its wrap-up begins with that outcome."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.rights import Access
+from crm.schema.desk import WrapUp, WrapUpCode
+from crm.schema.outcomes import SaidOutcome
+
+WRONG_NUMBER: Final = "wrong_number"
+SPAM: Final = "spam"
+KEPT: Final = timedelta(days=7)  # of calls that never came to an end, or became part of another one
+
+
+async def say_outcome(session: AsyncSession, access: Access, call_id: UUID, meaning: str) -> None:
+    """From now on this is the outcome of one's own talk; of one that is wrapped up it changes nothing.
+
+    Args:
+        meaning: `WRONG_NUMBER` or `SPAM`; nothing happens where the company archived the code of it.
+
+    Raises:
+        NotAllowed
+    """
+    access.require("call.notes")
+    code_id = await _code(session, meaning)
+    if code_id is None:
+        return
+    if await _write(session, access, call_id, code_id, None):
+        return
+    await session.execute(delete(SaidOutcome).where(SaidOutcome.at < func.now() - KEPT))
+    new = upsert(SaidOutcome).values(call_id=call_id, user_id=access.user_id, code_id=code_id)
+    await session.execute(
+        new.on_conflict_do_update(index_elements=["call_id", "user_id"], set_={"code_id": code_id})
+    )
+
+
+async def take_outcome_back(session: AsyncSession, access: Access, call_id: UUID, meaning: str) -> None:
+    """It was a mistake; an outcome that was chosen since stays. Raises NotAllowed."""
+    access.require("call.notes")
+    code_id = await _code(session, meaning)
+    if code_id is None:
+        return
+    mine = (SaidOutcome.call_id == call_id) & (SaidOutcome.user_id == access.user_id)
+    await session.execute(delete(SaidOutcome).where(mine, SaidOutcome.code_id == code_id))
+    await _write(session, access, call_id, None, code_id)
+
+
+async def _code(session: AsyncSession, meaning: str) -> int | None:
+    return await session.scalar(
+        select(WrapUpCode.id).where(WrapUpCode.meaning == meaning, WrapUpCode.archived_at.is_(None))
+    )
+
+
+async def _write(
+    session: AsyncSession, access: Access, call_id: UUID, code_id: int | None, before: int | None
+) -> bool:
+    """Into a wrap-up that has begun; whether it has."""
+    mine = (WrapUp.call_id == call_id) & (WrapUp.user_id == access.user_id)
+    row = await session.scalar(
+        select(WrapUp).where(mine).with_for_update().execution_options(populate_existing=True)
+    )
+    if row is None:
+        return False
+    if row.finished_at is None and row.code_id == before:
+        await session.execute(update(WrapUp).where(mine).values(code_id=code_id, version=WrapUp.version + 1))
+    return True
