@@ -29,6 +29,22 @@ async def planted(database: Database, tmp_path_factory: pytest.TempPathFactory) 
         yield office
 
 
+# Scrolls a form from end to end; the positions at which what lies on the middle of its save button is a reminder.
+SAVE_BUTTON_COVERED = """async () => {
+  const button = document.querySelector("#main form[method=post] [type=submit]:is(.btn-primary)");
+  const covered = [];
+  for (let y = 0; y <= document.documentElement.scrollHeight; y += 40) {
+    window.scrollTo(0, y);
+    document.querySelector("#main").scrollTo?.(0, y);
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const its = button.getBoundingClientRect();
+    const top = document.elementFromPoint(its.left + its.width / 2, its.top + its.height / 2);
+    if (top?.closest("task-reminders")) covered.push(y);
+  }
+  return covered;
+}"""
+
+
 async def fire(office: Office, who: str) -> None:
     """A reminder of the planted task, as the program fires it, and what the pages are told of it."""
     user_id = office.people[who].user_id
@@ -82,6 +98,13 @@ async def test_a_reminder_stands_in_all_tabs_comes_back_and_goes_from_all(
     assert await axe(page) == []
     await page.reload()
     await expect(windows[0].get_by_role("link", name="Позвонить")).to_be_visible()
+    # However far an open form is scrolled, its save button stays free.
+    await visitor.go("/tasks/new")
+    await expect(windows[0]).to_be_visible()
+    covered = await page.evaluate(SAVE_BUTTON_COVERED)
+    assert covered == []
+    await visitor.go("/tasks")
+    await expect(windows[0]).to_be_visible()
     await windows[0].get_by_role("button", name="Отложить").click()
     await expect(windows[0]).to_have_count(0)
     tell(planted, "agent")

@@ -34,3 +34,12 @@ export function parsed(html) {
   template.innerHTML = html;
   return template.content;
 }
+
+// Whether a box lies over the save button of an open form; forms in which nothing is typed do not count.
+export function coversSaveButton(box) {
+  return [...document.querySelectorAll("#main form[method=post] [type=submit]")].some((button) => {
+    if (!button.form?.querySelector("input:not([type=hidden]), select, textarea")) return false;
+    const its = button.getBoundingClientRect();
+    return its.width > 0 && its.right > box.left && its.left < box.right && its.bottom > box.top && its.top < box.bottom;
+  });
+}

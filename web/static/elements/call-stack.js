@@ -1,5 +1,6 @@
 // All call windows, outside #main: they stay through visits inside the page. Newest last; three open, the rest as lines.
 
+import { coversSaveButton } from "../dom.js";
 import { actionOf, isTextField } from "../keys.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
@@ -129,13 +130,7 @@ class CallStack extends HTMLElement {
   #place() {
     this.removeAttribute("at-left");
     if (this.#windows.size === 0) return;
-    const mine = this.getBoundingClientRect();
-    const isOver = [...document.querySelectorAll("#main form[method=post] [type=submit]")].some((button) => {
-      if (!button.form.querySelector("input:not([type=hidden]), select, textarea")) return false; // nothing is typed there
-      const its = button.getBoundingClientRect();
-      return its.width > 0 && its.right > mine.left && its.left < mine.right && its.bottom > mine.top && its.top < mine.bottom;
-    });
-    this.toggleAttribute("at-left", isOver);
+    this.toggleAttribute("at-left", coversSaveButton(this.getBoundingClientRect()));
   }
 
   // A hidden tab shows the caller in its title.
