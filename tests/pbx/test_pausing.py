@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from crm.agent_wishes import set_wish, stored_wishes
 from crm.database import Database
 from crm.directory import directory
 from crm.rights import Access
+from cti.calls.presence_events import PresenceEvent
 from cti.daemon.call_ids import CallIds
 from cti.daemon.diallers import DialPlan
 from cti.daemon.pausing import Pausing
@@ -106,13 +107,16 @@ async def running(
         view = ConnectionView(id=connection_id, name="lab", state=state.status.value)
         desk.set_connection(view, datetime.now(UTC))
 
+    def hear(events: Sequence[PresenceEvent]) -> None:
+        desk.shift.hear(connection_id, events)
+
     desk.set_directory(Seating(found), datetime.now(UTC))
     telephone.set_directory(found)
     reader = AmiConnection(
         settings_of(pbx, READER),
         emit=lambda _events: None,
         on_state=link,
-        on_presence=lambda events: desk.shift.hear(connection_id, events) and None,
+        on_presence=hear,
     )
     account = replace(settings_of(pbx, DIALLER), event_classes=EVENT_CLASSES)
     how = ClickToCall(context="ringcard-click-to-call")
