@@ -41,6 +41,7 @@ class FollowUp(StrEnum):
     LEAD = "lead"
     TASK = "task"
     NOTIFY = "notify"
+    ASSIGN = "assign_owner"
 
 
 # Short ones, too; whoever left in the voice menu, or was turned away, asked for nobody.

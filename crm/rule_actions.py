@@ -1,4 +1,4 @@
-"""What rules want done about calls beside the journal: a lead, a task, a notification. Each is done once, by whichever program takes it."""
+"""What rules want done about calls beside the journal: a lead, a task, a notification, a responsible user. Each is done once, by whichever program takes it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from crm.errors import CrmError, Invalid
 from crm.handling_rules import FollowUp
 from crm.lead_intake import lead_of_call
 from crm.notifications import tell_users
+from crm.parties import change_owner
 from crm.rights import command_access
 from crm.schema.access import TeamMembership, User
 from crm.schema.communications import Call, Communication
@@ -118,6 +119,20 @@ async def _make_task(session: AsyncSession, call: Any) -> None:
     await create_task(session, command_access("rules"), task, home_zone="UTC", via="journal")
 
 
+async def _assign(session: AsyncSession, call: Any) -> None:
+    """A client who is nobody's is theirs who talked, else of the head of the line's team. Nobody loses a client by it."""
+    if call.party_id is None:
+        raise Invalid(
+            "party_id", "", "Nobody is known by this number: there is no card to be responsible for."
+        )
+    if call.owner_id is not None:
+        return
+    owner_id = call.user_id or next(iter(await _responsible(session, call)), None)
+    if owner_id is None:
+        raise Invalid("owner_id", "", "Nobody talked in this call, and the line's team has no head.")
+    await change_owner(session, command_access("rules"), call.party_id, owner_id, via="journal")
+
+
 async def _tell(session: AsyncSession, call: Any) -> None:
     """Whoever is responsible for the caller; of nobody's, the heads of the line's team."""
     users = await _responsible(session, call)
@@ -162,4 +177,5 @@ PERFORMERS: Final[Mapping[str, Performer]] = {
     FollowUp.LEAD: _make_lead,
     FollowUp.TASK: _make_task,
     FollowUp.NOTIFY: _tell,
+    FollowUp.ASSIGN: _assign,
 }

@@ -18,6 +18,7 @@ from crm.schema.base import uuid7
 from crm.schema.communications import Communication
 from crm.schema.desk import CallAction
 from crm.schema.leads import Lead
+from crm.schema.parties import Party
 from crm.schema.views import Notification
 from cti.calls.records import Disposition
 from cti.daemon.follow_ups import FollowUps
@@ -106,6 +107,26 @@ async def test_the_responsible_user_is_told_and_of_nobodys_the_head(company: Com
     )
     told = {tuple(row) for row in await company.session.execute(query)}
     assert told == {(owner, "Invented Ltd"), (head.user_id, None)}
+
+
+async def test_a_client_of_nobody_is_theirs_who_talked_and_nobody_loses_one(company: Company) -> None:
+    owner, talked = (agent.user_id for agent in company.agents)
+    nobodys = await planting.organisation(company.session, "Nobody's Ltd", kind="client")
+    owned = await planting.organisation(company.session, "Owned Ltd", kind="client", owner_id=owner)
+    for is_known in (True, False):
+        await rule(company, Situation.INBOUND_ANSWERED, FollowUp.ASSIGN, is_known=is_known)
+    stranger = company.talk(caller(58), "15:10", is_inbound=True)
+    await company.tell(
+        company.talk(caller(56), "15:00", is_inbound=True, party_id=nobodys, match_status="matched"),
+        company.talk(caller(57), "15:05", is_inbound=True, party_id=owned, match_status="matched"),
+        stranger,
+    )
+    assert await carry_out(company) == 3
+    owners = select(Party.id, Party.owner_id).where(Party.id.in_([nobodys, owned]))
+    assert dict((await company.session.execute(owners)).all()) == {nobodys: talked, owned: owner}
+    why = await company.session.scalar(select(CallAction.why).where(CallAction.call_id == stranger.call_id))
+    assert why is not None
+    assert "Nobody is known by this number" in why
 
 
 async def test_an_outgoing_call_that_was_not_answered(company: Company) -> None:

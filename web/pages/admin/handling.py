@@ -46,6 +46,7 @@ ACTIONS: Final[Mapping[FollowUp, str]] = {
     FollowUp.LEAD: N_("Make a lead"),
     FollowUp.TASK: N_("Make a task for whoever is responsible"),
     FollowUp.NOTIFY: N_("Notify whoever is responsible"),
+    FollowUp.ASSIGN: N_("Make whoever talked responsible for a client who is nobody's"),
 }
 REASONS: Final[Mapping[str, str]] = {
     "open": N_("The call goes on: rules are asked when it is over."),
