@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.callback_following import follow_calls
 from crm.demo_clients import NOTES
 from crm.schema.base import uuid7
 from crm.schema.communications import Call, CallKey, CallNote, Communication, Participation
@@ -19,6 +20,13 @@ from crm.schema.parties import Affiliation, Party, PartyPhone, PhoneNumber
 from crm.schema.telephony import Line
 
 DAYS: Final = 45
+# Whom nobody called back yet: the number, how long ago.
+MISSED: Final = (
+    ("+79161234541", timedelta(minutes=55)),
+    ("+79161234541", timedelta(minutes=12)),
+    ("+79161234502", timedelta(minutes=8)),
+    ("+79165550003", timedelta(hours=17)),
+)
 _RESULTS: Final = ("answered", "answered", "answered", "answered", "no_answer", "abandoned")
 
 
@@ -83,13 +91,19 @@ async def add_earlier_calls(
         agents=sorted(users.items()),
     )
     rows: dict[type, list[dict[str, Any]]] = {}
-    for caller in await _callers(session):
+    callers = await _callers(session)
+    for caller in callers:
         for _ in range(chance.randint(1, 5)):
             for model, row in _call(chance, caller, place, at):
                 rows.setdefault(model, []).append(row)
+    missed = [_missed(caller, place, at - ago) for caller, ago in _missing(callers)]
+    for told in missed:
+        for model, row in _rows(told, place):
+            rows.setdefault(model, []).append(row)
     for model in (Communication, Call, CallKey, Participation, CallNote):
         await session.execute(insert(model), rows[model])
     await _remember_last(session)
+    await follow_calls(await session.connection(), [told.id for told in missed])
 
 
 async def _callers(session: AsyncSession) -> list[_Caller]:
@@ -111,20 +125,48 @@ def _call(
     chance: random.Random, caller: _Caller, place: _Place, at: datetime
 ) -> list[tuple[type, dict[str, Any]]]:
     told = _told(chance, caller, place, at)
+    rows = _rows(told, place)
+    if told.answered_at and chance.random() < 0.6:
+        rows.append((CallNote, _note(chance, told)))
+    return rows
+
+
+def _rows(told: _Told, place: _Place) -> list[tuple[type, dict[str, Any]]]:
     key = {
         "connection_id": place.connection_id,
         "linked_id": f"demo-{told.id}",
         "call_id": told.id,
     }
-    rows: list[tuple[type, dict[str, Any]]] = [
+    return [
         (Communication, _communication(told, place)),
         (Call, _call_row(told, place)),
         (CallKey, key),
         (Participation, _participation(told, place)),
     ]
-    if told.answered_at and chance.random() < 0.6:
-        rows.append((CallNote, _note(chance, told)))
-    return rows
+
+
+def _missing(callers: list[_Caller]) -> list[tuple[_Caller, timedelta]]:
+    by_number = {caller.e164: caller for caller in callers}
+    return [(by_number[number], ago) for number, ago in MISSED if number in by_number]
+
+
+def _missed(caller: _Caller, place: _Place, started_at: datetime) -> _Told:
+    """They waited half a minute at the first telephone, and left."""
+    extension, user_id = place.agents[0]
+    line_id, did = place.lines[-1]
+    return _Told(
+        id=uuid7(int(started_at.timestamp() * 1000)),
+        caller=caller,
+        is_inbound=True,
+        extension=extension,
+        user_id=user_id,
+        line_id=line_id,
+        did=did,
+        disposition="abandoned",
+        started_at=started_at,
+        ring_seconds=30.0,
+        talk_seconds=0.0,
+    )
 
 
 def _told(chance: random.Random, caller: _Caller, place: _Place, at: datetime) -> _Told:

@@ -33,6 +33,7 @@ from crm.demo_clients import (
     DemoFirm,
 )
 from crm.demo_leads import add_leads
+from crm.demo_tasks import add_tasks
 from crm.errors import CrmError
 from crm.numbers import NumberValues
 from crm.parties import PartyValues, archive_party, create_party, set_kinds
@@ -147,6 +148,7 @@ async def _fill(session: AsyncSession, connection: DemoConnection, seal: Seal, a
     await _clients(session, users)
     await add_earlier_calls(session, connection_id, users, team_id, at)
     await add_leads(session, _DEMO, users)
+    await add_tasks(session, _DEMO, users, at)
     return sign_ins
 
 

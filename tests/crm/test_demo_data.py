@@ -20,8 +20,11 @@ from crm.demo_data import SIGN_INS_FILE, DatabaseInUse, DemoConnection, SignIn, 
 from crm.lead_lists import lead_board
 from crm.matching import MatchOutcome, find_by_number
 from crm.party_lists import PartyFilter, Which, count_parties
+from crm.schema.access import User
 from crm.schema.communications import Call, CallNote
+from crm.schema.desk import CallbackCase
 from crm.schema.parties import Party
+from crm.schema.tasks import Task
 from crm.schemes import list_schemes
 from crm.sealing import Seal, open_seal
 from crm.sign_in import SignedIn
@@ -79,6 +82,26 @@ async def test_the_board_of_leads_has_something_in_every_column(
         (scheme, *_) = await list_schemes(session, COMMAND, "lead")
         columns = await lead_board(session, COMMAND, scheme)
     assert [column.count.value for column in columns] == [2, 1, 1]
+
+
+async def test_the_desk_has_tasks_and_callers_to_call_back(
+    database: Database, sign_ins: list[SignIn]
+) -> None:
+    async with database.sessions() as session:
+        agent = await session.scalar(select(User.id).where(User.login == "agent"))
+        mine = select(func.count(), func.count().filter(Task.due_at < NOW)).where(Task.owner_id == agent)
+        assert tuple((await session.execute(mine)).one()) == (5, 1)
+        cases = select(
+            CallbackCase.e164, CallbackCase.missed_count, CallbackCase.state, CallbackCase.party_id
+        )
+        found = {
+            e164: (count, state) for e164, count, state, party_id in await session.execute(cases) if party_id
+        }
+    assert found == {
+        "+79161234541": (2, "open"),
+        "+79161234502": (1, "open"),
+        "+79165550003": (1, "open"),
+    }
 
 
 async def test_a_second_start_changes_nothing_but_where_the_pbx_listens(
