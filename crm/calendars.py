@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -57,6 +57,20 @@ class WorkHours:
                     return opens
         return None
 
+    def later(self, at: datetime, minutes: int) -> datetime:
+        """The moment by which somebody was there for so many minutes since `at`; by the clock, where that is more than a year away."""
+        left, zone = timedelta(minutes=minutes), ZoneInfo(self.time_zone)
+        first = at.astimezone(zone).date()
+        for ahead in range(367):
+            midnight = datetime.combine(first + timedelta(days=ahead), datetime.min.time(), zone)
+            for start, end in self._spans(midnight.date()):
+                begins = max((midnight + timedelta(minutes=start)).astimezone(UTC), at)
+                ends = (midnight + timedelta(minutes=end)).astimezone(UTC)
+                if begins + left <= ends:
+                    return begins + left
+                left -= max(ends - begins, timedelta())
+        return at + timedelta(minutes=minutes)
+
     def _spans(self, day: date) -> Spans:
         return self.days.get(day, self.week.get(day.weekday(), ()))
 
@@ -91,6 +105,13 @@ async def list_calendars(session: AsyncSession) -> Sequence[CalendarInfo]:
         )
         for row in rows
     ]
+
+
+async def hours_of_lines(session: AsyncSession, line_ids: Iterable[int]) -> dict[int, WorkHours]:
+    """Of those lines that do not answer at any time."""
+    query = select(Line.id, WorkCalendar).join(WorkCalendar, Line.calendar_id == WorkCalendar.id)
+    rows = await session.execute(query.where(Line.id.in_(sorted(set(line_ids)))))
+    return {line_id: hours_of(row) for line_id, row in rows}
 
 
 async def check_calendar(session: AsyncSession, calendar_id: int | None) -> None:

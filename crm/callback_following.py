@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from crm import callback_statements as statements
+from crm.calendars import hours_of_lines
 from crm.callback_states import CALLBACK_CHANNEL, line_group_of
 from crm.changes import notify, publish_acts
 from crm.handling_rules import (
@@ -120,7 +121,7 @@ async def _apply_rules(session: AsyncSession, rows: Sequence[Any]) -> list[_Miss
     """What the rules of these calls say: the cases to come are returned, all else is done beside the journal."""
     if not rows:
         return []
-    rules, misses, wanted = await all_rules(session), [], []
+    rules, owed, wanted = await all_rules(session), [], []
     for row in rows:
         if (situation := _situation(row)) is None:
             continue
@@ -129,11 +130,22 @@ async def _apply_rules(session: AsyncSession, rows: Sequence[Any]) -> list[_Miss
         wanted += [{"call_id": row.id, "action": action.value} for action in others]
         is_owed = FollowUp.CALLBACK_CASE in rule.actions and row.customer_e164 is not None
         if is_owed and (row.case_id is None or not _stays(row)):
-            due_at = row.started_at + timedelta(minutes=rule.due_minutes)
-            misses.append(_Miss(call=row, line_group=line_group_of(row.team_id, row.line_id), due_at=due_at))
+            owed.append((row, rule.due_minutes))
     if wanted:
         await session.execute(upsert(CallAction).values(wanted).on_conflict_do_nothing())
         await notify(session, ACTION_CHANNEL, "")
+    return await _misses(session, owed) if owed else []
+
+
+async def _misses(session: AsyncSession, owed: Sequence[tuple[Any, int]]) -> list[_Miss]:
+    """Due after so many minutes in which the line is open."""
+    hours = await hours_of_lines(session, [row.line_id for row, _ in owed if row.line_id])
+    misses = []
+    for row, minutes in owed:
+        own = hours.get(row.line_id)
+        at = row.started_at
+        due_at = own.later(at, minutes) if own else at + timedelta(minutes=minutes)
+        misses.append(_Miss(call=row, line_group=line_group_of(row.team_id, row.line_id), due_at=due_at))
     return misses
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -43,6 +43,24 @@ def test_what_is_no_span_of_hours_is_refused_with_the_field(typed: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_spans("day0", typed)
     assert refused.value.field == "day0"
+
+
+@pytest.mark.parametrize(
+    ("at", "minutes", "due"),
+    [
+        ("2026-12-28 12:00", 20, "2026-12-28 12:20"),
+        ("2026-12-28 14:50", 20, "2026-12-29 06:10"),  # ten minutes of Monday, ten of Tuesday
+        ("2026-12-28 14:40", 20, "2026-12-28 15:00"),
+        ("2026-12-26 09:00", 20, "2026-12-28 06:20"),  # a Saturday
+        ("2026-12-30 14:00", 60 + 300 + 30, "2027-01-04 06:30"),  # over the short day and the holidays
+    ],
+)
+def test_a_term_counts_the_hours_in_which_somebody_is_there(at: str, minutes: int, due: str) -> None:
+    def moment(told: str) -> datetime:
+        return datetime.fromisoformat(told).replace(tzinfo=UTC)
+
+    assert NINE_TO_SIX.later(moment(at), minutes) == moment(due)
+    assert WorkHours(time_zone="UTC").later(moment(at), 20) - moment(at) == timedelta(minutes=20)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1439), st.integers(1, 1440)), max_size=5))

@@ -10,10 +10,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 import pytest_asyncio
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.back_fill import store_back_filled
+from crm.calendars import WorkHours, add_calendar
 from crm.callback_acts import close_case, give_back, hand_over, take_case, take_next
 from crm.callback_figures import callback_figures
 from crm.callback_states import CaseState
@@ -26,6 +27,7 @@ from crm.rights import access_of
 from crm.schema.base import uuid7
 from crm.schema.desk import CallbackCase
 from crm.schema.journals import OutboxEvent
+from crm.schema.telephony import Line
 from crm.schema.views import Notification
 from cti.calls.records import Disposition, Origin
 from tests.crm import planting
@@ -231,6 +233,15 @@ async def test_a_rule_without_a_case_opens_none_and_another_term_sets_the_due_ti
     await set_rule(company.session, COMMAND, replace(rule, actions=case, due_minutes=5))
     await company.tell(company.missed(caller(29), "10:10"))
     assert (await company.case(caller(29))).due_at == clock("10:15")
+
+
+async def test_the_term_counts_the_hours_of_the_line(company: Company) -> None:
+    hours = WorkHours(time_zone="UTC", week={0: ((9 * 60, 12 * 60), (13 * 60, 18 * 60))})
+    calendar_id = await add_calendar(company.session, COMMAND, "With a break", hours)
+    await company.session.execute(update(Line).where(Line.id == company.line).values(calendar_id=calendar_id))
+    await company.tell(company.missed(caller(38), "11:50"), company.missed(caller(39), "06:30"))
+    assert (await company.case(caller(38))).due_at == clock("13:10")
+    assert (await company.case(caller(39))).due_at == clock("09:20")
 
 
 async def test_what_happens_is_told_to_programs(company: Company) -> None:
