@@ -28,10 +28,13 @@ from crm.wrap_ups import (
     running_wrap_ups,
     wrap_up_of,
 )
+from cti.calls.presence_events import DeviceChanged, DeviceState
 from cti.calls.records import Origin
 from cti.desk import AgentState, Wish
 from tests.crm.missing import Company, caller, clock
 from tests.crm.people import COMMAND
+from tests.cti.desk.floors import Floor
+from tests.cti.desk.floors import Hall as PeopleAt
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -144,6 +147,32 @@ async def test_when_the_time_is_up_the_talk_waits_in_the_list_and_the_text_is_ke
     page = await list_unfinished(company.session, agent, later)
     assert [info.note for info in page.items] == ["", "half a sen"]  # where a code is asked it is not
     assert await count_unfinished(company.session, company.agents[0], later) == 0
+
+
+async def test_windows_wrap_up_time_is_up_while_typing(company: Company) -> None:
+    """The acceptance row of that name: state available, text kept, call in «Not wrapped up»."""
+    entry, agent = await talked(company), company.agents[1]
+    await require_on_lines(company.session, COMMAND, [company.line])
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    floor = Floor()
+    floor.link(info.started_at)
+    floor.desk.set_directory(PeopleAt(e101=agent.user_id), info.started_at)
+    idle = DeviceChanged(device="PJSIP/101", state=DeviceState.IDLE, at=info.started_at)
+    floor.desk.shift.hear(1, [idle])
+    until = (await running_wrap_ups(company.session, info.started_at))[agent.user_id]
+    floor.desk.shift.wrap_up(agent.user_id, until, info.started_at)
+
+    def state() -> str | None:
+        view = floor.desk.shift.agent(agent.user_id)
+        return view.state.value if view else None
+
+    assert state() == "wrap_up"
+    version = await save_note(company.session, agent, entry.call_id, "просил пере", version=0)
+    floor.desk.expire(info.due_at)
+    assert state() == "available"
+    await save_note(company.session, agent, entry.call_id, "просил перезвонить", version=version)
+    (waiting,) = (await list_unfinished(company.session, agent, info.due_at)).items
+    assert (waiting.call_id, waiting.note) == (entry.call_id, "просил перезвонить")
 
 
 async def test_what_the_agent_said_of_the_caller_is_the_outcome(company: Company) -> None:
