@@ -25,7 +25,7 @@ MISSED: Final = (
     ("+79161234541", timedelta(minutes=55)),
     ("+79161234541", timedelta(minutes=12)),
     ("+79161234502", timedelta(minutes=8)),
-    ("+79165550003", timedelta(hours=3)),
+    ("+79165550004", timedelta(hours=3)),
 )
 _RESULTS: Final = ("answered", "answered", "answered", "answered", "no_answer", "abandoned")
 

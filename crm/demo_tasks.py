@@ -33,7 +33,7 @@ TASKS: Final = (
     DemoTask(title="Перезвонить по договору поставки", due=timedelta(minutes=15), number="+79161234501", remind_minutes=10),
     DemoTask(title="Уточнить реквизиты для счёта", due=timedelta(hours=-26), number="+79161234541", priority="high"),
     DemoTask(title="Отправить коммерческое предложение", due=timedelta(hours=2), kind="letter", number="+79161234502"),
-    DemoTask(title="Согласовать дату замера", due=timedelta(days=1), number="+79165550002"),
+    DemoTask(title="Согласовать дату замера", due=timedelta(days=1), number="+79165550008"),
     DemoTask(title="Подготовить акт сверки", due=timedelta(days=3), kind="document", number="+79161234541"),
     DemoTask(title="Разобрать обращения за неделю", due=timedelta(hours=-3), kind="errand", owner="102"),
     DemoTask(title="Позвонить новым клиентам", due=timedelta(hours=3), number="+79161234562", owner="102"),

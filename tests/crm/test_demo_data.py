@@ -100,7 +100,7 @@ async def test_the_desk_has_tasks_and_callers_to_call_back(
     assert found == {
         "+79161234541": (2, "open"),
         "+79161234502": (1, "open"),
-        "+79165550003": (1, "open"),
+        "+79165550004": (1, "open"),
     }
 
 
