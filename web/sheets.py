@@ -23,7 +23,7 @@ Row = Sequence[str]
 
 # What spreadsheets begin a formula with, also full-width and behind blanks; tab and CR let a cell begin anew.
 _FORMULA: Final = re.compile(r"[\s\u00a0\u200b]*[=+\-@＝＋－＠|]|[\t\r\n]")
-_NUMBER: Final = re.compile(r"[+\-]?[\d\s().,\u00a0-]+(?:доб\. \d+)?")
+_NUMBER: Final = re.compile(r"[+\-]?[\d ().,\u00a0-]+(?:доб\. \d+)?")
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 MOST_SHEET_ROWS: Final = 1_048_576  # of an XLSX sheet
 MOST_CELL: Final = 32_767  # characters of a cell in Excel
