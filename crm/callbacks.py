@@ -123,7 +123,10 @@ async def list_cases(
     if cursor:
         conditions.append(_after(wanted, cursor))
     ids = union(*(_first(conditions, order, way, size + 1) for way in _ways(access)))
-    query = _all().where(CallbackCase.id.in_(ids)).order_by(*order).limit(size + 1)
+    found = list(
+        await session.scalars(ids)
+    )  # first: joined in one statement, all cases may be read for a page
+    query = _all().where(CallbackCase.id.in_(found)).order_by(*order).limit(size + 1)
     items = [_info(row, at) for row in await session.execute(query)]
     last = items[size - 1] if len(items) > size else None
     shown = await with_owners(session, access, items[:size])
