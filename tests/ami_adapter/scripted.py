@@ -154,7 +154,7 @@ class ScriptedAmi:
             writer.close()
 
 
-async def eventually(holds: Callable[[], object], within: float = 3.0) -> None:
+async def eventually(holds: Callable[[], object], within: float = 10.0) -> None:
     """Wait until it holds; fails with the last look."""
     deadline = asyncio.get_running_loop().time() + within
     while not holds():

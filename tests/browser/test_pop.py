@@ -15,6 +15,7 @@ from crm.rights import command_access
 from crm.schema.base import uuid7
 from cti.calls.call_events import CallEvent
 from cti.calls.records import CallState, Direction, Disposition
+from tests.ami_adapter.scripted import eventually
 from tests.browser.conftest import DESKTOP, PHONE, Office, axe, now
 from tests.cti.desk.calls import answers, ends, rings, stops
 
@@ -372,6 +373,6 @@ async def test_the_window_is_on_the_screen_in_time(office: Office) -> None:
     page = await office.enter()
     await ring(office)
     await expect(window(page, "ringing")).to_be_visible()
-    await page.wait_for_timeout(200)
+    await eventually(lambda: office.hub.drawn_ms)
     [milliseconds] = office.hub.drawn_ms
     assert milliseconds < WITHIN_MS * 4
