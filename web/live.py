@@ -231,7 +231,7 @@ class LiveHub:
             case "dismiss":
                 self._dismiss(socket, message.id)
             case "ping":
-                self._put(socket, _encoder.encode(Envelope(1, "pong")))
+                self._put(socket, _encoder.encode(Envelope(1, "pong", at=self._now())))
             case "drawn" if 0 <= message.ms < 60_000:
                 self._drawn(socket, message)
             case "bell" if message.ms >= 0:

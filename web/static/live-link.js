@@ -8,6 +8,7 @@ globalThis.LiveLink = class LiveLink {
   static #SILENCE = 25_000; // then we ask whether anybody is there
   static #ANSWER = 5_000;
   static #USED_AGAIN = 5_000;
+  static #CLOCK_LOOKS = 3;
   static #SIGNED_OUT = 4401;
   static #MOST_RECORDS = 300;
   static #SHOWN_AFTERWARDS = { elsewhere: 3_000, caller_left: 10_000, stopped: 0, ended: 60_000 };
@@ -24,6 +25,10 @@ globalThis.LiveLink = class LiveLink {
   #records = new Set(); // what open pages show, as "party:12"
   #bell = null; // as the page told it, and when the server was told last
   #bellTold = 0;
+  #askedAt = 0; // when the ping was sent that has no answer yet
+  #nextLook = 0;
+  #looks = 0; // how often the server's clock was looked at since the hello
+  #bestTrip = Infinity;
   bellIsHere = false;
   status = "connecting"; // connecting, open, signed_out
   offset = 0; // milliseconds this clock is ahead of the server's
@@ -105,7 +110,7 @@ globalThis.LiveLink = class LiveLink {
 
   #hear(message) {
     this.#watch(LiveLink.#SILENCE);
-    if (message.type === "pong") return;
+    if (message.type === "pong") return this.#compareClocks(message);
     if (message.type === "hello") this.#greet(message);
     else if (message.type === "bell") this.bellIsHere = message.data.here;
     else this.#keep(message);
@@ -115,12 +120,32 @@ globalThis.LiveLink = class LiveLink {
   #greet(message) {
     this.#delay = LiveLink.#FIRST_DELAY;
     this.offset = Date.now() - Date.parse(message.at);
+    this.#looks = 0;
+    this.#bestTrip = Infinity;
     this.#hello = message.data;
     this.#calls = new Map(message.data.calls.map((call) => [call.id, call]));
     this.#setStatus("open");
     this.#sendBell();
     this.#subscribe();
     if (this.#records.size) this.#sendRecords();
+    this.#ping();
+  }
+
+  #ping() {
+    this.#askedAt = Date.now();
+    this.send({ type: "ping" });
+  }
+
+  // The hello may have waited long on its way. Of a few questions the quickest answer says best what time it is there.
+  #compareClocks({ at }) {
+    const now = Date.now();
+    const trip = now - this.#askedAt;
+    if (at && this.#askedAt && trip >= 0 && trip <= this.#bestTrip) {
+      this.#bestTrip = trip;
+      this.offset = (now + this.#askedAt) / 2 - Date.parse(at);
+    }
+    this.#askedAt = 0;
+    if (++this.#looks < LiveLink.#CLOCK_LOOKS) this.#nextLook = setTimeout(() => this.#ping(), 1000);
   }
 
   #keep({ type, topic, data }) {
@@ -165,7 +190,7 @@ globalThis.LiveLink = class LiveLink {
 
   // A network that went away without a word: the socket itself would not notice for many minutes.
   #doubt() {
-    this.send({ type: "ping" });
+    this.#ping();
     this.#watchdog = setTimeout(() => this.#lost(), LiveLink.#ANSWER);
   }
 
@@ -186,6 +211,8 @@ globalThis.LiveLink = class LiveLink {
 
   #forgetSocket() {
     clearTimeout(this.#watchdog);
+    clearTimeout(this.#nextLook);
+    this.#askedAt = 0;
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;

@@ -94,7 +94,7 @@ class CallStack extends HTMLElement {
   #measure(id, at) {
     if (document.hidden) return;
     requestAnimationFrame(() =>
-      setTimeout(() => live.send({ type: "drawn", id, ms: live.now() - Date.parse(at) })),
+      setTimeout(() => live.send({ type: "drawn", id, ms: Math.max(0, live.now() - Date.parse(at)) })),
     );
   }
 
