@@ -21,7 +21,7 @@ from ami_adapter.presence import PresenceTranslator
 from ami_adapter.translate import Translator, is_noise
 from bench.rows import Row
 from cti.calls.tracker import CallTracker
-from cti.daemon.program import keep_what_stays
+from cti.daemon.garbage import keep_what_stays
 from tests.captures import ALL, Capture
 
 ROUNDS = 12

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import heapq
 import itertools
 import json
@@ -33,7 +32,7 @@ from bench.agents import percentile
 from bench.rows import Row
 from cti.calls.call_events import CallArrived, CallEnded, CallEvent
 from cti.calls.tracker import CallTracker
-from cti.daemon.program import GARBAGE_ROUND
+from cti.daemon.garbage import keep_what_stays
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "60"))
 TEMPLATE: Final = "asterisk22-01-inbound-answered"
@@ -229,9 +228,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_ROUND)
+    keep_what_stays()
     print(asyncio.run((core if options.way == "core" else cut)(options.port)), flush=True)
 
 

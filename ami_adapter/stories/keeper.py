@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 BUFFER_BYTES = 32_768  # of one call in memory; more goes to its file at once
 NOTE_BYTES = 300  # about what a note takes
 FLUSH_SECONDS = 1.0
+FLUSHED_AT_A_TIME = 3  # stories in one turn of the event loop: half a millisecond
 HELD = timedelta(seconds=5)  # a short call is packed from memory; of a longer one a crash costs so much
 LINGER = timedelta(seconds=2)  # after a call's end: its last messages, late answers to who calls
 SWEEP_SECONDS = 3600.0
@@ -75,6 +76,7 @@ class LiveStory:
     devices: set[bytes] = field(default_factory=set)  # whose channels take part
     began_at: datetime | None = None
     call_id: UUID | None = None
+    call_ids: set[UUID] = field(default_factory=set)  # under which it is found
     ended_at: datetime | None = None
 
 
@@ -146,7 +148,8 @@ class StoryKeeper:
     async def _flush_for_ever(self) -> None:
         for pauses in count(1):
             await asyncio.sleep(FLUSH_SECONDS)
-            self.flush()
+            for _ in self._flush_step_by_step(LINGER):
+                await asyncio.sleep(0)
             if pauses % int(SWEEP_SECONDS / FLUSH_SECONDS) == 0:
                 self._worker.do(self._shelf.sweep, self._now())
 
@@ -162,10 +165,14 @@ class StoryKeeper:
         story, *others = (found[number] for number in sorted(found))
         for other in others:
             self.join(story, other)
-        self._by_call[call_id] = story
+        self._find_by(call_id, story)
         if story.call_id != call_id:
             story.call_id = call_id
             self._add(story, Noted(self.place(), at, "named", {"id": str(call_id)}))
+
+    def _find_by(self, call_id: UUID, story: LiveStory) -> None:
+        self._by_call[call_id] = story
+        story.call_ids.add(call_id)
 
     def note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
         """What we made of a call; nothing when its story is not kept."""
@@ -191,12 +198,24 @@ class StoryKeeper:
 
     def flush(self, lingering: timedelta = LINGER) -> None:
         """Hand over what waits; pack what ended."""
-        now = self._now()
+        for _ in self._flush_step_by_step(lingering):
+            pass
+
+    def _flush_step_by_step(self, lingering: timedelta) -> Iterator[None]:
+        """Yields after every few stories that gave the disk something to do: others may have their turn."""
+        now, done = self._now(), 0
         for story in list(self._live.values()):
+            if story.number not in self._live:
+                continue  # joined with another since
             if story.ended_at is not None and now - story.ended_at >= lingering:
                 self._close(story, now)
             elif not lingering or (story.waits_since and now - story.waits_since >= HELD):
                 self._hand_over(story)
+            else:
+                continue
+            done += 1
+            if done % FLUSHED_AT_A_TIME == 0:
+                yield
 
     # For the ears
 
@@ -219,8 +238,8 @@ class StoryKeeper:
         self._hand_over(absorbed)
         self._live.pop(absorbed.number, None)
         absorbed.ear.rename(absorbed, story)
-        for call_id in [one for one, of in self._by_call.items() if of is absorbed]:
-            self._by_call[call_id] = story
+        for call_id in absorbed.call_ids:
+            self._find_by(call_id, story)
         story.call_id = story.call_id or absorbed.call_id
         self._worker.do(self._shelf.join, story.number, absorbed.number)
 
@@ -251,8 +270,9 @@ class StoryKeeper:
 
     def _close(self, story: LiveStory, now: datetime) -> None:
         self._live.pop(story.number, None)
-        for call_id in [one for one, of in self._by_call.items() if of is story]:
-            del self._by_call[call_id]
+        for call_id in story.call_ids:
+            if self._by_call.get(call_id) is story:
+                del self._by_call[call_id]
         hints = [
             Heard(place, story.began_at or now, raw) for place, raw in enumerate(story.ear.forget(story))
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -50,6 +50,7 @@ from cti.daemon.delay_book import DelayBook
 from cti.daemon.diallers import dial_plans
 from cti.daemon.figures import publish_figures
 from cti.daemon.follow_ups import FollowUps
+from cti.daemon.garbage import collect_in_pauses, keep_what_stays
 from cti.daemon.housekeeping import Housekeeping, kept_by
 from cti.daemon.imports import Imports
 from cti.daemon.link_book import HEARD_SECONDS, LinkBook
@@ -79,19 +80,7 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
 FLUSH_SECONDS = 3.0
-GARBAGE_ROUND = 5_000  # new objects before the youngest are looked through
 THREAD_TURN_SECONDS = 0.0005  # how long a thread that packs stories may hold up the loop; 5 ms by default
-
-
-def keep_what_stays() -> None:
-    """Take what start-up made out of the garbage collector's rounds.
-
-    The tables of numbers, regions and statements live as long as the program; looking through them again and again
-    would stop every pop for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_ROUND)
 
 
 def let_the_loop_go_first() -> None:
@@ -162,6 +151,7 @@ class Program:
         )
         self._directory = Directory()
         self._names: dict[int, str] = {}
+        self._heard_at = 0.0  # of calls, by the monotonic clock
         self._renewal = Renewal(self.renew, DIRECTORY_SECONDS)
         self._troubles = Troubles(
             database, self.journal, self._links.states, self.telephone.dialler_states, self._name_of
@@ -200,6 +190,7 @@ class Program:
                 tasks.create_task(self._note_heard())
                 tasks.create_task(self._answer_dialplans())
                 tasks.create_task(self._keep_stories())
+                tasks.create_task(collect_in_pauses(lambda: self._heard_at))
                 keep_what_stays()
                 let_the_loop_go_first()
                 started.set()
@@ -339,6 +330,7 @@ class Program:
         self._hub.recheck_everybody()
 
     def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
+        self._heard_at = time.monotonic()
         self.switchboard.receive(connection_id, events)
 
     def _presence(self, connection_id: int, events: Sequence[PresenceEvent]) -> None:
