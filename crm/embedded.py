@@ -33,6 +33,7 @@ DATABASE = "ringcard"
 PORT = 5432  # only names the socket file
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107
 START_SECONDS = 180.0  # a busy machine, or a long log to replay after a crash
+NICENESS = 10  # a call that rings has the processor before whatever is written about the last one
 ANSWER_SECONDS = 10.0  # of one try to connect
 ORPHAN_SECONDS = 3.0  # the children of a killed server notice by themselves within this time
 OPTIONS = {
@@ -63,9 +64,12 @@ class Postmaster:
 class EmbeddedCluster:
     """The cluster in `<data folder>/postgres`."""
 
-    def __init__(self, data_folder: Path, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_folder: Path, *, options: Mapping[str, str] | None = None, niceness: int = NICENESS
+    ) -> None:
         self.folder = data_folder.resolve() / "postgres"
         self._options = {**OPTIONS, **(options or {})}
+        self._niceness = niceness
         self._in_use: IO[bytes] | None = None
         self._binaries: ServerBinaries | None = None
 
@@ -138,7 +142,8 @@ class EmbeddedCluster:
         try:
             binaries.run(
                 "pg_ctl", "-D", str(self.folder), "-l", log, "-o", arguments,
-                "-t", f"{START_SECONDS:.0f}", "-w", "start", seconds=START_SECONDS + COMMAND_SECONDS,
+                "-t", f"{START_SECONDS:.0f}", "-w", "start",
+                seconds=START_SECONDS + COMMAND_SECONDS, niceness=self._niceness,
             )  # fmt: skip
         except (subprocess.SubprocessError, OSError) as error:
             raise ClusterNotStarted(self.folder, self._why_not(error)) from error

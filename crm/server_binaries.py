@@ -38,9 +38,14 @@ class ServerBinaries:
     major: str
     account: Account | None
 
-    def run(self, program: str, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
-        """Run one program to its end and return what it said; CalledProcessError carries the same in `output`."""
-        return run_as(self.account, [str(self.folder / program), *arguments], seconds)
+    def run(self, program: str, *arguments: str, seconds: float = COMMAND_SECONDS, niceness: int = 0) -> str:
+        """Run one program to its end and return what it said; CalledProcessError carries the same in `output`.
+
+        Args:
+            niceness: by how much it, and what it leaves running, gives way to others.
+        """
+        command = [str(self.folder / program), *arguments]
+        return run_as(self.account, ["nice", "-n", str(niceness), *command] if niceness else command, seconds)
 
 
 def find_binaries(folder: Path) -> ServerBinaries:

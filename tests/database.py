@@ -51,7 +51,7 @@ async def make_copy(server: str, template: str = TEMPLATE) -> str:
 async def database_server() -> AsyncIterator[str]:
     """The URL of a server with a migrated template database."""
     folder = Path(tempfile.mkdtemp(prefix="ringcard-tests-"))
-    cluster = EmbeddedCluster(folder, options=NO_DURABILITY)
+    cluster = EmbeddedCluster(folder, options=NO_DURABILITY, niceness=0)
     server = await cluster.start()
     connection = await asyncpg.connect(server)
     await connection.execute(f'create database "{TEMPLATE}"')

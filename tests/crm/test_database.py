@@ -29,7 +29,7 @@ from crm.database_errors import (
     ServerTooOld,
     TextNotComparable,
 )
-from crm.embedded import EmbeddedCluster, is_server_of, read_postmaster
+from crm.embedded import NICENESS, EmbeddedCluster, is_server_of, read_postmaster
 from crm.server_binaries import find_binaries
 from tests.database import url_of
 
@@ -71,6 +71,19 @@ async def test_made_started_and_stopped(folder: Path) -> None:
     assert cluster.running() is None
     assert await cluster.start() == url  # the address stays
     await cluster.stop()
+
+
+async def test_the_server_gives_way_to_calls(folder: Path) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    for cluster, wanted in (
+        (EmbeddedCluster(folder, niceness=0), usual),
+        (EmbeddedCluster(folder), min(usual + NICENESS, 19)),
+    ):
+        await cluster.start()
+        server = cluster.running()
+        assert server is not None
+        assert os.getpriority(os.PRIO_PROCESS, server.pid) == wanted
+        await cluster.stop()
 
 
 async def test_i16_killed_with_rows_in_it(folder: Path) -> None:
