@@ -7,6 +7,7 @@ that is open stays the same whatever becomes known later.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from cti.calls.mirrors import Sighting, Talk, is_one_call
 from cti.calls.records import CallState, Direction, Participation
@@ -15,27 +16,35 @@ from cti.desk.seats import PresentCall
 
 
 class Twins:
-    """Finds the twins of present calls by number; a call is kept here until it is forgotten."""
+    """Finds the twins of present calls by number; a call is kept here until it is forgotten.
+
+    Two views of one call have the other side's number in common, or each shows the other's customer as a number of ours
+    (`cti.calls.mirrors`). That both came by one number of ours says nothing: half of the company's calls do.
+    """
 
     def __init__(self) -> None:
-        self._by_number: defaultdict[str, list[PresentCall]] = defaultdict(list)
-        self._numbers: dict[PresentCall, frozenset[str]] = {}
+        self._by_customer = _Index()
+        self._by_ours = _Index()  # calls that came in
+        self._numbers: dict[PresentCall, tuple[frozenset[str], frozenset[str]]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._numbers or self._by_customer.calls or self._by_ours.calls)
 
     def place(self, call: PresentCall) -> None:
         """Find it by the numbers it has now."""
-        numbers = _numbers(call)
+        numbers = customer, ours = _numbers(call)
         if numbers == self._numbers.get(call):
             return
         self.forget(call)
         self._numbers[call] = numbers
-        for number in numbers:
-            self._by_number[number].append(call)
+        self._by_customer.add(call, customer)
+        self._by_ours.add(call, ours)
 
     def forget(self, call: PresentCall) -> None:
-        for number in self._numbers.pop(call, frozenset()):
-            self._by_number[number].remove(call)
-            if not self._by_number[number]:
-                del self._by_number[number]
+        customer, ours = self._numbers.pop(call, (frozenset(), frozenset()))
+        self._by_customer.remove(call, customer)
+        self._by_ours.remove(call, ours)
 
     def find(self, call: PresentCall, directory: Directory) -> PresentCall | None:
         """The present call that this one, which stands alone, is another view of; the nearest in time."""
@@ -43,13 +52,39 @@ class Twins:
             return None
         found = [
             other
-            for number in self._numbers.get(call, frozenset())
-            for other in self._by_number[number]
+            for other in self._candidates(call)
             if other.connection_id != call.connection_id
             and not other.shown.is_ended
             and _are_one(call, other.shown, directory)
         ]
         return min(found, key=lambda other: _seconds_apart(call, other), default=None)
+
+    def _candidates(self, call: PresentCall) -> Iterator[PresentCall]:
+        customer, ours = self._numbers.get(call, (frozenset(), frozenset()))
+        yield from self._by_customer.of(customer | ours)
+        if call.record.direction is Direction.OUTBOUND:
+            yield from self._by_ours.of(customer)
+
+
+class _Index:
+    """Calls by number, in the order they came."""
+
+    def __init__(self) -> None:
+        self.calls: defaultdict[str, dict[PresentCall, None]] = defaultdict(dict)
+
+    def add(self, call: PresentCall, numbers: Iterable[str]) -> None:
+        for number in numbers:
+            self.calls[number][call] = None
+
+    def remove(self, call: PresentCall, numbers: Iterable[str]) -> None:
+        for number in numbers:
+            del self.calls[number][call]
+            if not self.calls[number]:
+                del self.calls[number]
+
+    def of(self, numbers: Iterable[str]) -> Iterator[PresentCall]:
+        for number in numbers:
+            yield from self.calls.get(number, ())
 
 
 def join(one: PresentCall, other: PresentCall) -> tuple[PresentCall, PresentCall]:
@@ -109,12 +144,13 @@ def _talk(call: PresentCall, part: Participation, directory: Directory) -> Talk 
     return Talk(user_id=agent.user_id, since=part.answered_at, until=part.left_at or end)
 
 
-def _numbers(call: PresentCall) -> frozenset[str]:
-    """The numbers by which another connection's call may be found to be this one."""
+def _numbers(call: PresentCall) -> tuple[frozenset[str], frozenset[str]]:
+    """The customer's number and, of a call that came in, ours: by these another connection's call may be found to be this one."""
     customer = call.number.e164 if call.number else None
     if customer is None or call.record.direction is Direction.INTERNAL:
-        return frozenset()
-    return call.ours | {customer} if call.record.direction is Direction.INBOUND else frozenset({customer})
+        return frozenset(), frozenset()
+    is_inbound = call.record.direction is Direction.INBOUND
+    return frozenset({customer}), call.ours if is_inbound else frozenset()
 
 
 def _seconds_apart(one: PresentCall, other: PresentCall) -> float:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cti.calls.call_events import CallEvent, CallsJoined, SnapshotApplied
 from cti.calls.records import CallState, CameBy, Direction, Disposition, Participation
-from cti.desk import Agent, BoardCall, CallView, Desk, Match, Message, NoteView, OwnLine
+from cti.desk import Agent, BoardCall, CallView, Desk, Match, Message, NoteView, OwnLine, twins
 from cti.numbers import Number, to_e164
 from tests.cti.desk.calls import CALL, OTHER, answers, arrived, at, ends, record, rings, stops
 
@@ -278,7 +278,24 @@ def test_nothing_is_kept_of_calls_that_are_over() -> None:
         desk.expire(at(seconds))
     assert desk.call(CALL) is None
     assert desk.call(OTHER) is None
-    assert not desk._twins._by_number
+    assert desk._twins.is_empty
+
+
+def test_a_busy_line_is_not_searched_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = office()
+    compared: list[object] = []
+
+    def look_alike(*pair: object) -> bool:
+        compared.append(pair)
+        return False
+
+    monkeypatch.setattr(twins, "is_one_call", look_alike)
+    for number in range(100):
+        named: dict[str, Any] = {"key": f"1.{number}", "linked_ids": (f"1.{number}",)}
+        customer = to_e164(f"+7495120{number:04}")
+        desk.apply(1, UUID(int=2 * number + 1), rings("101", **named), customer, frozenset({LINE}))
+        desk.apply(2, UUID(int=2 * number + 2), rings("202", **named), customer, frozenset({LINE}))
+    assert len(compared) == 100
 
 
 steps = st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=12)
