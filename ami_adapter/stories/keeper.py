@@ -171,6 +171,9 @@ class StoryKeeper:
             self._add(story, Noted(self.place(), at, "named", {"id": str(call_id)}))
 
     def _find_by(self, call_id: UUID, story: LiveStory) -> None:
+        """From now on; a call has one story at a time."""
+        if before := self._by_call.get(call_id):
+            before.call_ids.discard(call_id)
         self._by_call[call_id] = story
         story.call_ids.add(call_id)
 
@@ -238,7 +241,7 @@ class StoryKeeper:
         self._hand_over(absorbed)
         self._live.pop(absorbed.number, None)
         absorbed.ear.rename(absorbed, story)
-        for call_id in absorbed.call_ids:
+        for call_id in tuple(absorbed.call_ids):
             self._find_by(call_id, story)
         story.call_id = story.call_id or absorbed.call_id
         self._worker.do(self._shelf.join, story.number, absorbed.number)
@@ -271,8 +274,7 @@ class StoryKeeper:
     def _close(self, story: LiveStory, now: datetime) -> None:
         self._live.pop(story.number, None)
         for call_id in story.call_ids:
-            if self._by_call.get(call_id) is story:
-                del self._by_call[call_id]
+            del self._by_call[call_id]
         hints = [
             Heard(place, story.began_at or now, raw) for place, raw in enumerate(story.ear.forget(story))
         ]

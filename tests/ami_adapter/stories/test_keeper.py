@@ -70,6 +70,20 @@ async def test_channels_that_show_another_linked_id_join_their_stories(tmp_path:
         assert office.shelf.read(OTHER) == []
 
 
+async def test_a_call_named_anew_stays_with_its_later_story_when_the_earlier_is_joined(
+    tmp_path: Path,
+) -> None:
+    async with listening(tmp_path, lambda: NOW) as office:
+        ear = office.keeper.ear(1)
+        for number in ("1.1", "2.1", "3.1"):
+            ear.heard(message("Newchannel", number, number), NOW)
+        office.keeper.name(1, ("2.1",), ONE, NOW)
+        office.keeper.name(1, ("3.1",), ONE, NOW)
+        ear.heard(message("BridgeEnter", "2.1", "1.1", BridgeUniqueid="b"), NOW)
+        await over(office, ONE)
+        assert events_of(office, ONE) == ["Newchannel"]
+
+
 async def test_t26_answers_and_what_concerns_no_call_are_not_kept(tmp_path: Path) -> None:
     async with listening(tmp_path, lambda: NOW) as office:
         ear = office.keeper.ear(1)
