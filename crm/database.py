@@ -213,6 +213,12 @@ def _move_to(connection: Connection, revision: str) -> None:
         command.upgrade(config, revision)
 
 
+def driver_arguments(engine: AsyncEngine) -> dict[str, Any]:
+    """What `asyncpg.connect` needs to reach the same database with the same patience."""
+    _none, arguments = engine.dialect.create_connect_args(engine.url)
+    return {**arguments, **_connect_arguments(STATEMENT_SECONDS)}
+
+
 def _connect_arguments(statement_seconds: float) -> Mapping[str, Any]:
     return {
         "timeout": CONNECT_SECONDS,

@@ -14,8 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, TextClause
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.direct_reading import Reader
 from crm.match_statements import COLLEAGUE, HAND, OWNERS_BY_DIGITS, OWNERS_BY_E164, SAID_BY_AGENT
 from cti.numbers import Number, NumberKind
 
@@ -123,7 +123,7 @@ class MatchResult:
 
 
 async def find_by_number(
-    session: AsyncSession,
+    session: Reader,
     number: Number,
     *,
     line_id: int | None = None,
@@ -157,7 +157,7 @@ async def find_by_number(
     return MatchResult(outcome=MatchOutcome.UNKNOWN, reasons=(reason,))
 
 
-async def as_agent_said(session: AsyncSession, call_id: UUID, found: MatchResult) -> MatchResult:
+async def as_agent_said(session: Reader, call_id: UUID, found: MatchResult) -> MatchResult:
     """What the number left open, an agent may have said of this very call; then it is them."""
     if found.outcome in {MatchOutcome.MATCHED, MatchOutcome.INTERNAL, MatchOutcome.IGNORED}:
         return found
@@ -169,7 +169,7 @@ async def as_agent_said(session: AsyncSession, call_id: UUID, found: MatchResult
     return replace(found, outcome=MatchOutcome.MATCHED, reasons=reasons, parties=(party,), owners=1)
 
 
-async def card_of(session: AsyncSession, party_id: int) -> MatchedParty | None:
+async def card_of(session: Reader, party_id: int) -> MatchedParty | None:
     """The card that a call of this party shows: of a contact the organisation, with the contact beside it."""
     row = (await session.execute(HAND, {"party_id": party_id})).first()
     return _matched_party(row) if row is not None else None
@@ -180,7 +180,7 @@ def _is_plain(number: str | None) -> bool:
 
 
 async def _find_colleague(
-    session: AsyncSession, digits: str, connection_id: int | None, at: datetime | None
+    session: Reader, digits: str, connection_id: int | None, at: datetime | None
 ) -> MatchResult:
     values = {"digits": digits, "connection_id": connection_id, "at": at}
     row = (await session.execute(COLLEAGUE, values)).first()
@@ -193,7 +193,7 @@ async def _find_colleague(
 
 
 async def _find_owners(
-    session: AsyncSession,
+    session: Reader,
     statement: TextClause,
     number: Number,
     line_id: int | None,

@@ -125,7 +125,7 @@ class Program:
         self._delay_book = DelayBook(database.sessions, now=wall_clock)
         self._hub.on_measured = self._delay_book.note
         self.recognition = Recognition(
-            sessions_without_transaction(database),
+            database,
             lambda asked, result: self.switchboard.recognised(asked, result),
         )
         self.switchboard = self._make_switchboard()

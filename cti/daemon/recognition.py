@@ -10,8 +10,9 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from crm.database import Database
+from crm.direct_reading import DirectReader
 from crm.matching import MatchResult, as_agent_said, find_by_number
 from cti.numbers import Number
 
@@ -39,10 +40,8 @@ class Question:
 class Recognition:
     """Answers questions in order of arrival; `tell` gets every answer on the event loop."""
 
-    def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], tell: Callable[[Question, MatchResult], None]
-    ) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, tell: Callable[[Question, MatchResult], None]) -> None:
+        self._database = database
         self._tell = tell
         self._waiting: asyncio.Queue[Question] = asyncio.Queue(MOST_WAITING)
         self._remembered: OrderedDict[tuple[int, str], MatchResult] = OrderedDict()
@@ -61,26 +60,30 @@ class Recognition:
                 tasks.create_task(self._work())
 
     async def _work(self) -> None:
-        while True:
-            question = await self._waiting.get()
-            if self._waiting.empty():
-                await asyncio.sleep(LET_RING_SECONDS)
-            result = await self._answer(question)
-            if result is None:
-                continue
-            try:
-                self._tell(question, result)
-            except Exception:  # costs this answer only (invariant I18)
-                log.exception("match_not_told", call_id=str(question.call_id))
+        reader = DirectReader(self._database)
+        try:
+            while True:
+                question = await self._waiting.get()
+                if self._waiting.empty():
+                    await asyncio.sleep(LET_RING_SECONDS)
+                if (result := await self._answer(reader, question)) is not None:
+                    self._tell_safely(question, result)
+        finally:
+            reader.close()
 
-    async def _answer(self, question: Question) -> MatchResult | None:
+    def _tell_safely(self, question: Question, result: MatchResult) -> None:
+        try:
+            self._tell(question, result)
+        except Exception:  # costs this answer only (invariant I18)
+            log.exception("match_not_told", call_id=str(question.call_id))
+
+    async def _answer(self, reader: DirectReader, question: Question) -> MatchResult | None:
         key = (question.connection_id, question.number.e164 or question.number.digits or "")
         try:
-            async with self._sessions() as session:
-                result = await find_by_number(
-                    session, question.number, line_id=question.line_id, connection_id=question.connection_id
-                )
-                said = await as_agent_said(session, question.call_id, result)
+            result = await find_by_number(
+                reader, question.number, line_id=question.line_id, connection_id=question.connection_id
+            )
+            said = await as_agent_said(reader, question.call_id, result)
         except Exception as error:  # the database is away: what we knew of this number is better than nothing
             FAILED.inc()
             log.warning("match_failed", call_id=str(question.call_id), error=type(error).__name__)

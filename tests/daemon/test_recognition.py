@@ -42,7 +42,7 @@ async def test_i18_a_listener_that_raises_costs_its_own_answer_only(database: Da
         if len(heard) == 1:
             raise RuntimeError("a broken window")
 
-    recognition = Recognition(database.sessions, tell)
+    recognition = Recognition(database, tell)
     recognition.ask(question())
     recognition.ask(question("+79000000002"))
     found = await answers_of(recognition, heard, 2)
@@ -56,11 +56,11 @@ async def test_i13_a_name_once_found_is_shown_while_the_database_is_away(
     await create_party(session, command_access(), values, numbers=[NumberValues(presented="+79000000003")])
     await session.commit()
     heard: list[MatchResult] = []
-    recognition = Recognition(database.sessions, lambda _asked, result: heard.append(result))
+    recognition = Recognition(database, lambda _asked, result: heard.append(result))
     recognition.ask(question("+79000000003"))
     await answers_of(recognition, heard, 1)
     away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
-    recognition._sessions = away.sessions
+    recognition._database = away
     recognition.ask(question("+79000000003"))
     found = await answers_of(recognition, heard, 2)
     await away.close()
@@ -68,7 +68,7 @@ async def test_i13_a_name_once_found_is_shown_while_the_database_is_away(
 
 
 async def test_i10_too_many_questions_cost_the_oldest(database: Database) -> None:
-    recognition = Recognition(database.sessions, lambda _asked, _result: None)
+    recognition = Recognition(database, lambda _asked, _result: None)
     for _ in range(MOST_WAITING + 10):
         recognition.ask(question())
     assert recognition._waiting.qsize() == MOST_WAITING

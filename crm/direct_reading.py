@@ -1,0 +1,103 @@
+"""Reading at the driver's own speed, for the one question that every ringing call asks: who is it?
+
+Through a session that question costs ten times the processor time it costs the driver, and a call that rings meanwhile
+waits for it. The statements are the same ones, the rows have the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import asyncpg
+from sqlalchemy import TextClause
+
+from crm.database import Database, driver_arguments
+
+
+class Rows(Protocol):
+    """What a statement found; values of a row are attributes."""
+
+    def all(self) -> Sequence[Any]: ...
+
+    def first(self) -> Any: ...
+
+
+class Reader(Protocol):
+    """Whoever can be asked; an `AsyncSession` fits, and so does `DirectReader`."""
+
+    async def execute(self, statement: TextClause, params: dict[str, Any]) -> Rows: ...
+
+
+class DirectRow(asyncpg.Record):  # type: ignore[misc]  # the driver brings no types
+    """A row of the driver whose values are attributes, like those of SQLAlchemy."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class DirectRows:
+    """Fits `Rows`."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Sequence[DirectRow]) -> None:
+        self._rows = rows
+
+    def all(self) -> Sequence[DirectRow]:
+        return self._rows
+
+    def first(self) -> DirectRow | None:
+        return self._rows[0] if self._rows else None
+
+
+class DirectReader:
+    """One connection of its own, outside the pool, opened when first asked and again when it was lost.
+
+    For one task at a time, for statements that only read: there is no transaction around them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._arguments = driver_arguments(database.engine)
+        self._dialect = database.engine.dialect
+        self._texts: dict[TextClause, tuple[str, tuple[str, ...]]] = {}
+        self._connection: asyncpg.Connection[DirectRow] | None = None
+
+    async def execute(self, statement: TextClause, params: dict[str, Any]) -> DirectRows:
+        """The rows of this statement.
+
+        Raises:
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: the database does not answer.
+        """
+        query, names = self._compiled(statement)
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            connection = await self._connect()
+        try:
+            return DirectRows(await connection.fetch(query, *[params[name] for name in names]))
+        except BaseException:  # after a cancellation, too, nobody knows what its answer would belong to
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Hang up; the next question opens a new connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection[DirectRow]:
+        self._connection = await asyncpg.connect(**self._arguments, record_class=DirectRow)
+        return self._connection
+
+    def _compiled(self, statement: TextClause) -> tuple[str, tuple[str, ...]]:
+        """The text for the driver, and the names of its values in their order; statements are constants of modules."""
+        known = self._texts.get(statement)
+        if known is None:
+            compiled = statement.compile(dialect=self._dialect)
+            known = self._texts[statement] = str(compiled), tuple(compiled.positiontup or ())
+        return known

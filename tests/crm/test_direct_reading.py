@@ -1,0 +1,91 @@
+"""The reader that asks who calls: the same answers as a session's, and never a connection in an unknown state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.database import Database, make_database
+from crm.direct_reading import DirectReader
+from crm.matching import MatchOutcome, find_by_number
+from crm.numbers import NumberValues
+from crm.parties import create_party, person_values
+from crm.rights import command_access
+from cti.numbers import to_e164
+
+ECHO = text("select cast(:word as text) as word, pg_backend_pid() as pid")
+SLEEP = text("select pg_sleep(:seconds) as nothing")
+
+
+@pytest.fixture
+async def reader(database: Database) -> AsyncIterator[DirectReader]:
+    reader = DirectReader(database)
+    yield reader
+    reader.close()
+
+
+async def pid_of(reader: DirectReader) -> int:
+    row = (await reader.execute(ECHO, {"word": "here"})).first()
+    assert row is not None
+    return int(row.pid)
+
+
+async def test_it_finds_what_a_session_finds(reader: DirectReader, session: AsyncSession) -> None:
+    values = person_values("Пример")
+    await create_party(session, command_access(), values, numbers=[NumberValues(presented="+79000000011")])
+    await session.commit()
+    for presented in ("+79000000011", "+79000000012", "anonymous", "03"):
+        number = to_e164(presented)
+        assert await find_by_number(reader, number) == await find_by_number(session, number)
+    assert (await find_by_number(reader, to_e164("+79000000011"))).outcome is MatchOutcome.MATCHED
+
+
+async def test_a_value_is_an_attribute_and_a_strange_name_is_an_error(reader: DirectReader) -> None:
+    row = (await reader.execute(ECHO, {"word": "слово"})).first()
+    assert row is not None
+    assert row.word == "слово"
+    with pytest.raises(AttributeError, match="other"):
+        _ = row.other
+
+
+async def test_i9_a_connection_that_was_killed_is_replaced(
+    reader: DirectReader, session: AsyncSession
+) -> None:
+    before = await pid_of(reader)
+    await session.execute(text("select pg_terminate_backend(:pid, 2000)"), {"pid": before})
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                after = await pid_of(reader)
+                break
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(0)
+    assert after != before
+
+
+async def test_a_cancelled_question_leaves_no_answer_for_the_next(reader: DirectReader) -> None:
+    before = await pid_of(reader)
+    asking = asyncio.create_task(reader.execute(SLEEP, {"seconds": 1.0}))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await pid_of(reader) != before
+
+
+async def test_a_question_that_fails_costs_itself(reader: DirectReader) -> None:
+    with pytest.raises(asyncpg.PostgresError):
+        await reader.execute(text("select 1 / 0 as nothing"), {})
+    assert await pid_of(reader)
+
+
+async def test_i9_no_database_is_an_error_at_once() -> None:
+    away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
+    with pytest.raises(OSError):
+        await DirectReader(away).execute(ECHO, {"word": ""})
+    await away.close()
