@@ -57,8 +57,9 @@ class Tracker(Protocol):
     def apply(self, event: ChannelEvent) -> Sequence[CallEvent]:
         """Apply one channel event."""
 
-    def present(self) -> Sequence[object]:
-        """The calls that are going on."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether no channel lives, and so no call."""
 
 
 class Ear(Protocol):
@@ -238,19 +239,20 @@ class AmiConnection:
         """What the reader has time for is told on the spot: a call must not wait for its turn in the event loop."""
         self._heard_at = self._moment_of(inbox)
         self._counts["messages"] += len(messages)
-        is_next = inbox.is_empty
-        if not inbox.put(messages, self._heard_at):
+        if inbox.is_empty:  # nothing came before that is not told yet
+            at = self._heard_at
+            self._tell_arrived([(message, at) for message in messages[:READ_AT_ONCE]])
+            messages = messages[READ_AT_ONCE:]
+        if messages and not inbox.put(messages, self._heard_at):
             self._counts["overflows"] += 1
             return False
-        if is_next:
-            self._tell_arrived(inbox.take_now(READ_AT_ONCE))
         return True
 
     def _moment_of(self, inbox: Inbox) -> datetime:
         """The present moment. When the wall clock was put right, it holds from the next pause between calls on."""
         now = self._moments.now()
         is_bent = abs((self._wall() - now).total_seconds()) > TOLERATED_DRIFT_SECONDS
-        if not is_bent or not inbox.is_empty or self._tracker.present():
+        if not is_bent or not inbox.is_empty or not self._tracker.is_idle:
             return now
         self._moments = Moments.anchored_now(self._wall, self._monotonic)
         return self._moments.now()

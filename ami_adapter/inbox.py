@@ -48,8 +48,4 @@ class Inbox:
         while not self._arrived and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()
-        return self.take_now(most)
-
-    def take_now(self, most: int) -> list[Arrived]:
-        """Up to `most` messages of what is here already, perhaps none."""
         return [self._arrived.popleft() for _ in range(min(most, len(self._arrived)))]

@@ -24,11 +24,20 @@ _LATEST = text(
     ) as last
     """
 )
-_END = text("update agent_state set to_at = :to_at where user_id = :user_id and to_at is null")
+_END = text(
+    """
+    update agent_state set to_at = ended.to_at
+    from unnest(cast(:user_ids as bigint[]), cast(:ends as timestamptz[])) as ended (user_id, to_at)
+    where agent_state.user_id = ended.user_id and agent_state.to_at is null
+    """
+)
 _ADD = text(
     """
     insert into agent_state (user_id, state, reason, from_at, to_at)
-    values (:user_id, :state, :reason, :from_at, :to_at)
+    select * from unnest(
+        cast(:user_id as bigint[]), cast(:state as text[]), cast(:reason as text[]),
+        cast(:from_at as timestamptz[]), cast(:to_at as timestamptz[])
+    )
     """
 )
 # What an earlier run left open ended when that run last heard of a PBX: of the time after it nobody knows.
@@ -71,18 +80,18 @@ async def set_agent_states(session: AsyncSession, changes: Iterable[AgentStateCh
         row.user_id: Interval(**row._mapping)
         for row in await session.execute(_LATEST, {"user_ids": list(by_user)})
     }
-    ended: list[dict[str, Any]] = []
-    added: list[dict[str, Any]] = []
+    ended: dict[int, datetime | None] = {}
+    added: list[Interval] = []
     for user_id, of_user in by_user.items():
         last = latest.get(user_id)
         first, *rest = followed(last, of_user)
         if last is not None and first != last:
-            ended.append({"user_id": user_id, "to_at": first.to_at if first else None})
-        added += [_values(interval) for interval in rest if interval is not None]
+            ended[user_id] = first.to_at if first else None
+        added += [interval for interval in rest if interval is not None]
     if ended:
-        await session.execute(_END, ended)
+        await session.execute(_END, {"user_ids": list(ended), "ends": list(ended.values())})
     if added:
-        await session.execute(_ADD, added)
+        await session.execute(_ADD, _columns(added))
 
 
 def followed(last: Interval | None, changes: Sequence[AgentStateChange]) -> list[Interval | None]:
@@ -108,8 +117,9 @@ def followed(last: Interval | None, changes: Sequence[AgentStateChange]) -> list
     return intervals
 
 
-def _values(interval: Interval) -> dict[str, Any]:
-    return {name: getattr(interval, name) for name in ("user_id", "state", "reason", "from_at", "to_at")}
+def _columns(intervals: Sequence[Interval]) -> dict[str, list[Any]]:
+    names = ("user_id", "state", "reason", "from_at", "to_at")
+    return {name: [getattr(interval, name) for interval in intervals] for name in names}
 
 
 async def end_states_of_last_run(session: AsyncSession, at: datetime) -> None:

@@ -69,14 +69,21 @@ class ConnectionDirectory:
     lines: Mapping[str, DirectoryLine]  # by E.164
     extensions: Mapping[str, DirectoryExtension]  # by digits
     extension_of_endpoint: Mapping[str, str]  # "PJSIP/ivanov" → "101"; only where it is not the digits
+    _lines_as_presented: Mapping[str, DirectoryLine] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Every ringing call asks for its line; a company may have thousands."""
+        found: dict[str, DirectoryLine] = {}
+        for line in self.lines.values():
+            found.setdefault(line.presented, line)
+        object.__setattr__(self, "_lines_as_presented", found)
 
     def line(self, presented: str | None) -> DirectoryLine | None:
         """The line that was called, in whatever form the provider sends its number."""
         if not presented:
             return None
         number = to_e164(presented, self.profile)
-        found = self.lines.get(number.e164 or "")
-        return found or next((line for line in self.lines.values() if line.presented == presented), None)
+        return self.lines.get(number.e164 or "") or self._lines_as_presented.get(presented)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,11 @@ class CallTracker:
         events = handled if isinstance(handled, list) else self._registry.settled(handled, News(event.at))
         return [*self._registry.joined, *events] if self._registry.joined else events
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no channel lives, and so no call."""
+        return not self._registry.legs
+
     def present(self) -> list[CallRecord]:
         """Every call that is going on, oldest first; its seconds run up to the last event."""
         return self._resync.present(self._last_at)

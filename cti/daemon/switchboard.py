@@ -67,6 +67,7 @@ class KnownCall:
     asked: str | None = None  # the number we asked about
     facts: CallFacts = field(default_factory=CallFacts)
     record: CallRecord | None = None
+    named: tuple[str, ...] = ()  # the linked ids that its story knows
 
 
 class Switchboard:
@@ -150,7 +151,7 @@ class Switchboard:
             self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
         self._known[stored_id] = self._known.pop(told_id)
         if known.record is not None:
-            self._note_present(known.connection_id, stored_id, known.record, self._now())
+            self._note_present(known, stored_id, known.record, self._now())
         self._deliver(self._desk.rename(told_id, stored_id))
 
     def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
@@ -160,7 +161,7 @@ class Switchboard:
         for call in event.present:
             call_id = self._ids.of(connection_id, call)
             known = self._know(connection_id, call_id, call)
-            self._note_present(connection_id, call_id, call, at)
+            self._note_present(known, call_id, call, at)
             self._write(connection_id, call_id, known, at)
             self._ask_who_calls(connection_id, call_id, known, call)
         keys = tuple(linked_id for call in event.present for linked_id in call.linked_ids)
@@ -196,8 +197,9 @@ class Switchboard:
             except Exception as error:
                 _note_error("story", error)
 
-    def _note_present(self, connection_id: int, call_id: UUID, call: CallRecord, at: datetime | None) -> None:
-        self._note(lambda story: story.present(connection_id, call_id, call, at))
+    def _note_present(self, known: KnownCall, call_id: UUID, call: CallRecord, at: datetime | None) -> None:
+        known.named = call.linked_ids
+        self._note(lambda story: story.present(known.connection_id, call_id, call, at))
 
     def _happened(self, connection_id: int, event: CallEvent) -> None:
         assert not isinstance(event, SnapshotApplied)
@@ -206,7 +208,10 @@ class Switchboard:
         if isinstance(event, CallsJoined):
             self._ids.join(connection_id, event.absorbed_key, call_id)
         known = self._know(connection_id, call_id, call)
-        self._note_present(connection_id, call_id, call, event.at)
+        if known.named != call.linked_ids or isinstance(
+            event, CallEnded
+        ):  # once more where the first was missed
+            self._note_present(known, call_id, call, event.at)
         self._show(
             type(event).__name__,
             lambda: self._desk.apply(

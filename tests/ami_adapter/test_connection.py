@@ -58,8 +58,9 @@ class Told:
         self.events.append(event)
         return ()
 
-    def present(self) -> list[str]:
-        return self.channels
+    @property
+    def is_idle(self) -> bool:
+        return not self.channels
 
     @property
     def channels(self) -> list[str]:
@@ -393,7 +394,7 @@ async def test_i10_a_full_queue_closes_the_link_and_the_snapshot_makes_good() ->
     limits = Limits(queued_messages=50)
     async with ScriptedAmi() as pbx, running(connection_to(pbx.settings(limits=limits), told)) as connection:
         await eventually(is_up(connection))
-        pbx.link.say(b"".join(map(new_channel, range(60))))
+        pbx.link.say(b"".join(map(new_channel, range(400))))
         await eventually(lambda: len(pbx.links) == 2 and is_up(connection)())
         assert connection.state.counters.overflows >= 1
         assert "link_lost" in told.codes
