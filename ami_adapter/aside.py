@@ -22,11 +22,11 @@ class Aside:
         self._gathered: deque[Arrived] = deque()
         self._turn: asyncio.Handle | None = None
 
-    def put(self, arrived: Arrived) -> None:
-        self._gathered.append(arrived)
+    def put(self, arrived: Sequence[Arrived]) -> None:
+        self._gathered.extend(arrived)
         if len(self._gathered) >= MOST:
             self.tell()
-        elif self._turn is None:
+        elif arrived and self._turn is None:
             self._turn = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._tell_piece)
 
     def tell(self) -> None:

@@ -267,6 +267,8 @@ class AmiConnection:
         """The one way from the inbox to `emit`; nothing is awaited in between, so the order holds."""
         for message, at in arrived:
             self._read_one(message, at)
+        may_concern = self._presence.may_concern
+        self._aside.put([one for one in arrived if may_concern(one[0])])
 
     def _read_one(self, message: AmiMessage, at: datetime) -> None:
         if message.event:
@@ -284,8 +286,6 @@ class AmiConnection:
             self._apply(event, message)
         if channel_events:
             self._counts["repeated_headers"] += message.repeated  # decoded by now, so this costs nothing
-        if self._presence.may_concern(message):
-            self._aside.put((message, at))
 
     def _tell_presence(self, gathered: Sequence[Arrived]) -> None:
         """A window must not wait for a lamp."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import phonenumbers
 
-from cti.numbers.parsing import parsed
+from cti.numbers.parsing import of_e164, parsed
 from cti.numbers.values import NumberType
 
 _UNKNOWN_ZONE: Final = "Etc/Unknown"
@@ -29,7 +29,7 @@ class NumberInfo:
 @lru_cache(maxsize=4096)
 def format_number(e164: str) -> str:
     """The international form, "+7 495 123-45-67"; a text that is no E.164 number comes back unchanged."""
-    number = _number(e164)
+    number = of_e164(e164)
     if number is None:
         return e164
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
@@ -44,7 +44,7 @@ def describe(e164: str, language: str) -> NumberInfo:
     """
     from phonenumbers import carrier, geocoder, timezone
 
-    number = _number(e164)
+    number = of_e164(e164)
     value = number and parsed(number)
     if not number or not value:
         return NumberInfo(country=None, country_name="", region="", carrier="", time_zones=(), type=None)
@@ -63,10 +63,3 @@ def describe(e164: str, language: str) -> NumberInfo:
 def warm_up() -> None:
     """Read the library's tables now, so that the first ringing call does not wait for them (half a second)."""
     describe("+74951234567", "ru")
-
-
-def _number(e164: str) -> phonenumbers.PhoneNumber | None:
-    try:
-        return phonenumbers.parse(e164, None)
-    except phonenumbers.NumberParseException:
-        return None

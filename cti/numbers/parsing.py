@@ -25,6 +25,9 @@ _TYPES: Final = {
 }
 
 _LONGEST_LOCAL: Final = 8  # digits; no town has longer numbers
+MOST_RECENT: Final = 1_000
+# Whoever reads a number of a ringing call shows it in the next moment: it is not taken apart twice.
+_RECENT: Final[dict[str, phonenumbers.PhoneNumber]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ class Parsed:
     e164: E164
     country: str | None
     type: NumberType | None
+
+
+def of_e164(e164: str) -> phonenumbers.PhoneNumber | None:
+    """The library's value of an E.164 number; of one that was just read it is still here."""
+    if known := _RECENT.get(e164):
+        return known
+    try:
+        return phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def parse(dialled: str, region: str) -> Parsed | None:
@@ -51,8 +64,12 @@ def parsed(number: phonenumbers.PhoneNumber) -> Parsed | None:
     kind = phonenumbers.number_type(number) if country is not None else PhoneNumberType.UNKNOWN
     if kind == PhoneNumberType.UNKNOWN:  # what the library means by "not valid in its own country"
         return None
+    e164 = E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if len(_RECENT) >= MOST_RECENT:
+        _RECENT.clear()
+    _RECENT[e164] = number
     return Parsed(
-        E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)),
+        e164,
         None if country == "001" else country,  # 001: satellites, international freephone
         _TYPES.get(kind),
     )

@@ -96,26 +96,33 @@ def to_e164(
     Args:
         within_pbx: both ends are telephones of this PBX, so short digits are an extension and not a local number.
     """
-    return _read(presented[:MAX_CHARACTERS], profile, within_pbx)[0]
+    return _read(presented[:MAX_CHARACTERS], profile, within_pbx)
 
 
 def explain(
     presented: str, profile: NumberingProfile = DEFAULT_PROFILE, *, within_pbx: bool = False
 ) -> tuple[Step, ...]:
     """The steps that `to_e164` takes with this text, up to the one that decided."""
-    return _read(presented[:MAX_CHARACTERS], profile, within_pbx)[1]
+    presented = presented[:MAX_CHARACTERS]
+    taken: list[Step] = []
+    _run(_Reading(presented, profile, within_pbx, presented), taken)
+    return tuple(taken)
 
 
 @lru_cache(maxsize=4096)
-def _read(presented: str, profile: NumberingProfile, within_pbx: bool) -> tuple[Number, tuple[Step, ...]]:
-    reading = _Reading(presented, profile, within_pbx, presented)
-    taken: list[Step] = []
+def _read(presented: str, profile: NumberingProfile, within_pbx: bool) -> Number:
+    return _run(_Reading(presented, profile, within_pbx, presented), None)
+
+
+def _run(reading: _Reading, taken: list[Step] | None) -> Number:
+    """Step by step to the one that decides; `taken` notes them, if somebody wants to know."""
     for number, step in enumerate(_STEPS, start=1):
         before, reading.outcome = reading.text, StepOutcome.UNCHANGED
         result = step(reading)
-        taken.append(Step(number=number, outcome=reading.outcome, before=before, after=reading.text))
+        if taken is not None:
+            taken.append(Step(number=number, outcome=reading.outcome, before=before, after=reading.text))
         if result is not None:
-            return result, tuple(taken)
+            return result
     raise AssertionError("step 8 always ends a reading")
 
 

@@ -23,7 +23,7 @@ async def test_messages_come_together_a_moment_later() -> None:
     waiting = Aside(told.append)
     messages = [arrived(number) for number in range(3)]
     for one in messages:
-        waiting.put(one)
+        waiting.put([one])
     assert told == []
     await asyncio.sleep(aside.GATHER_SECONDS * 4)
     assert told == [messages]
@@ -35,7 +35,7 @@ async def test_between_two_pieces_the_loop_has_its_turn() -> None:
     waiting = Aside(told.append)
     messages = [arrived(number) for number in range(5 * aside.PIECE + 7)]
     for one in messages:
-        waiting.put(one)
+        waiting.put([one])
     while len(told) < 6:
         turns.append(len(told))
         await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def test_what_is_too_much_is_told_at_once_and_the_rest_on_demand() -> None
     waiting = Aside(told.append)
     messages = [arrived(number) for number in range(aside.MOST + 7)]
     for one in messages:
-        waiting.put(one)
+        waiting.put([one])
     waiting.tell()
     assert [len(piece) for piece in told] == [aside.MOST, 7]
     assert [one for piece in told for one in piece] == messages
