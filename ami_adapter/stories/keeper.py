@@ -59,6 +59,7 @@ _HINTS: Mapping[bytes, tuple[bytes, ...]] = {
     b"QueueMemberStatus": (b"\r\nInterface: ", b"\r\nStateInterface: "),
     b"QueueMemberAdded": (b"\r\nInterface: ", b"\r\nStateInterface: "),
 }
+Values = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 FIRST_PLACE = 1_000  # below it: hints, put before what was heard
 
 
@@ -177,13 +178,14 @@ class StoryKeeper:
         self._by_call[call_id] = story
         story.call_ids.add(call_id)
 
-    def note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
-        """What we made of a call; nothing when its story is not kept."""
+    def note(self, call_id: UUID, at: datetime, what: str, values: Values) -> None:
+        """What we made of a call; nothing when its story is not kept. Values that take time are made later."""
         self.later.add(self._note, call_id, at, what, values)
 
-    def _note(self, call_id: UUID, at: datetime, what: str, values: Mapping[str, Any]) -> None:
+    def _note(self, call_id: UUID, at: datetime, what: str, values: Values) -> None:
         if story := self._by_call.get(call_id):
-            self._add(story, Noted(self.place(), at, what, values))
+            told = values() if callable(values) else values
+            self._add(story, Noted(self.place(), at, what, told))
 
     def end(self, call_id: UUID) -> None:
         """The call is over; what still belongs to it may come for a moment."""

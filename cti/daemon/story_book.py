@@ -47,7 +47,7 @@ class StoryBook:
             case CallArrived() if event.call.direction is Direction.INTERNAL:
                 self._keeper.note(call_id, at, "between_colleagues", {})
             case CallEnded():
-                self._keeper.note(call_id, at, "concluded", _concluded(event.call, facts))
+                self._keeper.note(call_id, at, "concluded", lambda: _concluded(event.call, facts))
                 self._keeper.end(call_id)
 
     def rings(self, connection_id: int, call_id: UUID, event: CallRinging) -> None:
