@@ -42,6 +42,10 @@ MIGRATION_SECONDS = 3600.0  # one statement of a migration on a large installati
 MIGRATION_LOCK = (
     0x72696E67_63617264  # "ringcard": programs that start at the same moment migrate one after another
 )
+# Arguments of an address that SQLAlchemy keeps to itself and the driver does not know.
+_ADAPTERS_OWN = frozenset(
+    {"async_creator_fn", "async_fallback", "prepared_statement_cache_size", "prepared_statement_name_func"}
+)
 EXTENSIONS = ("pg_trgm", "btree_gist")
 
 
@@ -215,7 +219,10 @@ def _move_to(connection: Connection, revision: str) -> None:
 
 def driver_arguments(engine: AsyncEngine) -> dict[str, Any]:
     """What `asyncpg.connect` needs to reach the same database with the same patience."""
-    _none, arguments = engine.dialect.create_connect_args(engine.url)
+    _none, given = engine.dialect.create_connect_args(engine.url)
+    arguments = {name: value for name, value in given.items() if name not in _ADAPTERS_OWN}
+    if given.get("prepared_statement_cache_size") == 0:  # behind a pooler nothing may be prepared for later
+        arguments["statement_cache_size"] = 0
     return {**arguments, **_connect_arguments(STATEMENT_SECONDS)}
 
 

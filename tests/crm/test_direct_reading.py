@@ -84,6 +84,15 @@ async def test_a_question_that_fails_costs_itself(reader: DirectReader) -> None:
     assert await pid_of(reader)
 
 
+async def test_an_address_may_say_how_statements_are_prepared(database: Database) -> None:
+    url = database.engine.url.update_query_dict({"prepared_statement_cache_size": "0"})
+    other = make_database(url.render_as_string(hide_password=False))
+    reader = DirectReader(other)
+    assert await pid_of(reader) == await pid_of(reader)
+    reader.close()
+    await other.close()
+
+
 async def test_i9_no_database_is_an_error_at_once() -> None:
     away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
     with pytest.raises(OSError):
