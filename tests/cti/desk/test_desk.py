@@ -154,6 +154,25 @@ def test_what_was_shown_long_enough_is_forgotten() -> None:
     assert not office.has_seat(1, CALL)
 
 
+def test_many_calls_are_forgotten_some_at_a_time_and_each_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cti.desk.desk.MOST_EXPIRED", 2)
+    office = desk()
+    ids = [UUID(int=number) for number in range(1, 6)]
+    for number, call_id in enumerate(ids):
+        names: dict[str, Any] = {"key": f"1.{number}", "linked_ids": (f"1.{number}",)}
+        office.apply(1, call_id, rings("101", **names))
+        if number != 1:
+            office.apply(1, call_id, ends(5, **names))
+    left = []
+    for _ in range(4):
+        office.expire(at(100))
+        left.append(sum(office.call(call_id) is not None for call_id in ids))
+    assert left == [4, 2, 1, 1], "the call that goes on stays"
+    assert office.hello(1, at(100)).calls[0].id == ids[1]
+
+
 def test_a_window_closed_by_hand_closes_in_all_tabs() -> None:
     office = desk()
     play(office, rings("101"))
