@@ -132,7 +132,7 @@ class LiveHub:
         self._on_refused = on_refused
         self.records = RecordFollowers(self._tell_record)
         self.last_seen = LastSeen()
-        self.callbacks = CallbackNews(self._tell_cases, self._everyone)
+        self.callbacks = CallbackNews(self._encode_cases, self._put, self._everyone)
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
         self._to_recheck: set[int] = set()
@@ -322,9 +322,8 @@ class LiveHub:
         }
         self._put(socket, _encoder.encode(Envelope(1, "record.changed", at=event.at, data=data)))
 
-    def _tell_cases(self, socket: LiveSocket, what: str, cases: Sequence[int]) -> None:
-        envelope = Envelope(1, f"callback.{what}", at=self._now(), data={"ids": cases})
-        self._put(socket, _encoder.encode(envelope))
+    def _encode_cases(self, what: str, cases: Sequence[int]) -> bytes:
+        return _encoder.encode(Envelope(1, f"callback.{what}", at=self._now(), data={"ids": cases}))
 
     def _unsubscribe(self, socket: LiveSocket, topics: Iterable[str]) -> None:
         socket.topics.difference_update(topics)

@@ -14,15 +14,18 @@ from web.live_socket import LiveSocket
 
 PAUSE_SECONDS: Final = 1.0
 MOST_CASES: Final = 1000  # waiting to be told; beyond them whoever hears asks for the list anyway
-_SOCKETS_AT_A_TIME: Final = 8  # between two turns of the event loop
-Tell = Callable[[LiveSocket, str, Sequence[int]], None]  # what happened, and to which cases
+_SOCKETS_AT_A_TIME: Final = 8
+_BREATH_SECONDS: Final = 0.002  # between them: calls that ring have the event loop
+Encode = Callable[[str, Sequence[int]], bytes]  # what happened, and to which cases
+Put = Callable[[LiveSocket, bytes], None]
 
 
 class CallbackNews:
     """What happened to cases since it was told last. Called from the event loop only."""
 
-    def __init__(self, tell: Tell, sockets: Callable[[], Sequence[LiveSocket]]) -> None:
-        self._tell = tell
+    def __init__(self, encode: Encode, put: Put, sockets: Callable[[], Sequence[LiveSocket]]) -> None:
+        self._encode = encode
+        self._put = put
         self._sockets = sockets
         self._waiting: dict[int, tuple[str, int | None]] = {}  # by case: what happened last, and its team
         self._is_due = asyncio.Event()
@@ -46,17 +49,22 @@ class CallbackNews:
 
     async def _tell_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
+        teams = {team_id for _, team_id in waiting.values()}
+        frames: dict[frozenset[int | None], list[bytes]] = {}  # alike for all who see the same teams
         for index, socket in enumerate(self._sockets()):
             if index % _SOCKETS_AT_A_TIME == 0:
-                await asyncio.sleep(0)
-            self._tell_socket(socket, waiting)
+                await asyncio.sleep(_BREATH_SECONDS)
+            visible = frozenset(team_id for team_id in teams if may_see_case(socket.access, team_id))
+            if visible not in frames:
+                frames[visible] = self._frames(waiting, visible)
+            for frame in frames[visible]:
+                self._put(socket, frame)
 
-    def _tell_socket(self, socket: LiveSocket, waiting: dict[int, tuple[str, int | None]]) -> None:
+    def _frames(
+        self, waiting: dict[int, tuple[str, int | None]], visible: frozenset[int | None]
+    ) -> list[bytes]:
         seen: dict[str, list[int]] = {}
-        teams = {team_id for _, team_id in waiting.values()}
-        visible = {team_id for team_id in teams if may_see_case(socket.access, team_id)}
         for case_id, (what, team_id) in waiting.items():
             if team_id in visible:
                 seen.setdefault(what, []).append(case_id)
-        for what, cases in seen.items():
-            self._tell(socket, what, cases)
+        return [self._encode(what, cases) for what, cases in seen.items()]
