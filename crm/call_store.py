@@ -6,6 +6,7 @@ serves one call or a hundred.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from crm.schema.base import uuid7_texts
 from cti.calls.records import Direction, Participation
 
 ACCESS_AFTER_CALL = timedelta(hours=24)
+ENTRIES_AT_A_TIME = 8  # worked on before calls that ring have their turn of the event loop
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.INTERNAL: "none"}
 Person = tuple[int | None, int | None]  # user, team
 Moment = tuple[int, str, datetime]  # connection, extension, when
@@ -129,9 +131,12 @@ async def _store_batch(
 ) -> list[StoredCall]:
     """`talks` grows by what was said about leads."""
     known = await _known_calls(connection, batch)
-    tellings = [
-        telling for entry in batch if (telling := await _telling(connection, entry, known)) is not None
-    ]
+    tellings: list[Telling] = []
+    for number, entry in enumerate(batch, start=1):
+        if (telling := await _telling(connection, entry, known)) is not None:
+            tellings.append(telling)
+        if number % ENTRIES_AT_A_TIME == 0:
+            await asyncio.sleep(0)
     if not tellings:
         return []
     people = await _people(connection, tellings)
@@ -150,6 +155,7 @@ async def _store_batch(
         "grants": _grant_rows(tellings, parts, links, access),
         "outbox": _outbox_rows(tellings, links),
     }
+    await asyncio.sleep(0)
     await connection.execute(statements.WRITE, {name: to_json(rows) for name, rows in written.items()})
     if whole := [telling.row.id for telling in tellings if telling.is_last_word]:
         await drop_untold(connection, whole, parts, legs, transfers)
