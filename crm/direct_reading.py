@@ -14,6 +14,16 @@ from sqlalchemy import TextClause
 
 from crm.database import Database, driver_arguments
 
+# How the driver says that the server has hung up, depending on how much of that it has read.
+LOST = (
+    ConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
+
 
 class Rows(Protocol):
     """What a statement found; values of a row are attributes."""
@@ -69,17 +79,27 @@ class DirectReader:
         self._connection: asyncpg.Connection[DirectRow] | None = None
 
     async def execute(self, statement: TextClause, params: dict[str, Any]) -> DirectRows:
-        """The rows of this statement.
+        """The rows of this statement; a connection that was lost since the last question is replaced.
 
         Raises:
             OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: the database does not answer.
         """
         query, names = self._compiled(statement)
+        values = [params[name] for name in names]
+        has_served = self._connection is not None
+        try:
+            return await self._ask(query, values)
+        except LOST:
+            if not has_served:
+                raise
+            return await self._ask(query, values)  # it only reads: to ask twice does no harm
+
+    async def _ask(self, query: str, values: Sequence[Any]) -> DirectRows:
         connection = self._connection
         if connection is None or connection.is_closed():
             connection = await self._connect()
         try:
-            return DirectRows(await connection.fetch(query, *[params[name] for name in names]))
+            return DirectRows(await connection.fetch(query, *values))
         except BaseException:  # after a cancellation, too, nobody knows what its answer would belong to
             self.close()
             raise
