@@ -182,7 +182,12 @@ class Office:
         return token
 
     def _listen(self, page: Page) -> None:
-        page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: (
+                self._complain(f"{said.text} ({said.location['url']})") if said.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: self._complain(f"page error: {error}"))
 
     def _complain(self, text: str) -> None:
