@@ -155,7 +155,7 @@ async def _store_batch(
         "grants": _grant_rows(tellings, parts, links, access),
         "outbox": _outbox_rows(tellings, links),
     }
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the rows took their time, and so will their JSON
     await connection.execute(statements.WRITE, {name: to_json(rows) for name, rows in written.items()})
     if whole := [telling.row.id for telling in tellings if telling.is_last_word]:
         await drop_untold(connection, whole, parts, legs, transfers)

@@ -40,7 +40,10 @@ class Reader(Protocol):
 
 
 class DirectRow(asyncpg.Record):  # type: ignore[misc]  # the driver brings no types
-    """A row of the driver whose values are attributes, like those of SQLAlchemy."""
+    """A row of the driver whose values are attributes, like those of SQLAlchemy.
+
+    No column may be called as a method of the driver's rows is: get, items, keys, values.
+    """
 
     __slots__ = ()
 

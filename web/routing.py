@@ -18,9 +18,6 @@ routes = Routes(kind=RouteKind.API)
 PATH: Final = "/route"  # `web.auth` lets a token come as a password here: all that CURL() can send
 PATIENCE_SECONDS = 0.8  # a caller hears nothing meanwhile: better the usual way than a late answer
 _MOST_CHARACTERS: Final = 80  # of a number or a name of a PBX
-_ONLY_READS: Final = {
-    "isolation_level": "AUTOCOMMIT"
-}  # neither begin nor rollback: two ways to the database fewer
 
 
 @routes.get(PATH, right="call.route")
@@ -29,7 +26,6 @@ async def tell_route(request: web.Request) -> web.Response:
     asked = {name: request.query.get(name, "")[:_MOST_CHARACTERS] for name in ("connection", "caller", "did")}
     try:
         async with asyncio.timeout(PATIENCE_SECONDS), request.app[SESSIONS]() as session:
-            await session.connection(execution_options=_ONLY_READS)
             answer = await route_call(session, request[ACCESS], **asked, at=request.app[SERVICES].now())
     except CrmError as error:
         return _answer(_fallback("not_asked_rightly"), status=HTTPStatus.NOT_FOUND, problem=str(error))

@@ -259,7 +259,7 @@ class Desk:
     def _some_calls(self) -> list[PresentCall]:
         """The next of all calls, in turn; fewer than `MOST_EXPIRED` are all looked at."""
         if not self._to_expire:
-            self._to_expire = list(reversed(list(self._calls)))
+            self._to_expire = list(self._calls)[::-1]
         count = min(MOST_EXPIRED, len(self._to_expire))
         found = [self._to_expire.pop() for _ in range(count)]
         return [call for call in found if self._calls.get(call.id) is call]
