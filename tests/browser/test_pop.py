@@ -295,6 +295,16 @@ async def test_blocked_or_signed_out_elsewhere_the_page_goes_to_the_sign_in(offi
     await expect(second).to_have_url(office.url + "/sign-in")
 
 
+async def test_a_page_that_is_signed_out_asks_without_an_error_in_the_console(office: Office) -> None:
+    page = await office.enter()
+    await page.context.clear_cookies()
+    async with page.expect_response(lambda answer: answer.url.endswith("/missed/count")) as asked:
+        await page.evaluate(
+            "for (const badge of document.querySelectorAll('missed-badge')) badge.replaceWith(badge.cloneNode(true))"
+        )
+    assert (await asked.value).status == 303  # the page goes to the sign-in when its socket says so
+
+
 async def test_without_shared_workers_a_tab_has_its_own_socket(office: Office) -> None:
     context = await office.browser("agent")
     await context.add_init_script("delete globalThis.SharedWorker")

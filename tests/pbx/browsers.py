@@ -18,6 +18,12 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+OF_THE_NETWORK = (
+    "net::ERR_",
+    "WebSocket connection",
+    "of 503",
+    "Failed to fetch",
+)  # the last as htmx says it
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
@@ -49,7 +55,7 @@ async def screen(
     await context.add_init_script(TELL_VIOLATIONS)
     page = await context.new_page()
     page.on("console", lambda message: complaints.extend(_errors(message, is_server_stopped)))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append(f"page error: {error.stack or error}"))
     try:
         await page.goto(f"{url}/sign-in")
         await page.locator("#login").fill(login)
@@ -57,13 +63,13 @@ async def screen(
         await page.get_by_role("button", name="Войти").click()
         await page.wait_for_url(lambda address: "/sign-in" not in address)
         yield page
-        assert complaints == []
+        assert not complaints, "\n".join(complaints)
     finally:
         await context.close()
 
 
 def _errors(message: ConsoleMessage, is_server_stopped: bool) -> list[str]:
-    is_of_the_network = any(part in message.text for part in ("net::ERR_", "WebSocket connection", "of 503"))
+    is_of_the_network = any(part in message.text for part in OF_THE_NETWORK)
     if message.type != "error" or (is_server_stopped and is_of_the_network):
         return []
-    return [message.text]
+    return [f"{message.text} ({message.location['url']})"]

@@ -1,5 +1,6 @@
 // Placing calls. One id for each click: a request that is sent again after a broken connection asks only what became of it.
 
+import { ask } from "./ask.js";
 import { live } from "./live.js";
 import { t } from "./messages.js";
 
@@ -37,7 +38,7 @@ async function placed(order, tell) {
   for (const pause of [...RETRY_AFTER, null]) {
     const answer = await post("/api/v1/dials", order);
     if (answer) {
-      const told = await answer.json().catch(() => ({}));
+      const told = answer.json() ?? {};
       if (answer.ok) {
         tell(outcomeWords(told), told.state);
         return told;
@@ -55,9 +56,8 @@ async function placed(order, tell) {
   return { refused, code: "" };
 }
 
-export async function post(path, body) {
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return fetch(path, options).catch(() => null);
+export function post(path, body) {
+  return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 export function outcomeWords({ state, reason }) {

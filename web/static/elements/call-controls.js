@@ -1,5 +1,6 @@
 // What can be done to a call from its window, as the server offers it; and the card that came with a call passed on.
 
+import { ask } from "../ask.js";
 import { post } from "../dial.js";
 import { button, el, parsed } from "../dom.js";
 import { t } from "../messages.js";
@@ -118,8 +119,8 @@ class CallControls extends HTMLElement {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       const query = new URLSearchParams({ to: to.value });
-      const answer = await fetch(`/calls/${this.#call.id}/colleagues?${query}`).catch(() => null);
-      if (answer?.ok) found.replaceChildren(parsed(await answer.text()));
+      const answer = await ask(`/calls/${this.#call.id}/colleagues?${query}`);
+      if (answer?.ok) found.replaceChildren(parsed(answer.text));
     }, MEANING_AFTER);
   }
 
@@ -141,7 +142,7 @@ class CallControls extends HTMLElement {
     this.toggleAttribute("is-busy", true);
     const answer = await post(`/api/v1/live/${this.#call.id}/actions`, order);
     this.toggleAttribute("is-busy", false);
-    const told = answer ? await answer.json().catch(() => ({})) : {};
+    const told = answer?.json() ?? {};
     const words = answer ? wordsOf(answer, told) : t("The server does not answer. Check the network.");
     const place = this.#panel?.querySelector(".dial-outcome");
     if (place) place.textContent = words;

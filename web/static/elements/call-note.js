@@ -1,6 +1,7 @@
 // The comment of a call: stored two seconds after the first new letter and when the field is left; the latest text of
 // another tab appears here as long as nothing is being typed.
 
+import { ask } from "../ask.js";
 import { el } from "../dom.js";
 import { t } from "../messages.js";
 
@@ -78,9 +79,9 @@ class CallNote extends HTMLElement {
   async load() {
     if (this.#isLoaded) return;
     this.#isLoaded = true;
-    const response = await fetch(this.#address).catch(() => null);
-    if (response?.ok) this.take(await response.json());
-    else this.#isLoaded = response !== null; // 404: not ours to comment; no answer: ask again later
+    const answer = await ask(this.#address);
+    if (answer?.ok) this.take(answer.json());
+    else this.#isLoaded = answer !== null; // 404: not ours to comment; no answer: ask again later
   }
 
   get #address() {
@@ -118,19 +119,19 @@ class CallNote extends HTMLElement {
 
   async #store() {
     const text = this.#field.value;
-    const response = await this.#send(false);
-    if (response?.ok || response?.status === 409) this.#takeAnswer(await response.json(), text, response.ok);
+    const answer = await this.#send(false);
+    if (answer?.ok || answer?.status === 409) this.#takeAnswer(answer.json(), text, answer.ok);
     else this.#failed();
     if (this.#isDirty && !this.#timer) this.#timer = setTimeout(() => this.#save(), this.#retry);
   }
 
   #send(keepalive) {
-    return fetch(this.#address, {
+    return ask(this.#address, {
       method: "PUT",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ text: this.#field.value, version: this.#version }),
       keepalive,
-    }).catch(() => null);
+    });
   }
 
   // 409: another tab was faster. Whoever types here goes on; the next save is over the version that is there now.

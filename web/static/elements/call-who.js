@@ -1,5 +1,6 @@
 // «Кто звонит?» in a call window: keys of its search and list, and the focus that stays through each answer of the server.
 
+import { ask } from "../ask.js";
 import { t } from "../messages.js";
 
 let refocus = null; // the id of the panel whose focus an answer is about to take away
@@ -74,7 +75,7 @@ class CallWho extends HTMLElement {
     const wrong = target.closest("[data-who-wrong]");
     if (!wrong) return;
     // The outcome of the talk; without an answer its wrap-up asks, and the comment tells it anyhow.
-    fetch(wrong.dataset.whoWrong, { method: "POST", keepalive: true, redirect: "error" }).catch(() => null);
+    ask(wrong.dataset.whoWrong, { method: "POST", keepalive: true });
     this.dispatchEvent(new CustomEvent("caller-left-out", { bubbles: true, detail: t("Wrong number") }));
   }
 }

@@ -5,6 +5,7 @@ import "./call-controls.js";
 import "./call-note.js";
 import "./call-who.js";
 import "./call-wrap-up.js";
+import { ask } from "../ask.js";
 import { callerName, endWords, handOverWords, lineDot, lineName, stateWords, TALK, whoLines } from "../call-words.js";
 import { button, el, icon, parsed } from "../dom.js";
 import { live } from "../live.js";
@@ -292,10 +293,10 @@ class CallWindow extends HTMLElement {
 
   async #fetchWho() {
     const id = (this.#whoOf = this.#call.id);
-    const response = await fetch(`/calls/${id}/who`).catch(() => null);
-    if (response === null) this.#whoOf = null; // no answer: the next news of the call asks again
-    if (!response?.ok || !this.isConnected) return;
-    this.#parts.asked.replaceChildren(parsed(await response.text()));
+    const answer = await ask(`/calls/${id}/who`);
+    if (answer === null) this.#whoOf = null; // no answer: the next news of the call asks again
+    if (!answer?.ok || !this.isConnected) return;
+    this.#parts.asked.replaceChildren(parsed(answer.text));
     globalThis.htmx?.process(this.#parts.asked);
     this.#tellSize();
   }
@@ -306,12 +307,11 @@ class CallWindow extends HTMLElement {
   }
 
   async #fetchDetails(wanted) {
-    const response = await fetch(`/calls/${this.#call.id}/pop`).catch(() => null);
-    const html = response?.ok ? await response.text() : null;
-    if (html === null || this.#detailsOf !== wanted || !this.isConnected) return;
+    const answer = await ask(`/calls/${this.#call.id}/pop`);
+    if (!answer?.ok || this.#detailsOf !== wanted || !this.isConnected) return;
     const { details, who } = this.#parts;
     this.#setTaskAside();
-    details.replaceChildren(parsed(html));
+    details.replaceChildren(parsed(answer.text));
     who.hidden = true;
     globalThis.htmx?.process(details);
     if (this.#isTaskAsked) this.#bringTaskBack(details.querySelector("[data-key=task]"));

@@ -1,6 +1,7 @@
 // «Обработка» in the window of a talk that is over: what came of it, the time left, one more minute, done. The comment is
 // the window's own, saved before anything is judged.
 
+import { ask } from "../ask.js";
 import { duration } from "../clock.js";
 import { parsed } from "../dom.js";
 import { live } from "../live.js";
@@ -33,8 +34,8 @@ class CallWrapUp extends HTMLElement {
   // Nothing comes (204) until the journal has stored the end: `wrap_up.started` tells when.
   async load(call) {
     this.#call = call;
-    const answer = await fetch(this.#address("form")).catch(() => null);
-    if (answer?.status === 200 && this.isConnected) this.#show(await answer.text());
+    const answer = await ask(this.#address("form"));
+    if (answer?.status === 200 && this.isConnected) this.#show(answer.text);
   }
 
   until(moment) {
@@ -68,8 +69,8 @@ class CallWrapUp extends HTMLElement {
   }
 
   async #prolong() {
-    const answer = await fetch(this.#address("extend"), { method: "POST" }).catch(() => null);
-    const told = await answer?.json().catch(() => null);
+    const answer = await ask(this.#address("extend"), { method: "POST" });
+    const told = answer?.json();
     if (answer?.ok) this.#goOn(told.due_at);
     else this.#notice(told?.problem);
   }
@@ -86,10 +87,10 @@ class CallWrapUp extends HTMLElement {
     this.#isSending = true;
     const body = new URLSearchParams(new FormData(event.target));
     await this.closest("call-window").note?.saved();
-    const answer = await fetch(this.#address("form"), { method: "POST", body }).catch(() => null);
+    const answer = await ask(this.#address("form"), { method: "POST", body });
     this.#isSending = false;
     if (answer?.status === 204) this.#tell("wrap-up-done");
-    else if (answer?.status === 422) this.#refused(await answer.text());
+    else if (answer?.status === 422) this.#refused(answer.text);
     else this.#notice();
   }
 

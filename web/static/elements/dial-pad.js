@@ -1,5 +1,6 @@
 // The dial pad in the bottom bar; and every number on any page, which dials when it is clicked.
 
+import { ask } from "../ask.js";
 import { dial } from "../dial.js";
 import { el, parsed } from "../dom.js";
 
@@ -57,9 +58,9 @@ class DialPad extends HTMLElement {
   }
 
   async #load() {
-    const answer = await fetch("/dial").catch(() => null);
+    const answer = await ask("/dial");
     if (!answer?.ok) return;
-    this.#panel.replaceChildren(parsed(await answer.text()));
+    this.#panel.replaceChildren(parsed(answer.text));
     globalThis.htmx?.process(this.#panel);
     this.#isLoaded = true;
   }

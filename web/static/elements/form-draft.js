@@ -1,5 +1,6 @@
 // A form that keeps what is typed on the server, two seconds after the last key, and at once when its page is left.
 
+import { ask } from "../ask.js";
 import { t } from "../messages.js";
 
 const PAUSE = 2000;
@@ -42,8 +43,7 @@ class FormDraft extends HTMLElement {
     clearTimeout(this.#timer);
     this.#timer = 0;
     const body = new URLSearchParams(new FormData(this.querySelector("form")));
-    const options = { method: "POST", body, keepalive: true, redirect: "error" };
-    const answer = await fetch(this.dataset.keep, options).catch(() => null);
+    const answer = await ask(this.dataset.keep, { method: "POST", body, keepalive: true });
     const state = this.querySelector("[data-draft-state]");
     if (state) state.textContent = answer?.ok ? t("Draft kept") : t("The draft is not kept: no link to the server");
   }

@@ -1,5 +1,6 @@
 // A badge on the bottom bar: how many wait, asked at data-count (missed callers) when the socket tells of data-on.
 
+import { ask } from "../ask.js";
 import { live } from "../live.js";
 
 const PAUSE = 300;
@@ -27,16 +28,12 @@ class MissedBadge extends HTMLElement {
 
   async #count() {
     this.#due = 0;
-    try {
-      const answer = await fetch(this.dataset.count ?? "/missed/count", { redirect: "error" });
-      if (answer.status !== 200) return;
-      const { waiting } = await answer.json();
-      const badge = this.querySelector(".bell-count");
-      badge.hidden = waiting === 0;
-      badge.textContent = waiting > 99 ? "99+" : String(waiting);
-    } catch {
-      // the server is away; the next hello asks again
-    }
+    const answer = await ask(this.dataset.count ?? "/missed/count");
+    if (answer?.status !== 200) return; // the server is away: the next hello asks again
+    const { waiting } = answer.json();
+    const badge = this.querySelector(".bell-count");
+    badge.hidden = waiting === 0;
+    badge.textContent = waiting > 99 ? "99+" : String(waiting);
   }
 }
 

@@ -1,5 +1,6 @@
 // The bell: how many notifications are not seen, and the one tab of all that shows a new one.
 
+import { ask } from "../ask.js";
 import { live } from "../live.js";
 
 class NoticeBell extends HTMLElement {
@@ -25,7 +26,7 @@ class NoticeBell extends HTMLElement {
   }
 
   async #count() {
-    const told = await this.#ask("/notifications/unseen");
+    const told = said(await ask("/notifications/unseen"));
     if (!told) return;
     const badge = this.querySelector(".bell-count");
     badge.hidden = told.unseen === 0;
@@ -33,18 +34,12 @@ class NoticeBell extends HTMLElement {
   }
 
   async #show(id) {
-    const told = await this.#ask(`/notifications/${id}/shown`, { method: "POST" });
+    const told = said(await ask(`/notifications/${id}/shown`, { method: "POST" }));
     if (told) document.dispatchEvent(new CustomEvent("ringcard:notice", { detail: told.text }));
   }
-
-  async #ask(path, options = {}) {
-    try {
-      const answer = await fetch(path, { ...options, redirect: "error" });
-      return answer.status === 200 ? await answer.json() : null;
-    } catch {
-      return null; // the server is away; the next hello asks again
-    }
-  }
 }
+
+// Nothing, when the server is away: the next hello asks again.
+const said = (answer) => (answer?.status === 200 ? answer.json() : null);
 
 customElements.define("notice-bell", NoticeBell);

@@ -2,6 +2,7 @@
 // data-record="party:12": the card (with data-form: its form). data-rows="/parties/clients": a list's address.
 // data-whole: a board; all of it is drawn anew when one of the records on it changed.
 
+import { ask } from "../ask.js";
 import { parsed } from "../dom.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
@@ -138,12 +139,8 @@ class RecordWatch extends HTMLElement {
   }
 
   async #ask(address) {
-    try {
-      const answer = await fetch(address, { headers: { "HX-Request": "true", "HX-Request-Type": "partial" }, redirect: "error" });
-      return answer.ok ? parsed(await answer.text()) : null;
-    } catch {
-      return null; // no link: the next change asks again
-    }
+    const answer = await ask(address, { headers: { "HX-Request": "true", "HX-Request-Type": "partial" } });
+    return answer?.ok ? parsed(answer.text) : null; // no link: the next change asks again
   }
 
   // What one did oneself, in another tab, needs no words.

@@ -1,5 +1,6 @@
 // Reminders that are due, the same in all tabs: the server keeps which they are, every tab shows them until one is answered.
 
+import { ask } from "../ask.js";
 import { coversSaveButton, parsed } from "../dom.js";
 import { live } from "../live.js";
 
@@ -30,8 +31,8 @@ class TaskReminders extends HTMLElement {
 
   async #ask() {
     const asked = ++this.#asked;
-    const answer = await fetch("/reminders", { redirect: "error" }).catch(() => null);
-    const html = answer?.ok ? await answer.text() : null;
+    const answer = await ask("/reminders");
+    const html = answer?.ok ? answer.text : null;
     // Nothing is taken from under somebody's hands: a window with the focus in it waits for the next news.
     if (html === null || asked !== this.#asked || !this.isConnected || this.contains(document.activeElement)) return;
     this.replaceChildren(parsed(html));
