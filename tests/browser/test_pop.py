@@ -188,6 +188,19 @@ async def test_the_comment_comes_back_after_a_crash_and_a_restart(office: Office
     await expect(again.get_by_label("Комментарий")).to_have_value("Половина мысли")
 
 
+async def test_a_proxys_page_instead_of_an_answer_is_no_stored_comment(office: Office) -> None:
+    page = await office.enter()
+    call_id = await ring(office)
+    office.happen(call_id, fresh(answers("101", **of(call_id))))
+    await expect(page.get_by_label("Комментарий")).to_be_visible()
+    await page.route(
+        "**/note", lambda asked: asked.fulfill(status=200, body="<p>Accept the rules</p>"), times=1
+    )
+    await page.get_by_label("Комментарий").fill("Ждёт ответа")
+    await expect(page.locator(".note-state")).to_have_text("не сохранено")
+    await expect(page.locator(".note-state")).to_have_text("сохранено", timeout=15_000)
+
+
 async def test_what_is_typed_at_the_end_of_a_call_is_not_lost(office: Office) -> None:
     page = await office.enter()
     call_id = await ring(office)

@@ -18,12 +18,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-OF_THE_NETWORK = (
-    "net::ERR_",
-    "WebSocket connection",
-    "of 503",
-    "Failed to fetch",
-)  # the last as htmx says it
+# The browser's words for a server that is away, and htmx's own ("Failed to fetch").
+OF_THE_NETWORK = ("net::ERR_", "WebSocket connection", "of 503", "Failed to fetch")
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));

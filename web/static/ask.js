@@ -1,7 +1,7 @@
 // One question to the server. Never throws: an answer whose body was cut off is none.
 
-// Answers {ok, status, text, json()}, or null when nobody answered. Whoever is signed out is redirected to the sign-in,
-// which is not followed here (status 0): the socket is what tells the page to go there.
+// Answers {ok, status, text, json()}, or null when nobody answered; json() is null for what is no JSON. Whoever is signed
+// out is redirected to the sign-in, which is not followed here (status 0): the socket tells the page to go there.
 export async function ask(path, options = {}) {
   try {
     const answer = await fetch(path, { redirect: "manual", ...options });

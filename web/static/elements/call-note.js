@@ -80,7 +80,8 @@ class CallNote extends HTMLElement {
     if (this.#isLoaded) return;
     this.#isLoaded = true;
     const answer = await ask(this.#address);
-    if (answer?.ok) this.take(answer.json());
+    const told = answer?.ok ? answer.json() : null;
+    if (told) this.take(told);
     else this.#isLoaded = answer !== null; // 404: not ours to comment; no answer: ask again later
   }
 
@@ -120,7 +121,8 @@ class CallNote extends HTMLElement {
   async #store() {
     const text = this.#field.value;
     const answer = await this.#send(false);
-    if (answer?.ok || answer?.status === 409) this.#takeAnswer(answer.json(), text, answer.ok);
+    const told = answer?.ok || answer?.status === 409 ? answer.json() : null; // a proxy's page is no answer of ours
+    if (told) this.#takeAnswer(told, text, answer.ok);
     else this.#failed();
     if (this.#isDirty && !this.#timer) this.#timer = setTimeout(() => this.#save(), this.#retry);
   }

@@ -71,7 +71,7 @@ class CallWrapUp extends HTMLElement {
   async #prolong() {
     const answer = await ask(this.#address("extend"), { method: "POST" });
     const told = answer?.json();
-    if (answer?.ok) this.#goOn(told.due_at);
+    if (answer?.ok && told) this.#goOn(told.due_at);
     else this.#notice(told?.problem);
   }
 

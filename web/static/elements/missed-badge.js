@@ -29,8 +29,8 @@ class MissedBadge extends HTMLElement {
   async #count() {
     this.#due = 0;
     const answer = await ask(this.dataset.count ?? "/missed/count");
-    if (answer?.status !== 200) return; // the server is away: the next hello asks again
-    const { waiting } = answer.json();
+    const { waiting } = (answer?.status === 200 && answer.json()) || {};
+    if (waiting === undefined) return; // the server is away: the next hello asks again
     const badge = this.querySelector(".bell-count");
     badge.hidden = waiting === 0;
     badge.textContent = waiting > 99 ? "99+" : String(waiting);
