@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from crm.errors import CrmError
 from crm.journal import is_away
-from web import api, assets, auth, live, notes, pages, pops, routing, status
+from web import api, assets, auth, live_route, notes, pages, pops, routing, status
 from web.assets import STYLE_SHEET, read_assets, style_sheet
 from web.i18n import read_catalogues, speaking
 from web.keys import (
@@ -44,7 +44,15 @@ _COMPRESSED_TYPES: Final = frozenset({"text/html", "application/json", "applicat
 
 def route_table() -> list[Route]:
     """Every route and socket message with the right it needs: what `ringcard routes` prints."""
-    own = (assets.routes, auth.routes, live.routes, pops.routes, notes.routes, status.routes, routing.routes)
+    own = (
+        assets.routes,
+        auth.routes,
+        live_route.routes,
+        pops.routes,
+        notes.routes,
+        status.routes,
+        routing.routes,
+    )
     tables = (*own, *pages.ROUTES, *api.ROUTES)
     return [line for table in tables for line in table]
 
@@ -76,9 +84,9 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
     app[LIVE] = LiveHub(services.desk, services.gate, services.now, on_refused=refused.note)
     _add_table(app, [*route_table(), *(line for table in more for line in table)])
     app.on_response_prepare.append(add_security_headers)
-    app.cleanup_ctx.append(live.watched)
+    app.cleanup_ctx.append(live_route.watched)
     app.cleanup_ctx.append(written)
-    app.on_shutdown.append(live.close_sockets)
+    app.on_shutdown.append(live_route.close_sockets)
     return app
 
 

@@ -91,7 +91,7 @@ async def _recognise(request: web.Request, credential: Credential) -> None:
 
 async def _access_of(request: web.Request, credential: Credential) -> Access | None:
     """What the bearer may do. While the database is away, whom it let in lately may open a live socket."""
-    route, last_seen = request.get(ROUTE), request.app[LIVE].last_seen
+    route, last_seen = request.get(ROUTE), request.app[LIVE].rechecks.last_seen
     is_socket = route is not None and route.kind is RouteKind.SOCKET
     try:
         access = await request.app[GATE].access(credential)
@@ -174,7 +174,7 @@ async def _end_former_session(request: web.Request) -> None:
 @routes.post("/sign-out", right=SIGNED_IN)
 async def sign_out(request: web.Request) -> web.Response:
     await _end_former_session(request)
-    request.app[LIVE].recheck(request[ACCESS].user_id)
+    request.app[LIVE].rechecks.changed(request[ACCESS].user_id)
     response = web.HTTPSeeOther("/sign-in")
     response.del_cookie(cookie_name(request), path="/")
     raise response

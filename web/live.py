@@ -10,108 +10,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-import msgspec
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode
 
 from crm.pop_delays import DrawnWindow
 from crm.record_feed import RecordEvent, RecordVersion
 from crm.rights import Access
 from cti.desk import AgentsSnapshot, BoardSnapshot, Desk, Message, QueuesSnapshot
-from web.auth import credential_of
 from web.bell import ringing_bell
+from web.board_sight import BoardSight
 from web.gate import Gate
-from web.keys import ACCESS, LIVE, SESSIONS
-from web.last_seen import LastSeen
 from web.live_callbacks import CallbackNews
+from web.live_frames import FromClient, decode, encode, frame
+from web.live_rechecks import Rechecks
 from web.live_records import RecordFollowers
 from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, LiveSocket
-from web.routes import SIGNED_IN, RouteKind, Routes
-from web.security import is_own_origin
 
 log = structlog.get_logger(__name__)
-routes = Routes()
-routes.message("/live", "resume", right=SIGNED_IN)
-routes.message("/live", "sub", right=SIGNED_IN)
-routes.message("/live", "sub:calls", right="live.board")
-routes.message("/live", "sub:agents", right="live.board")
-routes.message("/live", "sub:queues", right="live.board")
-routes.message("/live", "unsub", right=SIGNED_IN)
-routes.message("/live", "follow", right=SIGNED_IN)
-routes.message("/live", "follow:parties", right="party.read")
-routes.message("/live", "follow:leads", right="lead.read")
-routes.message("/live", "dismiss", right=SIGNED_IN)
-routes.message("/live", "drawn", right=SIGNED_IN)
-routes.message("/live", "bell", right=SIGNED_IN)
-routes.message("/live", "ping", right=SIGNED_IN)
 
 TOPICS: Final = ("calls", "agents", "queues")
-HEARTBEAT_SECONDS: Final = 20.0
-MOST_MESSAGE_BYTES: Final = 4096
 MOST_SOCKETS_OF_A_USER: Final = 20
 TICK_SECONDS: Final = 1.0
-RECHECK_ALL: Final = timedelta(seconds=60)  # changes are told at once; this finds sessions that ran out
-RECHECK_PAUSE_SECONDS: Final = 0.1  # between two users: no ringing call waits for a round
 CLOSE_SECONDS: Final = 2.0
-
-_encoder = msgspec.json.Encoder()
-
-
-class FromClient(msgspec.Struct):
-    """Any message a client may send; what a type does not use is ignored, as are unknown types and fields."""
-
-    type: str
-    epoch: str = ""
-    seq: int = -1
-    topics: list[str] = msgspec.field(default_factory=list)
-    parties: list[int] = msgspec.field(default_factory=list)
-    leads: list[int] = msgspec.field(default_factory=list)
-    id: str = ""
-    ms: float = 0.0
-    sound: bool = False
-    chosen: bool = False
-
-
-_decoder = msgspec.json.Decoder(FromClient)
-
-
-class BoardSight:
-    """How far a user sees on the live board."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
-
-    @property
-    def shows_parties(self) -> bool:
-        return self._access.may("party.read")
-
-    def covers(self, *, users: Iterable[int | None], teams: Iterable[int | None]) -> bool:
-        return self._access.covers("live.board", users=users, teams=teams)
-
-
-class Envelope(msgspec.Struct, omit_defaults=True):
-    """What goes over the wire, in this order of fields."""
-
-    v: int | None  # no default on purpose: always written
-    type: str
-    seq: int | None = None
-    at: datetime | None = None
-    topic: str | None = None
-    replayed: bool = False
-    data: Any = None
-
-
-def encode(message: Message, *, replayed: bool = False) -> bytes:
-    return _encoder.encode(
-        Envelope(
-            1, message.type, message.seq, message.at, message.topic, replayed=replayed, data=message.data
-        )
-    )
 
 
 class OnRefused(Protocol):
@@ -127,16 +52,19 @@ class LiveHub:
         self, desk: Desk, gate: Gate, now: Callable[[], datetime], *, on_refused: OnRefused | None = None
     ) -> None:
         self._desk = desk
-        self._gate = gate
         self._now = now
         self._on_refused = on_refused
         self.records = RecordFollowers(self._tell_record)
-        self.last_seen = LastSeen()
         self.callbacks = CallbackNews(self._encode_cases, self._put, self._everyone)
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
-        self._to_recheck: set[int] = set()
-        self._recheck_due = asyncio.Event()
+        self.rechecks = Rechecks(
+            gate,
+            now,
+            users=self._sockets.keys,
+            sockets_of=lambda user_id: self._sockets.get(user_id, ()),
+            judge=self._judge,
+        )
         self.drawn_ms: deque[float] = deque(maxlen=1000)
         self.on_drawn: Callable[[str, UUID, float], None] = lambda _name, _call_id, _ms: None
         self.on_measured: Callable[[DrawnWindow], None] = lambda _drawn: None
@@ -149,37 +77,20 @@ class LiveHub:
             sockets = self._sockets.get(message.user_id)
             if not sockets:
                 continue
-            frame = encode(message)
+            told = encode(message)
             for socket in tuple(sockets):
                 if message.watcher is None or message.watcher == socket.watcher:
-                    self._put(socket, frame)
+                    self._put(socket, told)
 
     def notice(self, user_id: int, notice_id: int) -> None:
         """A notification was written, or (0) some were seen: the user's pages look at the bell again."""
-        envelope = Envelope(1, "notification", at=self._now(), data={"id": notice_id})
-        for socket in tuple(self._sockets.get(user_id, ())):
-            self._put(socket, _encoder.encode(envelope))
+        self.tell(user_id, "notification", {"id": notice_id})
 
     def tell(self, user_id: int, kind: str, data: Mapping[str, Any]) -> None:
         """Something of one user's own, besides their calls: not numbered, not replayed."""
-        envelope = Envelope(1, kind, at=self._now(), data=data)
+        told = frame(kind, self._now(), data)
         for socket in tuple(self._sockets.get(user_id, ())):
-            self._put(socket, _encoder.encode(envelope))
-
-    def recheck(self, user_id: int) -> None:
-        """The user was blocked, signed out somewhere, or got other rights: look at their sockets now."""
-        self.last_seen.forget_user(user_id)
-        self._look_again(user_id)
-
-    def _look_again(self, user_id: int) -> None:
-        self._to_recheck.add(user_id)
-        self._recheck_due.set()
-
-    def recheck_everybody(self) -> None:
-        """What was said meanwhile may not have been heard."""
-        self.last_seen.forget_everybody()
-        self._to_recheck.update(self._sockets)
-        self._recheck_due.set()
+            self._put(socket, told)
 
     def count(self) -> int:
         return sum(map(len, self._sockets.values()))
@@ -198,7 +109,7 @@ class LiveHub:
         self._sockets[socket.access.user_id].append(socket)
         self._greet(socket)
         # What changed between the handshake's check and now was told to nobody.
-        self._look_again(socket.access.user_id)
+        self.rechecks.name(socket.access.user_id)
 
     def remove(self, socket: LiveSocket) -> None:
         user_id = socket.access.user_id
@@ -215,9 +126,8 @@ class LiveHub:
 
     def receive(self, socket: LiveSocket, text: str) -> None:
         """One message of a client. What is not understood is ignored: clients may be newer than we are."""
-        try:
-            message = _decoder.decode(text)
-        except msgspec.DecodeError:
+        message = decode(text)
+        if message is None:
             return
         match message.type:
             case "resume":
@@ -231,7 +141,7 @@ class LiveHub:
             case "dismiss":
                 self._dismiss(socket, message.id)
             case "ping":
-                self._put(socket, _encoder.encode(Envelope(1, "pong", at=self._now())))
+                self._put(socket, frame("pong", self._now()))
             case "drawn" if 0 <= message.ms < 60_000:
                 self._drawn(socket, message)
             case "bell" if message.ms >= 0:
@@ -242,8 +152,8 @@ class LiveHub:
     def _everyone(self) -> list[LiveSocket]:
         return [socket for sockets in self._sockets.values() for socket in sockets]
 
-    def _put(self, socket: LiveSocket, frame: bytes) -> None:
-        if not socket.put(frame):
+    def _put(self, socket: LiveSocket, told: bytes) -> None:
+        if not socket.put(told):
             log.warning("live_socket_too_slow", user_id=socket.access.user_id)
             self._hang_up(socket, CLOSED_TOO_SLOW, "too slow")
 
@@ -257,7 +167,7 @@ class LiveHub:
         now = self._now()
         hello = self._desk.hello(socket.access.user_id, now)
         socket.hello_seq = hello.seq
-        self._put(socket, _encoder.encode(Envelope(1, "hello", hello.seq, now, data=hello)))
+        self._put(socket, frame("hello", now, hello, seq=hello.seq))
 
     def _resume(self, socket: LiveSocket, epoch: str, seq: int) -> None:
         """Tell what the client missed before this socket's hello; a new hello if that is not kept."""
@@ -268,7 +178,7 @@ class LiveHub:
         for message in missed:
             if message.seq is not None and message.seq <= socket.hello_seq:
                 self._put(socket, encode(message, replayed=True))
-        self._put(socket, _encoder.encode(Envelope(1, "resumed", socket.hello_seq, self._now())))
+        self._put(socket, frame("resumed", self._now(), seq=socket.hello_seq))
 
     def _subscribe(self, socket: LiveSocket, topics: Sequence[str]) -> None:
         for topic in TOPICS:
@@ -281,8 +191,7 @@ class LiveHub:
             return
         socket.topics.add(topic)
         snapshot = self._watch(socket, topic)
-        answer = Envelope(1, f"live.{topic}", at=self._now(), topic=topic, data=snapshot)
-        self._put(socket, _encoder.encode(answer))
+        self._put(socket, frame(f"live.{topic}", self._now(), snapshot, topic=topic))
 
     def _watch(self, socket: LiveSocket, topic: str) -> BoardSnapshot | AgentsSnapshot | QueuesSnapshot:
         watcher, user_id, sight = socket.watcher, socket.access.user_id, BoardSight(socket.access)
@@ -298,7 +207,7 @@ class LiveHub:
         self, socket: LiveSocket, topic: str, right: str = "live.board", message: str = "sub"
     ) -> None:
         refusal = {"topics": [topic], "right": right}
-        self._put(socket, _encoder.encode(Envelope(1, "refused", at=self._now(), data=refusal)))
+        self._put(socket, frame("refused", self._now(), refusal))
         if self._on_refused is not None:
             path = f"/live#{message}:{topic}"
             self._on_refused(socket.access, "", right=right, why="right", method="SEND", path=path)
@@ -320,10 +229,10 @@ class LiveHub:
             "by_id": event.actor_id,
             "by": event.actor_name,
         }
-        self._put(socket, _encoder.encode(Envelope(1, "record.changed", at=event.at, data=data)))
+        self._put(socket, frame("record.changed", event.at, data))
 
     def _encode_cases(self, what: str, cases: Sequence[int]) -> bytes:
-        return _encoder.encode(Envelope(1, f"callback.{what}", at=self._now(), data={"ids": cases}))
+        return frame(f"callback.{what}", self._now(), {"ids": cases})
 
     def _unsubscribe(self, socket: LiveSocket, topics: Iterable[str]) -> None:
         socket.topics.difference_update(topics)
@@ -369,9 +278,7 @@ class LiveHub:
             is_here = socket.bell is ringing
             if socket.bell.is_here is not is_here:
                 socket.bell.is_here = is_here
-                self._put(
-                    socket, _encoder.encode(Envelope(1, "bell", at=self._now(), data={"here": is_here}))
-                )
+                self._put(socket, frame("bell", self._now(), {"here": is_here}))
 
     def _dismiss(self, socket: LiveSocket, call_id: str) -> None:
         try:
@@ -385,7 +292,7 @@ class LiveHub:
         """Let the desk's time pass, and look again at the rights of whoever is connected; for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._expire_for_ever())
-            tasks.create_task(self._recheck_for_ever())
+            tasks.create_task(self.rechecks.watch())
 
     async def _expire_for_ever(self) -> None:
         while True:
@@ -395,48 +302,11 @@ class LiveHub:
             except Exception:  # one call that cannot be dropped must not keep the others
                 log.exception("live_expire_failed")
 
-    async def _recheck_for_ever(self) -> None:
-        """Whoever was named goes first, also in the middle of a round through everybody."""
-        next_round = self._now() + RECHECK_ALL
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._recheck_due.wait()
-            self._recheck_due.clear()
-            if await self._recheck_named() and self._now() >= next_round:
-                next_round = self._now() + RECHECK_ALL
-                await self._recheck_everybody()
-
-    async def _recheck_everybody(self) -> None:
-        """One round; whoever is named meanwhile goes first. When nobody can be asked, the next round tries again."""
-        for user_id in tuple(self._sockets):
-            if not (await self._recheck_named() and await self._recheck_user(user_id)):
-                return
-            await asyncio.sleep(RECHECK_PAUSE_SECONDS)
-
-    async def _recheck_named(self) -> bool:
-        """False when nobody can be asked: with the next tick we ask again."""
-        while self._to_recheck:
-            user_id = self._to_recheck.pop()
-            if not await self._recheck_user(user_id):
-                self._to_recheck.add(user_id)
-                return False
-        return True
-
-    async def _recheck_user(self, user_id: int) -> bool:
-        """Close or narrow this user's sockets; False if nobody could be asked."""
-        for socket in tuple(self._sockets.get(user_id, ())):
-            try:
-                access = await self._gate.access(socket.credential)
-            except Exception as error:  # the database is away: pops go on (invariant I13), and we ask again
-                log.warning("live_recheck_failed", user_id=user_id, error=type(error).__name__)
-                return False
-            self.last_seen.note(socket.credential, access)
-            if access is None:
-                self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
-            elif access != socket.access or access.scopes != socket.access.scopes:
-                self._narrow(socket, access)
-        return True
+    def _judge(self, socket: LiveSocket, access: Access | None) -> None:
+        if access is None:
+            self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
+        elif access != socket.access or access.scopes != socket.access.scopes:
+            self._narrow(socket, access)
 
     def _narrow(self, socket: LiveSocket, access: Access) -> None:
         """Other rights than before: what the socket follows is judged anew."""
@@ -451,54 +321,3 @@ class LiveHub:
             self._hang_up(socket, WSCloseCode.GOING_AWAY, "restart")
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_SECONDS + 1)
-
-
-async def watched(app: web.Application) -> AsyncIterator[None]:
-    """The hub's watching lives as long as the application."""
-    hub = app[LIVE]
-    watching = (hub.watch(), hub.records.watch(app[SESSIONS]), hub.callbacks.watch())
-    tasks = [asyncio.create_task(each) for each in watching]
-    yield
-    for task in tasks:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def close_sockets(app: web.Application) -> None:
-    await app[LIVE].close_all()
-
-
-@routes.get("/live", right=SIGNED_IN, kind=RouteKind.SOCKET)
-async def open_live(request: web.Request) -> web.StreamResponse:
-    """The handshake. A session needs our own Origin (browsers always send one), a token needs none."""
-    credential = credential_of(request)
-    origin = request.headers.get(hdrs.ORIGIN)
-    is_foreign = origin is not None and not is_own_origin(request, origin)
-    if credential is None or is_foreign or (origin is None and not credential.is_token):
-        raise web.HTTPForbidden(text="The Origin of a socket opened with a session must be ours.")
-    hub = request.app[LIVE]
-    if not hub.has_room(request[ACCESS].user_id):
-        raise web.HTTPTooManyRequests(text=f"More than {MOST_SOCKETS_OF_A_USER} sockets of one user.")
-    ws = web.WebSocketResponse(
-        timeout=CLOSE_SECONDS,
-        heartbeat=HEARTBEAT_SECONDS,
-        compress=False,  # 113 KB of memory a socket against 22
-        max_msg_size=MOST_MESSAGE_BYTES,
-        writer_limit=16_384,
-    )
-    await ws.prepare(request)
-    await _serve(hub, LiveSocket(ws, request[ACCESS], credential, request.transport), ws)
-    return ws
-
-
-async def _serve(hub: LiveHub, socket: LiveSocket, ws: web.WebSocketResponse) -> None:
-    hub.add(socket)
-    writer = asyncio.create_task(socket.write())
-    try:
-        async for message in ws:
-            if message.type is WSMsgType.TEXT:
-                hub.receive(socket, message.data)
-    finally:
-        hub.remove(socket)
-        writer.cancel()

@@ -304,7 +304,7 @@ class Program:
             self.database,
             {
                 DIRECTORY_CHANNEL: lambda _what: self._renewal.ask(),
-                ACCESS_CHANNEL: lambda user_id: self._hub.recheck(int(user_id)),
+                ACCESS_CHANNEL: lambda user_id: self._hub.rechecks.changed(int(user_id)),
                 PARTIES_CHANNEL: lambda _nothing: self.switchboard.ask_again(),
                 SEARCH_CHANNEL: lambda _nothing: self._housekeeping.ask(),
                 NOTICE_CHANNEL: lambda told: self._hub.notice(*map(int, told.split(" "))),
@@ -327,7 +327,7 @@ class Program:
     def _catch_up(self) -> None:
         self._renewal.ask()
         self._shifts.ask()
-        self._hub.recheck_everybody()
+        self._hub.rechecks.everybody_changed()
 
     def _receive(self, connection_id: int, events: Sequence[CallEvent]) -> None:
         self._heard_at = time.monotonic()

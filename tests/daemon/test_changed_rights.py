@@ -43,7 +43,7 @@ async def client(database: Database) -> AsyncIterator[Client]:
     )
     app, listens = create_app(services), asyncio.Event()
     async with TestClient(TestServer(app)) as client:
-        hear = {ACCESS_CHANNEL: lambda user_id: app[LIVE].recheck(int(user_id))}
+        hear = {ACCESS_CHANNEL: lambda user_id: app[LIVE].rechecks.changed(int(user_id))}
         listening = asyncio.create_task(Listener(database, hear, listens.set).run())
         await asyncio.wait_for(listens.wait(), 5)
         yield client

@@ -23,7 +23,7 @@ from cti.desk import Message
 from tests.crm import planting
 from tests.daemon.test_switchboard import Line
 from web.formats import visible_output
-from web.live import encode
+from web.live_frames import encode
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MOST_WINDOW_BYTES = 16_384

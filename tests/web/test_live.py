@@ -24,7 +24,8 @@ from tests.web.frame import FakeGate, access_with, services_with
 from web.app import create_app
 from web.gate import Credential
 from web.keys import LIVE
-from web.live import LiveHub, encode
+from web.live import LiveHub
+from web.live_frames import encode
 from web.live_socket import CLOSED_SIGNED_OUT, CLOSED_TOO_SLOW, QUEUE_MESSAGES, LiveSocket
 
 
@@ -137,7 +138,7 @@ async def test_g07_a_blocked_users_socket_closes_within_a_second(office: Office)
     ws = await office.connect()
     await heard(ws)
     del office.gate.sessions["session-agent"]
-    office.hub.recheck(1)
+    office.hub.rechecks.changed(1)
     message = await ws.receive(timeout=1)
     assert (message.type, message.data) == (WSMsgType.CLOSE, CLOSED_SIGNED_OUT)
 
@@ -163,7 +164,7 @@ async def test_i13_the_database_is_away_and_sockets_stay(
     ws = await office.connect()
     await heard(ws)
     take_database_away(office, monkeypatch)
-    office.hub.recheck(1)
+    office.hub.rechecks.changed(1)
     office.happen(rings("101"))
     assert (await heard(ws))["type"] == "call.ringing"
 
@@ -188,7 +189,7 @@ async def test_g07_whoever_was_blocked_stays_outside_while_the_database_is_away(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await (await office.connect()).close()
-    office.hub.recheck(1)
+    office.hub.rechecks.changed(1)
     take_database_away(office, monkeypatch)
     with pytest.raises(WSServerHandshakeError) as refused:
         await office.connect()
@@ -356,7 +357,7 @@ async def test_a_head_who_loses_the_right_follows_no_agents(office: Office) -> N
     await head.send_json({"type": "sub", "topics": ["agents"]})
     await heard(head)
     office.gate.sessions["session-head"] = access_with("agent", 2)
-    office.hub.recheck(2)
+    office.hub.rechecks.changed(2)
     assert (await heard(head))["type"] == "refused"
     office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
     assert (await heard(head))["type"] == "connection.state"
@@ -383,7 +384,7 @@ async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
         office.gate.sessions["session-head"], scopes=MappingProxyType({"call.read": Scope.OWN})
     )
     office.gate.sessions["session-head"] = narrowed
-    office.hub.recheck(2)
+    office.hub.rechecks.changed(2)
     assert (await asyncio.wait_for(heard(head), 1))["type"] == "refused"
     office.happen(rings("101"))
     with pytest.raises(TimeoutError):
@@ -421,7 +422,7 @@ async def test_g07_a_user_who_was_blocked_while_the_database_was_away_is_asked_a
         return None
 
     monkeypatch.setattr(FakeGate, "access", away_once)
-    office.hub.recheck(1)
+    office.hub.rechecks.changed(1)
     assert (await ws.receive(timeout=2)).data == CLOSED_SIGNED_OUT
 
 
@@ -431,7 +432,7 @@ async def test_g07_after_a_silence_of_the_database_everybody_is_asked_about(offi
         await heard(ws)
     await asyncio.sleep(0.05)
     office.gate.sessions.clear()
-    office.hub.recheck_everybody()
+    office.hub.rechecks.everybody_changed()
     for ws in (agent, head):
         assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
 

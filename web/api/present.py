@@ -16,8 +16,8 @@ from cti.calls.records import CallState, Direction
 from cti.desk import AgentState
 from web.api.contract import ApiRoutes
 from web.api.reading import NoQuery
+from web.board_sight import BoardSight
 from web.keys import ACCESS, DESK
-from web.live import BoardSight
 
 routes = ApiRoutes()
 Kind = TypeVar("Kind")

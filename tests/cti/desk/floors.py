@@ -18,7 +18,7 @@ from cti.numbers import to_e164
 from tests.captures import Capture
 from tests.cti.desk.calls import Office
 from tests.web.frame import access_with
-from web.live import BoardSight
+from web.board_sight import BoardSight
 
 NAMESPACE = UUID(int=7)
 EXTENSIONS = ("101", "102", "103", "104", "105", "106")

@@ -23,7 +23,7 @@ from tests.captures import capture
 from tests.cti.desk.calls import CALL, answers, at, ends, record, rings
 from tests.cti.desk.floors import Floor, everything
 from tests.web.frame import access_with
-from web.live import BoardSight
+from web.board_sight import BoardSight
 
 AVAILABLE, RINGING, TALKING = ("available", None), ("ringing", None), ("talking", None)
 UNREACHABLE, NO_LINK = ("offline", "unreachable"), ("offline", "no_link")

@@ -9,8 +9,8 @@ from aiohttp import web
 from crm.errors import Invalid
 from crm.queues import list_queues, named_connections, set_wrap_up_seconds
 from crm.wrap_ups import SECONDS
+from web.board_sight import BoardSight
 from web.keys import ACCESS, DESK, SESSIONS
-from web.live import BoardSight
 from web.pages.admin.sections import render_section
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, form_of

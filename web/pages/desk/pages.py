@@ -15,8 +15,8 @@ from crm.own_day import own_day
 from crm.rights import Access
 from crm.task_lists import TaskFilter, count_tasks, list_tasks
 from crm.task_values import day_of
+from web.board_sight import BoardSight
 from web.keys import ACCESS, DESK, NOW, SESSIONS
-from web.live import BoardSight
 from web.pages.answers import PageRoutes
 from web.render import render, render_fragment, zone_of
 from web.routes import SIGNED_IN, RouteKind

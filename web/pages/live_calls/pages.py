@@ -14,8 +14,8 @@ from aiohttp import web
 
 from crm.day_figures import DayFigures, day_figures
 from cti.desk import AgentView, BoardCall, waiting_by_line
+from web.board_sight import BoardSight
 from web.keys import ACCESS, DESK, NOW, SESSIONS
-from web.live import BoardSight
 from web.pages.answers import PageRoutes
 from web.pages.periods import days
 from web.render import company_zone, render, render_fragment, wants_rows
