@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import record_change
 from crm.merge_references import REFERENCES, Purge, Reference
 from crm.rights import Access
-from crm.schema.binned import BinEntry
+from crm.schema.binned import BinEntry, LeadBinEntry
+from crm.schema.leads import Lead
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
 from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, Person
 
@@ -38,6 +39,28 @@ async def empty_piece(
         except IntegrityError as error:
             log.warning("party_stays_in_bin", party_id=party_id, why=str(error.orig)[:200])
     return ids[-1] if ids else None
+
+
+async def empty_leads(
+    session: AsyncSession, access: Access, before: datetime, after_id: int = 0
+) -> int | None:
+    """The same for leads. To be emptied before parties, which are held by them."""
+    due = select(LeadBinEntry.lead_id).where(LeadBinEntry.at < before, LeadBinEntry.lead_id > after_id)
+    due = due.order_by(LeadBinEntry.lead_id).limit(AT_ONCE).with_for_update(skip_locked=True)
+    ids = list(await session.scalars(due))
+    for lead_id in ids:
+        await _remove_lead(session, access, lead_id)
+    return ids[-1] if ids else None
+
+
+async def _remove_lead(session: AsyncSession, access: Access, lead_id: int) -> None:
+    """With those merged into it; the database takes its visits, pauses and comments along and unties calls and tasks."""
+    lead = await session.get_one(Lead, lead_id, populate_existing=True)
+    before = {"number": lead.number, "title": lead.title, "need": lead.need}
+    await session.execute(delete(LeadBinEntry).where(LeadBinEntry.lead_id == lead_id))
+    await session.execute(delete(Lead).where(Lead.merged_into_id == lead_id))
+    await session.execute(delete(Lead).where(Lead.id == lead_id))
+    await record_change(session, access, "lead", lead_id, before=before, after=None, via="bin")
 
 
 async def _remove(session: AsyncSession, access: Access, party_id: int) -> None:

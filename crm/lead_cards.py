@@ -82,6 +82,7 @@ class LeadCard:
     may_assign: bool
     may_reopen: bool
     may_merge: bool
+    may_delete: bool
 
     @property
     def is_open(self) -> bool:
@@ -134,6 +135,7 @@ async def lead_card(session: AsyncSession, access: Access, lead_id: int) -> Lead
         may_assign=await _may(session, access, "lead.change_owner", lead.id),
         may_reopen=may_edit and await _may(session, access, "lead.reopen", lead.id),
         may_merge=may_edit and await _may(session, access, "party.merge", lead.id),
+        may_delete=await _may(session, access, "lead.delete", lead.id),
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 from crm.lead_duplicates import close_the_younger
 from crm.rights import Access
 from crm.schema.access import AccessGrant
-from crm.schema.binned import BinEntry
+from crm.schema.binned import BinEntry, LeadBinEntry
 from crm.schema.communications import Comment, Communication
 from crm.schema.desk import CallbackCase
 from crm.schema.directories import Address, BankAccount, PartyTag
@@ -180,7 +180,11 @@ LEAD_REFERENCES: Final = (
     Reference(column=Lead.duplicate_of_id),
     Reference(column=Lead.merged_into_id),
 )
-STAYING_WITH_LEAD: Final[tuple[Column, ...]] = (StageVisit.lead_id, Hold.lead_id)  # how it went is its own
+STAYING_WITH_LEAD: Final[tuple[Column, ...]] = (
+    StageVisit.lead_id,
+    Hold.lead_id,
+    LeadBinEntry.lead_id,
+)  # how it went is its own
 
 BY_NAME: Final = {reference.name: reference for reference in (*REFERENCES, *LEAD_REFERENCES)}
 

@@ -5,43 +5,43 @@ Restoring gives back what nobody has taken, and says who has the rest. What leav
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.bin_points import TakenPoint, give_back_points, release_points
 from crm.changes import PARTIES_CHANNEL, notify, record_change, record_many
 from crm.duplicate_pairs import drop_pairs
 from crm.errors import NotFound
 from crm.merge_references import REFERENCES, Purge
-from crm.merge_undo import detail_of
+from crm.names import normal_name
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_access import editable_party
 from crm.rights import Access, condition
 from crm.schema.access import User
-from crm.schema.binned import BinEntry
-from crm.schema.parties import (
-    Affiliation,
-    EmailAddress,
-    Organisation,
-    Party,
-    PartyEmail,
-    PartyPhone,
-    Person,
-    PhoneNumber,
-)
+from crm.schema.binned import BinEntry, LeadBinEntry
+from crm.schema.leads import Lead
+from crm.schema.parties import Party
 
 KEPT_DAYS: Final = 30
-_Released = defaultdict[
-    int, list[dict[str, Any]]
-]  # party → its rows that ended, and whether they were marked
-# What is released: table → whose mark goes on to the next one when a marked row ends.
-_POINTS: Final[Mapping[str, Any]] = {"phones": PartyPhone, "emails": PartyEmail, "ties": Affiliation}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +59,6 @@ class BinnedParty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakenPoint:
-    """What could not be given back. `by` has it now, with `owner` responsible; "" where it is there for another reason."""
-
-    what: str  # number, email, inn, contact
-    shown: str
-    by: str = ""
-    owner: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
     party_id: int
     taken: tuple[TakenPoint, ...]
@@ -81,7 +71,7 @@ async def bin_party(session: AsyncSession, access: Access, party_id: int, *, via
         NotAllowed, NotFound (unknown, in the bin already, or outside this user's right to delete).
     """
     party = await editable_party(session, access, party_id, right="party.delete")
-    await _bin(session, access, [party], via, None)
+    await put_into_bin(session, access, [party], via=via)
 
 
 async def bin_parties(
@@ -104,26 +94,29 @@ async def bin_parties(
     locked = query.with_for_update(of=Party, key_share=True).execution_options(populate_existing=True)
     parties = list(await session.scalars(locked))
     if parties:
-        await _bin(session, access, parties, via, request_id)
+        await put_into_bin(session, access, parties, via=via, request_id=request_id)
     return [party.id for party in parties]
 
 
-async def _bin(
-    session: AsyncSession, access: Access, parties: Sequence[Party], via: str, request_id: str | None
+async def put_into_bin(
+    session: AsyncSession,
+    access: Access,
+    parties: Sequence[Party],
+    *,
+    via: str,
+    request_id: str | None = None,
+    is_with_lead: bool = False,
 ) -> None:
-    """These parties, which are locked, in a fixed number of statements."""
+    """These parties, which are locked and whose right was checked, in a fixed number of statements.
+
+    Args:
+        is_with_lead: they are known from a lead alone that goes as well, and come back with it.
+    """
     now, ids = datetime.now(UTC), [party.id for party in parties]
-    phones = await _release(session, PartyPhone, ids, now)
-    emails = await _release(session, PartyEmail, ids, now)
-    ties = await _release_ties(session, ids, now)
-    inns = await _release_inns(session, ids)
+    kept = await release_points(session, ids, now)
     changed = {"deleted_at": now, "version": Party.version + 1}
     await session.execute(update(Party).where(Party.id.in_(ids)).values(changed))
-    common = {"at": now, "by_id": access.actor_id, "via": via}
-    kept = {
-        each: {"phones": phones[each], "emails": emails[each], "ties": ties[each], "inn": inns.get(each)}
-        for each in ids
-    }
+    common = {"at": now, "by_id": access.actor_id, "via": via, "is_with_lead": is_with_lead}
     entries = [{"party_id": each, "released": released, **common} for each, released in kept.items()]
     await session.execute(insert(BinEntry), entries)
     await drop_pairs(session, ids)
@@ -132,83 +125,26 @@ async def _bin(
     await notify(session, PARTIES_CHANNEL, "")
 
 
-async def _release(session: AsyncSession, table: Any, ids: Sequence[int], now: datetime) -> _Released:
-    """End the numbers or addresses of these parties."""
-    rows = await session.execute(
-        select(table.party_id, table.id, table.is_primary)
-        .where(table.party_id.in_(ids), table.ended_at.is_(None))
-        .order_by(table.id)
-    )
-    released: _Released = defaultdict(list)
-    for party_id, row_id, is_primary in rows:
-        released[party_id].append({"id": row_id, "is_primary": is_primary})
-    await _end(session, table, released, now)
-    return released
-
-
-async def _release_ties(session: AsyncSession, ids: Sequence[int], now: datetime) -> _Released:
-    """End the affiliations; where a person was the primary contact, the next one is. A tie of two is kept with both."""
-    sides = (Affiliation.person_id, Affiliation.organisation_id)
-    rows = await session.execute(
-        select(Affiliation.id, Affiliation.is_primary, *sides)
-        .where(or_(*(side.in_(ids) for side in sides)), Affiliation.ended_at.is_(None))
-        .order_by(Affiliation.id)
-    )
-    released: _Released = defaultdict(list)
-    firms: set[int] = set()
-    for row_id, is_primary, person_id, organisation_id in rows:
-        for each in {person_id, organisation_id} & set(ids):
-            released[each].append({"id": row_id, "is_primary": is_primary})
-        firms |= {organisation_id} if is_primary else set()
-    await _end(session, Affiliation, released, now)
-    await _mark_next(session, firms - set(ids))
-    return released
-
-
-async def _end(session: AsyncSession, table: Any, released: _Released, now: datetime) -> None:
-    ended = [row["id"] for rows in released.values() for row in rows]
-    await session.execute(update(table).where(table.id.in_(ended)).values(ended_at=now, is_primary=False))
-
-
-async def _mark_next(session: AsyncSession, firms: Collection[int]) -> None:
-    oldest = (
-        select(func.min(Affiliation.id))
-        .where(Affiliation.organisation_id.in_(firms), Affiliation.ended_at.is_(None))
-        .group_by(Affiliation.organisation_id)
-    )
-    await session.execute(
-        update(Affiliation).where(Affiliation.id.in_(oldest.scalar_subquery())).values(is_primary=True)
-    )
-
-
-async def _release_inns(session: AsyncSession, ids: Sequence[int]) -> dict[int, str]:
-    released: dict[int, str] = {}
-    for detail in (Person, Organisation):
-        here: tuple[Any, ...] = (detail.party_id.in_(ids), detail.inn.is_not(None))
-        rows = await session.execute(select(detail.party_id, detail.inn).where(*here))
-        released |= {party_id: inn for party_id, inn in rows if inn}
-        await session.execute(update(detail).where(*here).values(inn=None))
-    return released
-
-
 async def restore_party(
     session: AsyncSession, access: Access, party_id: int, *, via: str = "form"
 ) -> Restored:
     """Out of the bin again, with what is still free.
 
     Raises:
-        NotAllowed, NotFound (not in the bin, or outside this user's right to delete).
+        NotAllowed, NotFound (not in the bin, there with its lead, or outside this user's right to delete).
     """
     access.require("party.delete")
     party, entry = await _binned(session, access, party_id)
-    taken: list[TakenPoint] = []
+    return await take_out(session, access, party, entry, via=via)
+
+
+async def take_out(
+    session: AsyncSession, access: Access, party: Party, entry: BinEntry, *, via: str
+) -> Restored:
+    """A party, which is locked and whose right was checked, out of the bin."""
     changed = {"deleted_at": None, "version": Party.version + 1, "updated_at": func.now()}
     await session.execute(update(Party).where(Party.id == party.id).values(changed))
-    for name, table in _POINTS.items():
-        taken += await _give_back_all(session, table, entry.released[name])
-    inn = entry.released["inn"]
-    if inn and not await _give_back_inn(session, party, inn):
-        taken.append(await _who_has_inn(session, party, inn))
+    taken = await give_back_points(session, party, entry.released)
     await session.execute(delete(BinEntry).where(BinEntry.party_id == party.id))
     before, after = {"deleted_at": entry.at}, {"deleted_at": None}
     await record_change(
@@ -222,7 +158,9 @@ async def _binned(session: AsyncSession, access: Access, party_id: int) -> tuple
     row = await session.execute(
         select(Party, BinEntry)
         .join(BinEntry, BinEntry.party_id == Party.id)
-        .where(Party.id == party_id, condition(access, "party.delete", Party))
+        .where(
+            Party.id == party_id, BinEntry.is_with_lead.is_(False), condition(access, "party.delete", Party)
+        )
         .with_for_update(of=Party)
         .execution_options(populate_existing=True)
     )
@@ -232,119 +170,18 @@ async def _binned(session: AsyncSession, access: Access, party_id: int) -> tuple
     return found[0], found[1]
 
 
-async def _give_back_all(
-    session: AsyncSession, table: Any, rows: Sequence[Mapping[str, Any]]
-) -> list[TakenPoint]:
-    refused = [row["id"] for row in rows if not await _give_back(session, table, row)]
-    return [await _who_has(session, table, row_id) for row_id in refused]
-
-
-async def _give_back(session: AsyncSession, table: Any, row: Mapping[str, Any]) -> bool:
-    """The row is active again, with its mark unless another one has that; False: somebody has what it stands for."""
-    if table is Affiliation and not await _both_live(session, row["id"]):
-        return False
-    for mark in (True, False) if row["is_primary"] else (False,):
-        try:
-            async with session.begin_nested():
-                active = {"ended_at": None, "is_primary": mark}
-                await session.execute(
-                    update(table).where(table.id == row["id"], table.ended_at.is_not(None)).values(active)
-                )
-        except IntegrityError:
-            continue
-        return True
-    return False
-
-
-async def _both_live(session: AsyncSession, tie_id: int) -> bool:
-    sides = select(Party.id).join(
-        Affiliation, or_(Party.id == Affiliation.person_id, Party.id == Affiliation.organisation_id)
-    )
-    live = await session.scalars(
-        sides.where(Affiliation.id == tie_id, Party.deleted_at.is_(None), Party.merged_into_id.is_(None))
-    )
-    return len(live.all()) == 2  # a tie has two sides
-
-
-async def _give_back_inn(session: AsyncSession, party: Party, inn: str) -> bool:
-    detail = detail_of(party.type)
-    try:
-        async with session.begin_nested():
-            await session.execute(update(detail).where(detail.party_id == party.id).values(inn=inn))
-    except IntegrityError:
-        return False
-    return True
-
-
-async def _who_has(session: AsyncSession, table: Any, row_id: int) -> TakenPoint:
-    if table is PartyPhone:
-        return await _who_has_number(session, row_id)
-    if table is PartyEmail:
-        return await _who_has_email(session, row_id)
-    name = await session.scalar(
-        select(Party.display_name)
-        .join(Affiliation, or_(Party.id == Affiliation.person_id, Party.id == Affiliation.organisation_id))
-        .where(
-            Affiliation.id == row_id, or_(Party.deleted_at.is_not(None), Party.merged_into_id.is_not(None))
-        )
-    )
-    return TakenPoint(what="contact", shown=name or "")
-
-
-async def _who_has_number(session: AsyncSession, row_id: int) -> TakenPoint:
-    mine, theirs = PartyPhone.__table__.alias("mine"), PartyPhone.__table__.alias("theirs")
-    same = and_(
-        theirs.c.number_id == mine.c.number_id,
-        theirs.c.extension == mine.c.extension,
-        theirs.c.ended_at.is_(None),
-    )
-    row = await session.execute(
-        select(func.coalesce(PhoneNumber.e164, PhoneNumber.local_digits), Party.display_name, User.name)
-        .select_from(mine)
-        .join(PhoneNumber, PhoneNumber.id == mine.c.number_id)
-        .outerjoin(theirs, same)
-        .outerjoin(Party, Party.id == theirs.c.party_id)
-        .outerjoin(User, User.id == Party.owner_id)
-        .where(mine.c.id == row_id)
-        .limit(1)
-    )
-    shown, by, owner = row.one()
-    return TakenPoint(what="number", shown=shown, by=by or "", owner=owner or "")
-
-
-async def _who_has_email(session: AsyncSession, row_id: int) -> TakenPoint:
-    mine, theirs = PartyEmail.__table__.alias("mine"), PartyEmail.__table__.alias("theirs")
-    row = await session.execute(
-        select(EmailAddress.address, Party.display_name, User.name)
-        .select_from(mine)
-        .join(EmailAddress, EmailAddress.id == mine.c.email_id)
-        .outerjoin(theirs, and_(theirs.c.email_id == mine.c.email_id, theirs.c.ended_at.is_(None)))
-        .outerjoin(Party, Party.id == theirs.c.party_id)
-        .outerjoin(User, User.id == Party.owner_id)
-        .where(mine.c.id == row_id)
-        .limit(1)
-    )
-    shown, by, owner = row.one()
-    return TakenPoint(what="email", shown=shown, by=by or "", owner=owner or "")
-
-
-async def _who_has_inn(session: AsyncSession, party: Party, inn: str) -> TakenPoint:
-    detail = detail_of(party.type)
-    row = await session.execute(
-        select(Party.display_name, User.name)
-        .join(detail, detail.party_id == Party.id)
-        .outerjoin(User, User.id == Party.owner_id)
-        .where(detail.inn == inn)
-        .limit(1)
-    )
-    by, owner = row.one_or_none() or ("", "")
-    return TakenPoint(what="inn", shown=inn, by=by, owner=owner or "")
-
-
 async def list_bin(
-    session: AsyncSession, access: Access, *, cursor: str | None = None, limit: int | None = None
+    session: AsyncSession,
+    access: Access,
+    *,
+    wanted: str = "",
+    cursor: str | None = None,
+    limit: int | None = None,
 ) -> Page[BinnedParty]:
-    """What is in the bin, the latest first, within one's right to delete.
+    """What is in the bin, the latest first, within one's right to delete; who went with a lead is listed with that.
+
+    Args:
+        wanted: a part of the name, or the record's number.
 
     Raises:
         NotAllowed, Invalid (the cursor).
@@ -353,12 +190,14 @@ async def list_bin(
     size = page_size(limit)
     owner, by = User.__table__.alias("owner"), User.__table__.alias("by")
     query = (
-        select(Party, BinEntry.at, owner.c.name, by.c.name, _is_held())
+        select(Party, BinEntry.at, owner.c.name, by.c.name, _is_held(), _led_by())
         .select_from(BinEntry)
         .join(Party, Party.id == BinEntry.party_id)
         .outerjoin(owner, owner.c.id == Party.owner_id)
         .outerjoin(by, by.c.id == BinEntry.by_id)
-        .where(condition(access, "party.delete", Party))
+        .where(
+            BinEntry.is_with_lead.is_(False), condition(access, "party.delete", Party), called(wanted, Party)
+        )
         .order_by(BinEntry.at.desc(), BinEntry.party_id.desc())
     )
     if cursor:
@@ -371,13 +210,39 @@ async def list_bin(
     return Page(items=items, next=encode_cursor(last.deleted_at.isoformat(), last.id) if last else None)
 
 
+def called(wanted: str, party: Any, number: Any = None) -> ColumnElement[bool]:
+    """Whether a party is called so, or the record has that number; "" is everybody."""
+    typed = wanted.strip()
+    if not typed:
+        return true()
+    digits = typed.lstrip("№# ")
+    same_number = cast(party.number if number is None else number, Text) == digits
+    name = normal_name(typed)
+    return or_(same_number, party.sort_name.contains(name, autoescape=True)) if name else same_number
+
+
+_ABOUT: Final = [
+    reference.column for reference in REFERENCES if reference.purge is Purge.HOLD
+]  # they are all of leads
+
+
 def _is_held() -> ColumnElement[bool]:
-    """Whether emptying the bin would leave it there."""
-    holding = [reference for reference in REFERENCES if reference.purge is Purge.HOLD]
-    return or_(*[exists().where(reference.column == Party.id) for reference in holding])
+    """Whether emptying the bin would leave it there: a lead that is about it is not in the bin itself."""
+    return or_(*[exists().where(column == Party.id, Lead.deleted_at.is_(None)) for column in _ABOUT])
 
 
-def _told(party: Party, at: datetime, owner: str | None, by: str | None, is_held: bool) -> BinnedParty:
+def _led_by() -> ColumnElement[datetime | None]:
+    """When the last lead about it went into the bin: it goes after that."""
+    entries = [
+        select(LeadBinEntry.at).join(Lead, Lead.id == LeadBinEntry.lead_id).where(column == Party.id)
+        for column in _ABOUT
+    ]
+    return select(func.max(union_all(*entries).subquery().c.at)).scalar_subquery()
+
+
+def _told(
+    party: Party, at: datetime, owner: str | None, by: str | None, is_held: bool, led: datetime | None
+) -> BinnedParty:
     return BinnedParty(
         id=party.id,
         number=party.number,
@@ -386,5 +251,5 @@ def _told(party: Party, at: datetime, owner: str | None, by: str | None, is_held
         owner_name=owner,
         deleted_at=at,
         deleted_by=by,
-        until=None if is_held else at + timedelta(days=KEPT_DAYS),
+        until=None if is_held else max(at, led or at) + timedelta(days=KEPT_DAYS),
     )

@@ -37,6 +37,9 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "lead.reopened",
         "lead.merged",
         "lead.merge_undone",
+        "lead.binned",
+        "lead.restored",
+        "lead.deleted",
     ),
     "task": (
         "task.created",

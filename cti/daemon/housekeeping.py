@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.bin_emptying import empty_piece
+from crm.bin_emptying import empty_leads, empty_piece
 from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
@@ -98,15 +98,13 @@ class Housekeeping:
                 await gather_strays(session, merge_id)
 
     async def _empty_bin(self) -> None:
-        before, after_id = self._now() - timedelta(days=KEPT_DAYS), 0
-        access = command_access()
-        while True:
-            async with self._sessions.begin() as session:
-                done = await empty_piece(session, access, before, after_id)
-            if done is None:
-                return
-            after_id = done
-            await asyncio.sleep(LEAST_REST)
+        before, access = self._now() - timedelta(days=KEPT_DAYS), command_access()
+        for piece in (empty_leads, empty_piece):
+            done: int | None = 0
+            while done is not None:
+                async with self._sessions.begin() as session:
+                    done = await piece(session, access, before, done)
+                await asyncio.sleep(LEAST_REST)
 
     async def _prune(self) -> None:
         """Once a night, and soon after a start that came after it."""

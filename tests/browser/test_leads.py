@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from crm.database import Database
+from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.web.pages.office import Office, open_office
 
@@ -78,5 +80,29 @@ async def test_a_lead_becomes_a_contact_of_a_client_that_was_found(
     await page.get_by_role("button", name="Конвертировать").click()
     await expect(page.locator("h1")).to_contain_text("ООО «Пример»")
     await expect(page.get_by_role("link", name="Звонивший Снабженец").first).to_be_visible()
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_a_lead_is_deleted_found_in_the_bin_and_restored(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    visitor = await visit(planted, chromium, "manager", **size)
+    page = visitor.page
+    await visitor.go("/leads/new")
+    await page.get_by_label("Имя человека").fill(f"Лишний {'Первый' if size is DESKTOP else 'Второй'}")
+    await page.get_by_role("button", name="Создать").click()
+    await expect(page.locator("h1")).to_contain_text("Лишний")
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.locator(".card-cleaning").get_by_role("button", name="Удалить").click()
+    await expect(page.get_by_role("heading", name="Корзина")).to_be_visible()
+    await page.get_by_label("Название или №").fill("лишний")
+    await page.get_by_role("button", name="Показать").click()
+    row = page.get_by_role("row").filter(has_text="Лишний")
+    await expect(row).to_be_visible()
+    assert await axe(page) == []
+    await row.get_by_role("button", name="Восстановить").click()
+    await expect(page.locator("h1")).to_contain_text("Лишний")
     assert visitor.complaints == []
     await visitor.context.close()

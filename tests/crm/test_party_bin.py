@@ -10,13 +10,14 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.bin_emptying import empty_piece
+from crm.bin_points import TakenPoint
 from crm.errors import Invalid, NotAllowed, NotFound
 from crm.matching import MatchOutcome, find_by_number
 from crm.merging import merge_parties
 from crm.numbering import home_profile
 from crm.numbers import NumberValues
 from crm.parties import ContactValues, affiliate, create_party, organisation_values, person_values
-from crm.party_bin import TakenPoint, bin_party, list_bin, restore_party
+from crm.party_bin import bin_party, list_bin, restore_party
 from crm.party_cards import party_card
 from crm.party_lists import PartyFilter, Which, list_parties
 from crm.party_search import search_parties

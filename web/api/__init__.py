@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.api import (
+    bins,
     call_notes,
     callbacks,
     calls,
@@ -42,6 +43,7 @@ _TABLES: Final = (
     company.routes,
     custom_fields.routes,
     merging.routes,
+    bins.routes,
     imports.routes,
     exports.routes,
     dialling.routes,

@@ -1,4 +1,4 @@
-"""Keeping records clean: merging and undoing it, possible duplicates, the bin."""
+"""Keeping records clean: merging and undoing it, possible duplicates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from msgspec import Meta
 from crm.duplicates import dismiss_pair, list_pairs, search_state
 from crm.merge_list import MergeInfo, list_merges, read_merge
 from crm.merging import merge_parties, undo_merge
-from crm.party_bin import bin_party, list_bin, restore_party
 from web.api.contract import ApiRoutes, Reply
-from web.api.party_types import PartyItem, PartyType
+from web.api.party_types import PartyItem
 from web.api.reading import Id, NoQuery, Nothing, PageQuery, Text, id_in_path
 from web.keys import ACCESS, SESSIONS
 
@@ -89,38 +88,6 @@ class Dismissal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     one_id: Id
     other_id: Id
     reason: Text = ""
-
-
-class BinnedItem(msgspec.Struct, kw_only=True):
-    """A record in the bin; it goes for good at `until`, or stays (null) while a lead is about it."""
-
-    id: int
-    number: int
-    type: PartyType
-    name: str
-    owner_name: str | None
-    deleted_at: datetime
-    deleted_by: str | None
-    until: datetime | None
-
-
-class BinList(msgspec.Struct):
-    items: list[BinnedItem]
-    next: str | None
-
-
-class Taken(msgspec.Struct):
-    """What could not be given back; `by` has it now, "" where it is gone."""
-
-    what: Literal["number", "email", "inn", "contact"]
-    shown: str
-    by: str
-    owner: str
-
-
-class Restored(msgspec.Struct):
-    party_id: int
-    taken: list[Taken]
 
 
 class Done(msgspec.Struct):
@@ -205,41 +172,3 @@ async def dismiss(request: web.Request, _query: NoQuery, said: Dismissal) -> Don
             session, request[ACCESS], said.one_id, said.other_id, reason=said.reason, via="api"
         )
     return Done(id=min(said.one_id, said.other_id))
-
-
-@routes.endpoint(
-    "GET", "/api/v1/bin", right="party.delete", summary="Deleted records, newest first", answer=BinList
-)
-async def binned(request: web.Request, query: PageQuery) -> BinList:
-    async with request.app[SESSIONS]() as session:
-        page = await list_bin(session, request[ACCESS], cursor=query.cursor or None, limit=query.limit)
-    items = [msgspec.convert(each, BinnedItem, from_attributes=True) for each in page.items]
-    return BinList(items=items, next=page.next)
-
-
-@routes.endpoint(
-    "POST",
-    f"/api/v1/parties/{_NUMBER}/delete",
-    right="party.delete",
-    summary="Put a record into the bin",
-    answer=Done,
-)
-async def delete(request: web.Request, _query: NoQuery, _body: Nothing) -> Done:
-    party_id = id_in_path(request)
-    async with request.app[SESSIONS].begin() as session:
-        await bin_party(session, request[ACCESS], party_id, via="api")
-    return Done(id=party_id)
-
-
-@routes.endpoint(
-    "POST",
-    f"/api/v1/parties/{_NUMBER}/restore",
-    right="party.delete",
-    summary="Take a record out of the bin",
-    description="`taken` tells what somebody else has now.",
-    answer=Restored,
-)
-async def restore(request: web.Request, _query: NoQuery, _body: Nothing) -> Restored:
-    async with request.app[SESSIONS].begin() as session:
-        restored = await restore_party(session, request[ACCESS], id_in_path(request), via="api")
-    return msgspec.convert(restored, Restored, from_attributes=True)

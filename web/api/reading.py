@@ -54,6 +54,12 @@ class PageQuery(msgspec.Struct, kw_only=True):
     cursor: Cursor = ""
 
 
+class BinQuery(PageQuery, kw_only=True):
+    """What lists of deleted records take. `q`: a part of the name, or the record's number."""
+
+    q: Annotated[str, Meta(max_length=100)] = ""
+
+
 class ChangedQuery(PageQuery, kw_only=True):
     """What lists take that also tell what changed."""
 

@@ -30,6 +30,7 @@ from web.pages.admin import (
     users,
     wrap_up_codes,
 )
+from web.pages.bins import pages as bins
 from web.pages.calls import pages as calls
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
@@ -52,7 +53,6 @@ from web.pages.missed import pages as missed
 from web.pages.notices import pages as notices
 from web.pages.parties import (
     access,
-    binned,
     card,
     comments,
     contacts,
@@ -107,7 +107,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     task_window.routes,
     merging.routes,
     duplicates.routes,
-    binned.routes,
+    bins.routes,
     access.routes,
     similar.routes,
     requisites.routes,

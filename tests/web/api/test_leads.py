@@ -213,3 +213,32 @@ async def test_merging_leads_and_undoing(company: Company) -> None:
     undone = await company.post(f"/api/v1/lead-merges/{merge['id']}/undo", {}, "manager")
     assert (undone.status, (await undone.json())["left"]) == (200, [])
     assert (await company.told(f"{PATH}/{other}", "manager"))["lead"]["state"] == "open"
+
+
+async def test_a_lead_goes_into_the_bin_and_comes_back(company: Company) -> None:
+    lead_id = await made(company, "manager", person="Удаляемая Лида", number="+79001000077")
+    assert (await company.post(f"{PATH}/{lead_id}/delete", {}, "agent")).status == 404
+    assert (await company.post(f"{PATH}/{lead_id}/delete", {}, "manager")).status == 200
+    assert (await company.get(f"{PATH}/{lead_id}", "manager")).status == 404
+    shown = await company.told("/api/v1/lead-bin?q=удаляемая", "manager")
+    assert [item["id"] for item in shown["items"]] == [lead_id]
+    assert (await company.told("/api/v1/lead-bin?q=другая", "manager"))["items"] == []
+    assert (await company.get("/api/v1/lead-bin", "agent")).status == 404
+    assert (await company.get("/api/v1/lead-bin?cursor=nonsense", "manager")).status == 422
+    answer = await company.post(f"{PATH}/{lead_id}/restore", {}, "manager")
+    assert await answer.json() == {"lead_id": lead_id, "taken": []}
+    assert (await company.post(f"{PATH}/{lead_id}/restore", {}, "manager")).status == 404
+
+
+async def test_restoring_names_the_automatic_lead_that_is_open_since(company: Company) -> None:
+    party = company.parties["manager"]
+    number = (await company.told(f"/api/v1/parties/{party}", "manager"))["phones"][0]["e164"]
+    first = await (await company.post(ENQUIRIES, {"number": number}, "manager")).json()
+    assert (await company.post(f"{PATH}/{first['id']}/delete", {}, "admin")).status == 200
+    second = await (await company.post(ENQUIRIES, {"number": number}, "manager")).json()
+    assert second["id"] != first["id"]
+    refused = await company.post(f"{PATH}/{first['id']}/restore", {}, "admin")
+    assert refused.status == 409
+    told = await problem(refused)
+    assert told["code"] == "AnotherLeadOpen"
+    assert f"№ {second['number']}" in told["detail"]

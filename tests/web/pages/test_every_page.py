@@ -34,6 +34,8 @@ PAGES = (
     "/parties/duplicates/dismissed",
     "/parties/access-requests",
     "/parties/bin",
+    "/parties/bin?q=пример",
+    "/leads/bin",
     "/parties/{firm}/history",
     "/parties/{firm}?show=changes",
     "/parties/{firm}?show=comments",

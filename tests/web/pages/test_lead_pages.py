@@ -265,3 +265,40 @@ async def test_an_existing_client_is_found_and_chosen(office: Office) -> None:
     async with office.database.sessions() as session:
         subject = (await stored(office, other)).subject_party_id
         assert await session.scalar(select(Party.lifecycle).where(Party.id == subject)) == "unqualified"
+
+
+async def test_a_deleted_lead_waits_in_the_bin_and_comes_back(office: Office) -> None:
+    made = await office.post("/leads/new", {"person": "Удаляемый Лид", "number": "+79000007701"}, "manager")
+    address = made.headers["Location"]
+    card = await (await office.get(address, "manager")).text()
+    assert f'action="{address}/delete"' in card
+    deleted = await office.post(f"{address}/delete", {}, "manager")
+    assert (deleted.status, deleted.headers["Location"]) == (303, "/leads/bin")
+    assert (await office.get(address, "manager")).status == 404
+    assert "Удаляемый" in await (await office.get("/leads/bin?q=удаляемый", "manager")).text()
+    assert (
+        "Nothing in the bin is called so" in await (await office.get("/leads/bin?q=иной", "manager")).text()
+    )
+    assert "Удаляемый" not in await (await office.get("/parties/bin", "manager")).text()
+    lead_id = address.rpartition("/")[2]
+    restore = f"/leads/bin/{lead_id}/restore"
+    assert (await office.get("/leads/bin", "agent")).status == 404
+    assert (await office.post(restore, {}, "agent")).status == 404
+    typed = {"organisation": "Занявшая номер", "person": "Анна", "number": "+79000007701"}
+    taken = await office.post("/parties/new", typed, "manager")
+    assert taken.status == 303, await taken.text()
+    restored = await office.post(restore, {}, "manager")
+    assert restored.status == 200
+    told = await restored.text()
+    assert "+7 900 000-77-01" in told
+    assert f'href="{address}"' in told
+    assert (await office.get(address, "manager")).status == 200
+    assert (await office.post(restore, {}, "manager")).status == 404
+
+
+async def test_only_whoever_may_delete_a_lead_is_offered_that(office: Office) -> None:
+    address = f"/leads/{office.lead_id}"
+    assert f'action="{address}/delete"' not in await (await office.get(address, "agent")).text()
+    for who in ("agent", "manager"):
+        assert (await office.post(f"{address}/delete", {}, who)).status == 404
+    assert (await office.get(address, "agent")).status == 200

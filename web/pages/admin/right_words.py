@@ -26,6 +26,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "lead.edit": N_("Change, move, convert and disqualify leads"),
         "lead.change_owner": N_("Change who is responsible for a lead"),
         "lead.reopen": N_("Reopen closed leads"),
+        "lead.delete": N_("Put leads into the bin and restore them"),
     },
     N_("Tasks"): {
         "task.read": N_("See tasks"),

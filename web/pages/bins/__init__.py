@@ -1,0 +1,1 @@
+"""«Корзина»: what was deleted of parties and of leads, and restoring it."""
