@@ -64,7 +64,7 @@ from cti.daemon.shifts import Shifts
 from cti.daemon.story_book import StoryBook
 from cti.daemon.subscribers import Subscribers
 from cti.daemon.switchboard import Switchboard
-from cti.daemon.telephone import open_telephone
+from cti.daemon.telephone import OfficeTelephone, open_telephone
 from cti.daemon.troubles import Troubles
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
 from cti.numbers import warm_up
@@ -104,51 +104,19 @@ class Program:
             settings.data / FOLDER, days=settings.story_days, megabytes=settings.story_megabytes
         )
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
-        self.telephone = open_telephone(
-            sessions=database.sessions,
-            desk=self.desk,
-            ids=self._ids,
-            ask=lambda question: self.recognition.ask(question),
-            deliver=self._deliver,
-            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
-            now=self._clock.now,
-            on_account=lambda connection_id: self._pausing.look_at(connection_id),
-        )
-        self._pausing = Pausing(
-            database.sessions,
-            self.desk.shift,
-            pause=self.telephone.pause,
-            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
-        )
+        self.telephone = self._make_telephone()
+        self._pausing = self._make_pausing()
         self.app = self._make_app()
         self._hub: LiveHub = self.app[LIVE]
         self._delay_book = DelayBook(database.sessions, now=wall_clock)
         self._hub.on_measured = self._delay_book.note
         self.recognition = Recognition(
-            database,
-            lambda asked, result: self.switchboard.recognised(asked, result),
+            database, lambda asked, result: self.switchboard.recognised(asked, result)
         )
         self.switchboard = self._make_switchboard()
         self._book = LinkBook(database.sessions)
         self._links = self._make_links()
-        self._back_fill = BackFill(database, self._seal, now=wall_clock, time_zone=settings.time_zone)
-        self._housekeeping = Housekeeping(
-            database.sessions, now=wall_clock, time_zone=settings.time_zone, kept=kept_by(settings)
-        )
-        self._subscribers = Subscribers(
-            database.sessions, self._seal, networks=settings.subscriber_networks, now=wall_clock
-        )
-        self._imports = Imports(database)
-        self._reminders = Reminders(database.sessions, now=wall_clock)
-        self._follow_ups = FollowUps(database.sessions)
-        self._shifts = Shifts(
-            database.sessions,
-            self.desk.shift,
-            now=self._clock.now,
-            deliver=self._deliver,
-            tell=self._hub.tell,
-            on_wishes=self._pausing.wished,
-        )
+        self._make_workers()
         self._directory = Directory()
         self._names: dict[int, str] = {}
         self._heard_at = 0.0  # of calls, by the monotonic clock
@@ -159,38 +127,12 @@ class Program:
 
     async def run(self, started: asyncio.Event) -> None:
         """Serve until cancelled; `started` is set once the address answers."""
-        await asyncio.to_thread(
-            warm_up
-        )  # the names of regions: half a second that no first caller should wait
+        # The names of regions: half a second that no first caller should wait.
+        await asyncio.to_thread(warm_up)
         try:
             async with self._serving(), asyncio.TaskGroup() as tasks:
-                await self._go_on_with_open_calls()
-                await self.telephone.begin(wall_clock())
-                await self._book.begin(wall_clock())
-                await self._agent_book.begin(wall_clock())
-                await self.renew()
-                for work in (
-                    self.journal.run,
-                    self.recognition.run,
-                    self._book.run,
-                    self._agent_book.run,
-                    self._delay_book.run,
-                    self._back_fill.run,
-                    self._imports.run,
-                    self._follow_ups.run,
-                    self._shifts.run,
-                    self._pausing.run,
-                    self._renewal.run,
-                    self._housekeeping.run,
-                    self._reminders.run,
-                    self._subscribers.run,
-                    self._listener().run,
-                ):
-                    tasks.create_task(work())
-                tasks.create_task(self._note_heard())
-                tasks.create_task(self._answer_dialplans())
-                tasks.create_task(self._keep_stories())
-                tasks.create_task(collect_in_pauses(lambda: self._heard_at))
+                await self._begin()
+                self._start_workers(tasks)
                 keep_what_stays()
                 let_the_loop_go_first()
                 started.set()
@@ -204,6 +146,38 @@ class Program:
             await self._book.flush()
             await self._agent_book.flush()
             await self._flush_delays()
+
+    async def _begin(self) -> None:
+        """Take up what an earlier run left, then connect."""
+        await self._go_on_with_open_calls()
+        at = wall_clock()
+        for part in (self.telephone, self._book, self._agent_book):
+            await part.begin(at)
+        await self.renew()
+
+    def _start_workers(self, tasks: asyncio.TaskGroup) -> None:
+        for work in (
+            self.journal.run,
+            self.recognition.run,
+            self._book.run,
+            self._agent_book.run,
+            self._delay_book.run,
+            self._back_fill.run,
+            self._imports.run,
+            self._follow_ups.run,
+            self._shifts.run,
+            self._pausing.run,
+            self._renewal.run,
+            self._housekeeping.run,
+            self._reminders.run,
+            self._subscribers.run,
+            self._listener().run,
+            self._note_heard,
+            self._answer_dialplans,
+            self._keep_stories,
+        ):
+            tasks.create_task(work())
+        tasks.create_task(collect_in_pauses(lambda: self._heard_at))
 
     async def renew(self) -> None:
         """Take up what the administrator changed: lines, extensions, connections."""
@@ -219,6 +193,48 @@ class Program:
         for gone in await self._links.equal(wanted):
             self._deliver(self.desk.forget_connection(gone, self._clock.now()))
         await self.telephone.equal(plans)
+
+    def _make_workers(self) -> None:
+        """Those who work beside the calls, each in a loop of its own that `run` starts."""
+        settings, sessions = self.settings, self.database.sessions
+        self._back_fill = BackFill(self.database, self._seal, now=wall_clock, time_zone=settings.time_zone)
+        self._housekeeping = Housekeeping(
+            sessions, now=wall_clock, time_zone=settings.time_zone, kept=kept_by(settings)
+        )
+        self._subscribers = Subscribers(
+            sessions, self._seal, networks=settings.subscriber_networks, now=wall_clock
+        )
+        self._imports = Imports(self.database)
+        self._reminders = Reminders(sessions, now=wall_clock)
+        self._follow_ups = FollowUps(sessions)
+        self._shifts = Shifts(
+            sessions,
+            self.desk.shift,
+            now=self._clock.now,
+            deliver=self._deliver,
+            tell=self._hub.tell,
+            on_wishes=self._pausing.wished,
+        )
+
+    def _make_telephone(self) -> OfficeTelephone:
+        return open_telephone(
+            sessions=self.database.sessions,
+            desk=self.desk,
+            ids=self._ids,
+            ask=lambda question: self.recognition.ask(question),
+            deliver=self._deliver,
+            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
+            now=self._clock.now,
+            on_account=lambda connection_id: self._pausing.look_at(connection_id),
+        )
+
+    def _make_pausing(self) -> Pausing:
+        return Pausing(
+            self.database.sessions,
+            self.desk.shift,
+            pause=self.telephone.pause,
+            tell=lambda user_id, kind, data: self._hub.tell(user_id, kind, data),
+        )
 
     def _make_app(self) -> web.Application:
         settings = self.settings

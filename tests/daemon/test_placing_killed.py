@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -55,7 +56,8 @@ class Victim:
             async with asyncio.timeout(seconds):
                 said = await self._said()
         except TimeoutError:
-            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it had done everything at that very moment
+                os.kill(child, signal.SIGKILL)
             said = await self._said()
         assert said == "gone"
 
