@@ -18,6 +18,7 @@ from crm.communications import (
     KINDS,
     MEETING_STATES,
     CommunicationCard,
+    CommunicationInfo,
     communication_card,
 )
 from crm.errors import Conflict, Invalid, NotFound
@@ -61,6 +62,13 @@ class CommunicationValues:
     result: str | None = None
     user_ids: tuple[int, ...] = ()  # who takes part in a meeting
     person_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """The lead that a communication is to belong to from now on; None: to none."""
+
+    lead_id: int | None
 
 
 async def log_communication(
@@ -141,15 +149,20 @@ async def edit_communication(
     values: CommunicationValues,
     *,
     version: int,
+    tie: Tie | None = None,
     via: str = "form",
 ) -> int:
     """Everything a form says about one that was written by hand. Returns its new version.
 
+    Args:
+        tie: the lead it is to belong to; None leaves that as it is.
+
     Raises:
-        NotFound (unknown, not seen, or not one's to change), Invalid,
+        NotFound (unknown, not seen, or not one's to change; the lead), Invalid,
         Conflict (somebody saved it meanwhile).
     """
     _check(values)
+    lead = None if tie is None or tie.lead_id is None else await _lead_to_tie(session, access, tie.lead_id)
     await session.execute(
         select(Communication.id).where(Communication.id == communication_id).with_for_update()
     )
@@ -157,8 +170,14 @@ async def edit_communication(
     if not card.may_edit:
         raise NotFound("communication", communication_id)
     info = card.communication
-    values = await _linked(session, access, values, known=(info.party_id, info.contact_id), card=card)
+    known = {info.party_id, info.contact_id}
+    if lead is not None:
+        values, known = _about(values, lead), known | {lead.person_id, lead.organisation_id}
+    values = await _linked(session, access, values, known=known, card=card)
     before, after = _stored(values_of(card)), _stored(values)
+    tied = {} if tie is None else await _retied(session, info, lead)
+    if tied:
+        before, after = before | {"lead_id": info.lead_id}, after | tied
     if info.version != version and before != after:
         differing = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
         raise Conflict(differing, info.version, info.user_name or "—")
@@ -166,7 +185,7 @@ async def edit_communication(
         session, access, "communication", communication_id, before=before, after=after, via=via
     ):
         return info.version
-    row = {name: getattr(values, name) for name in _COLUMNS}
+    row = {name: getattr(values, name) for name in _COLUMNS} | tied
     await session.execute(
         update(Communication)
         .where(Communication.id == communication_id)
@@ -175,7 +194,18 @@ async def edit_communication(
     already = [each.user_id for each in card.participants if each.user_id is not None]
     await _put_meeting(session, access, communication_id, values, already=already)
     await _touch(session, values)
+    if lead is not None and _answers(values, lead):
+        await note_response(session, lead.id, values.started_at, by_id=info.user_id)
     return info.version + 1
+
+
+async def _retied(session: AsyncSession, info: CommunicationInfo, lead: Lead | None) -> dict[str, int | None]:
+    """The column to write. Raises Invalid: it belongs to a lead that whoever asks may not see."""
+    stored = await session.scalar(select(Communication.lead_id).where(Communication.id == info.id))
+    wanted = None if lead is None else lead.id
+    if stored is not None and info.lead_id is None and wanted != stored:
+        raise Invalid("lead_id", wanted, "This belongs to a lead that you may not see, and stays there.")
+    return {"lead_id": wanted}
 
 
 def values_of(card: CommunicationCard) -> CommunicationValues:

@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, or_, select, true, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.errors import NotFound
+from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable
-from crm.rights import Access, Scope, ways
+from crm.rights import Access, Scope, condition, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
+from crm.schema.leads import Lead
 from crm.schema.meetings import CommunicationKind, Meeting, MeetingParticipant
 from crm.schema.parties import Party
 
@@ -35,6 +37,7 @@ class CommunicationFilter:
     direction: str | None = None
     user_id: int | None = None
     party_id: int | None = None
+    lead_id: int | None = None
     meeting_state: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -60,6 +63,8 @@ class CommunicationInfo:
     party_name: str | None
     contact_id: int | None
     contact_name: str | None
+    lead_id: int | None  # None also where one may not read the lead
+    lead_number: int | None
     is_by_hand: bool  # not a call that the PBX told
     call_state: str | None
     disposition: str | None
@@ -96,7 +101,7 @@ _COLUMNS: Final[tuple[Any, ...]] = (
     Communication.direction, Communication.started_at, Communication.ended_at, Communication.subject,
     Communication.summary, Communication.user_id, User.name.label("user_name"), Communication.team_id,
     Communication.party_id, Party.display_name.label("party_name"), Communication.contact_id,
-    _contact.display_name.label("contact_name"), Call.id.is_(None).label("is_by_hand"),
+    _contact.display_name.label("contact_name"), Communication.lead_id, Call.id.is_(None).label("is_by_hand"),
     Call.state.label("call_state"), Call.disposition, Call.talk_seconds, Call.customer_e164,
     Meeting.state.label("meeting_state"), Meeting.place, Meeting.result, Communication.version,
 )  # fmt: skip
@@ -126,18 +131,21 @@ async def list_communications(
     What happened with a client of mine while a colleague served them stands on the client's card.
 
     Raises:
-        NotAllowed, Invalid (the cursor).
+        NotAllowed, Invalid (the cursor), NotFound (the lead).
     """
     access.require("party.read")
+    if wanted.lead_id is not None:
+        await readable_lead(session, access, wanted.lead_id)
     size = page_size(limit)
     conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
     if cursor:
         started_at, last_id = decode_cursor(cursor, str, str)
         after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
         conditions.append(tuple_(Communication.started_at, Communication.id) < after)
-    ids = union(*(_newest(conditions, way, size + 1) for way in _ways(access)))
+    allowed = _ways(access) if wanted.lead_id is None else [true()]  # whoever reads the lead reads them
+    ids = union(*(_newest(conditions, way, size + 1) for way in allowed))
     query = _all().where(Communication.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
-    items = [_info(row) for row in await session.execute(query)]
+    items = await _infos(session, access, (await session.execute(query)).all())
     last = items[size - 1] if len(items) > size else None
     return Page(
         items=tuple(items[:size]),
@@ -150,13 +158,13 @@ async def communications_of(
 ) -> list[CommunicationInfo]:
     """Those of these that stand in the user's lists; also calls that are told under another one's id."""
     query = _all().where(Communication.id.in_(ids), or_(*_ways(access))).order_by(*_NEWEST_FIRST)
-    return [_info(row) for row in await session.execute(query)]
+    return await _infos(session, access, (await session.execute(query)).all())
 
 
 async def communication_card(
     session: AsyncSession, access: Access, communication_id: UUID
 ) -> CommunicationCard:
-    """One communication: in one's own scope, of a party whose card one may read, or a meeting one takes part in.
+    """One communication: in one's own scope, of a party whose card or a lead that one may read, or a meeting one takes part in.
 
     Raises:
         NotFound
@@ -197,9 +205,14 @@ async def _one(session: AsyncSession, access: Access, communication_id: UUID) ->
     access.require("party.read")
     query = _all().where(Communication.id == communication_id)
     row = (await session.execute(query)).first()
-    if row is None or not await _is_seen(session, access, communication_id, row.party_id, row.contact_id):
+    if row is None:
         raise NotFound("communication", communication_id)
-    return _info(row)
+    (info,) = await _infos(session, access, [row])
+    if info.lead_id is None and not await _is_seen(
+        session, access, communication_id, row.party_id, row.contact_id
+    ):
+        raise NotFound("communication", communication_id)
+    return info
 
 
 async def _is_seen(
@@ -253,6 +266,7 @@ def _conditions(wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
             (Communication.direction, wanted.direction),
             (Communication.user_id, wanted.user_id),
             (Communication.party_id, wanted.party_id),
+            (Communication.lead_id, wanted.lead_id),
             (Meeting.state, wanted.meeting_state),
         )
         if value is not None
@@ -266,5 +280,15 @@ def _conditions(wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _info(row: Any) -> CommunicationInfo:
-    return CommunicationInfo(**row._asdict())
+async def _infos(session: AsyncSession, access: Access, rows: Sequence[Any]) -> list[CommunicationInfo]:
+    """The rows; a lead that one may not read is not named."""
+    ids = {row.lead_id for row in rows} - {None}
+    numbers: dict[int, int] = {}
+    if ids and access.may("lead.read"):
+        seen = select(Lead.id, Lead.number).where(
+            Lead.id.in_(ids), Lead.deleted_at.is_(None), condition(access, "lead.read", Lead)
+        )
+        numbers = dict((await session.execute(seen)).all())
+    leads = {lead_id: {"lead_id": lead_id, "lead_number": number} for lead_id, number in numbers.items()}
+    hidden: dict[str, int | None] = {"lead_id": None, "lead_number": None}
+    return [CommunicationInfo(**row._asdict() | leads.get(row.lead_id, hidden)) for row in rows]

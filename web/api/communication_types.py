@@ -26,12 +26,16 @@ class CommunicationQuery(ChangedQuery, kw_only=True):
     state: MeetingState | UnsetType = UNSET
     user: Id | UnsetType = UNSET
     party: Id | UnsetType = UNSET
+    lead: Id | UnsetType = UNSET
     from_: Moment | UnsetType = msgspec.field(default=UNSET, name="from")
     to: Moment | UnsetType = UNSET
 
 
 class Communication(msgspec.Struct, kw_only=True):
-    """A communication of any kind. What a call lacks is null, as is what only calls or meetings have."""
+    """A communication of any kind. What a call lacks is null, as is what only calls or meetings have.
+
+    `lead_id`: the lead it belongs to; null also where one may not read that.
+    """
 
     id: UUID
     kind: Kind
@@ -47,6 +51,8 @@ class Communication(msgspec.Struct, kw_only=True):
     party_name: str | None
     contact_id: int | None
     contact_name: str | None
+    lead_id: int | None
+    lead_number: int | None
     is_by_hand: bool
     disposition: str | None
     talk_seconds: float | None
@@ -106,7 +112,10 @@ class NewCommunication(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class CommunicationChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to change of one that was written by hand; null empties a field, what is left out stays."""
+    """What is to change of one that was written by hand; null empties a field, what is left out stays.
+
+    `lead_id`: with whom that lead is about; our first message to them answers it.
+    """
 
     kind: Kind | UnsetType = UNSET
     direction: Direction | UnsetType = UNSET
@@ -117,6 +126,7 @@ class CommunicationChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
     summary: LongText | UnsetType | None = UNSET
     party_id: Id | UnsetType | None = UNSET
     contact_id: Id | UnsetType | None = UNSET
+    lead_id: Id | UnsetType | None = UNSET
     state: MeetingState | UnsetType | None = UNSET
     place: Text | UnsetType | None = UNSET
     result: LongText | UnsetType | None = UNSET
@@ -159,6 +169,12 @@ class NewComment(msgspec.Struct, forbid_unknown_fields=True):
     """`@login` in the text notifies that user."""
 
     text: Annotated[str, Meta(min_length=1, max_length=10_000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+
+
+class Pinning(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether it stands above the others."""
+
+    is_pinned: bool
 
 
 class NoticeQuery(PageQuery, kw_only=True):

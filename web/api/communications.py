@@ -12,7 +12,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from crm import comments, notifications
-from crm.by_hand import CommunicationValues, edit_communication, log_communication, values_of
+from crm.by_hand import CommunicationValues, Tie, edit_communication, log_communication, values_of
 from crm.changed_records import changed_communications
 from crm.communications import CommunicationFilter, communication_card, list_communications
 from web.api.communication_types import (
@@ -29,6 +29,7 @@ from web.api.communication_types import (
     Notice,
     NoticeList,
     NoticeQuery,
+    Pinning,
     Removed,
     SeenAnswer,
     SeenNotices,
@@ -73,6 +74,7 @@ async def list_(request: web.Request, query: CommunicationQuery) -> Communicatio
         meeting_state=given(query.state),
         user_id=given(query.user),
         party_id=given(query.party),
+        lead_id=given(query.lead),
         since=read_moment("from", query.from_),
         until=read_moment("to", query.to),
     )
@@ -157,12 +159,19 @@ async def edit(request: web.Request, _query: NoQuery, changes: CommunicationChan
     async with request.app[SESSIONS].begin() as session:
         card = await communication_card(session, access, communication_id)
         values, based_on = replace(values_of(card), **said), version or card.communication.version
-        now = await edit_communication(session, access, communication_id, values, version=based_on, via="api")
+        now = await edit_communication(
+            session, access, communication_id, values, version=based_on, tie=_tie(changes), via="api"
+        )
     return versioned(CommunicationVersion(id=communication_id, version=now), now)
+
+
+def _tie(changes: CommunicationChanges) -> Tie | None:
+    return None if changes.lead_id is UNSET else Tie(changes.lead_id)
 
 
 def _said(changes: CommunicationChanges) -> dict[str, Any]:
     said = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    said.pop("lead_id", None)
     for name in ("started_at", "ended_at"):
         if said.get(name) is not None:
             said[name] = _moment(name, said[name])
@@ -265,6 +274,21 @@ async def remove_comment(request: web.Request, _query: NoQuery) -> Removed:
     async with request.app[SESSIONS].begin() as session:
         await comments.remove_comment(session, request[ACCESS], comment_id, version=version, via="api")
     return Removed(id=comment_id)
+
+
+@routes.endpoint(
+    "POST",
+    _COMMENT + "/pin",
+    right="party.read",
+    summary="Put a comment above the others, or back among them",
+    answer=Comment,
+)
+async def pin_comment(request: web.Request, _query: NoQuery, asked: Pinning) -> Comment:
+    access, comment_id = request[ACCESS], uuid_in_path(request, "comment")
+    async with request.app[SESSIONS].begin() as session:
+        await comments.pin_comment(session, access, comment_id, is_pinned=asked.is_pinned, via="api")
+        found = await comments.comment(session, access, comment_id)
+    return msgspec.convert(found, Comment, from_attributes=True)
 
 
 @routes.endpoint(

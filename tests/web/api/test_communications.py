@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm.saved_views import ViewContent, save_view
 from crm.schema.communications import Communication
@@ -120,3 +120,59 @@ async def test_views_are_ones_own_and_those_of_ones_roles(company: Company) -> N
     assert [(view["name"], view["is_own"]) for view in told["items"]] == [("Mine", True), ("Ours", False)]
     assert told["items"][0]["filters"] == {"phone": "no"}
     assert (await company.told("/api/v1/views?area=clients", "agent"))["items"] == []
+
+
+async def test_a_communication_is_tied_to_a_lead_told_with_it_and_untied(company: Company) -> None:
+    lead = company.leads["agent"]
+    made = await company.post(PATH, LETTER | {"lead_id": lead}, "agent")
+    address = made.headers["Location"]
+    told = (await company.told(address, "agent"))["communication"]
+    assert told["lead_id"] == lead
+    assert told["lead_number"] == (await company.told(f"/api/v1/leads/{lead}", "agent"))["lead"]["number"]
+    listed = await company.told(f"{PATH}?lead={lead}&kind=email", "agent")
+    assert told["id"] in [item["id"] for item in listed["items"]]
+    assert {item["lead_id"] for item in listed["items"]} == {lead}
+    assert (await company.get(f"{PATH}?lead={company.leads['stranger']}", "agent")).status == 404
+    untied = await company.ask("PATCH", address, "agent", json={"lead_id": None})
+    assert untied.status == 200
+    assert (await company.told(address, "agent"))["communication"]["lead_id"] is None
+    tied = await company.ask("PATCH", address, "agent", json={"lead_id": lead, "subject": "Again"})
+    assert tied.status == 200, await tied.text()
+    told = (await company.told(address, "agent"))["communication"]
+    assert (told["lead_id"], told["subject"]) == (lead, "Again")
+    foreign = {"lead_id": company.leads["stranger"]}
+    assert (await company.ask("PATCH", address, "agent", json=foreign)).status == 404
+    kept = await company.ask("PATCH", address, "agent", json={"subject": "Once more"})
+    assert kept.status == 200
+    assert (await company.told(address, "agent"))["communication"]["lead_id"] == lead
+
+
+async def test_t11_a_lead_that_one_may_not_read_is_not_named_and_keeps_what_is_its(company: Company) -> None:
+    lead = company.leads["stranger"]
+    made = await company.post(PATH, LETTER | {"lead_id": lead}, "stranger")
+    communication_id = made.headers["Location"].rpartition("/")[2]
+    async with company.database.sessions.begin() as session:
+        mine = company.people["agent"].user_id
+        row = update(Communication).where(Communication.id == UUID(communication_id))
+        await session.execute(row.values(user_id=mine, party_id=None, contact_id=None))
+    told = await company.told(f"{PATH}/{communication_id}", "agent")
+    assert (told["communication"]["lead_id"], told["communication"]["lead_number"]) == (None, None)
+    refused = await company.ask(
+        "PATCH", f"{PATH}/{communication_id}", "agent", json={"lead_id": company.leads["agent"]}
+    )
+    assert (refused.status, (await refused.json(content_type=None))["field"]) == (422, "lead_id")
+    taken = await company.ask("PATCH", f"{PATH}/{communication_id}", "agent", json={"lead_id": None})
+    assert taken.status == 422
+    assert (await company.told(f"{PATH}/{communication_id}"))["communication"]["lead_id"] == lead
+
+
+async def test_a_comment_is_pinned_by_its_author_or_whoever_may_edit(company: Company) -> None:
+    path = f"/api/v1/leads/{company.leads['agent']}/comments"
+    told = await (await company.post(path, {"text": "Важно"}, "agent")).json()
+    pin = f"/api/v1/comments/{told['id']}/pin"
+    assert (await company.post(pin, {"is_pinned": True}, "colleague")).status == 404
+    pinned = await company.post(pin, {"is_pinned": True}, "agent")
+    assert (pinned.status, (await pinned.json())["is_pinned"]) == (200, True)
+    assert (await company.told(path, "agent"))["items"][0]["is_pinned"] is True
+    again = await company.post(pin, {"is_pinned": False}, "head")
+    assert (await again.json())["is_pinned"] is False
