@@ -6,12 +6,16 @@ import { live } from "../live.js";
 import { t } from "../messages.js";
 
 const MOST_OPEN = 3;
+const PLACES = [[], ["at-left"], ["at-top"], ["at-left", "at-top"]]; // where the stack may stand; the first that is free
 const isHelp = (event) => (event.code === "F1" && !event.ctrlKey && !event.altKey) || (event.key === "?" && !isTextField(event.target));
 
 class CallStack extends HTMLElement {
   #windows = new Map();
   #listeners = null;
   #before = null; // where the focus was before F2
+  #wanted = null; // a line that its user asked to see
+  #sizes = new ResizeObserver(() => this.#arrangeSoon());
+  #frame = 0;
 
   connectedCallback() {
     this.setAttribute("aria-label", t("Calls"));
@@ -21,16 +25,20 @@ class CallStack extends HTMLElement {
     this.#loadWindows(signal);
     this.addEventListener("call-gone", ({ detail }) => this.#remove(detail), { signal });
     this.addEventListener("call-resized", () => this.#arrange(), { signal });
+    this.addEventListener("call-wanted", ({ target }) => this.#want(target), { signal });
+    this.addEventListener("focusout", () => this.#arrangeSoon(), { signal });
     this.addEventListener("call-dismissed", ({ detail }) => live.send({ type: "dismiss", id: detail }), { signal });
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
     document.addEventListener("visibilitychange", () => this.#showTitle(), { signal });
-    document.addEventListener("htmx:after:swap", () => this.#place(), { signal });
-    addEventListener("resize", () => this.#place(), { signal });
-    addEventListener("scroll", () => this.#place(), { signal, passive: true });
+    document.addEventListener("htmx:after:swap", () => this.#arrangeSoon(), { signal });
+    addEventListener("resize", () => this.#arrangeSoon(), { signal });
+    addEventListener("scroll", () => this.#arrangeSoon(), { signal, passive: true });
   }
 
   disconnectedCallback() {
     this.#listeners.abort();
+    this.#sizes.disconnect();
+    cancelAnimationFrame(this.#frame);
   }
 
   // The windows' own code comes after the page: then the picture is asked for once more, and nothing is missed.
@@ -72,6 +80,8 @@ class CallStack extends HTMLElement {
       this.#windows.set(call.id, shown);
       shown.show(call);
       this.append(shown);
+      this.#wanted = null;
+      this.#sizes.observe(shown.body);
     } else {
       shown.show(call);
     }
@@ -103,34 +113,74 @@ class CallStack extends HTMLElement {
     if (!gone) return;
     const hadFocus = gone.contains(document.activeElement);
     this.#windows.delete(id);
+    this.#sizes.unobserve(gone.body);
     gone.remove();
     if (hadFocus) this.#giveFocusBack();
     this.#arrange();
   }
 
-  // Calls that go on come before those that are over, newer before older.
+  #want(line) {
+    this.#wanted = line;
+    this.#arrange();
+  }
+
+  // Once a frame is enough for what scrolls, grows, or loses the focus.
+  #arrangeSoon() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#arrange());
+  }
+
+  // Which are open: three at most, and no more than the screen has room for; the rest is a line each.
   #arrange() {
-    const all = [...this.#windows.values()];
-    const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
-    const goesOn = all.some((one) => one.isOpenCall);
-    const [first] = ranked;
-    const isLarge = first && !first.isShrunk && first.querySelector("call-who, call-wrap-up form") !== null; // these need the height
+    const ranked = this.#ranked();
     ranked.forEach((shown, rank) => {
-      const isLess = (goesOn && !shown.isOpenCall) || (isLarge && rank > 0);
-      const makesRoom = isLess && !shown.note?.isBusy && !shown.contains(document.activeElement);
-      shown.toggleAttribute("as-line", rank >= MOST_OPEN || makesRoom);
-      shown.toggleAttribute("behind", rank > 0);
+      shown.toggleAttribute("behind", rank > 0 && !shown.contains(document.activeElement));
+      shown.toggleAttribute("as-line", rank >= MOST_OPEN && !shown.isInUse);
     });
-    this.toggleAttribute("has-calls", all.length > 0);
+    this.#makeRoom(ranked);
+    this.toggleAttribute("has-calls", ranked.length > 0);
     this.#showTitle();
     this.#place();
   }
 
-  // Never over the save button of an open form: then the stack stands at the left.
+  // Calls that go on come before those that are over, newer before older.
+  #ranked() {
+    const all = [...this.#windows.values()];
+    const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
+    if (!ranked.includes(this.#wanted)) return ranked;
+    return [this.#wanted, ...ranked.filter((one) => one !== this.#wanted)];
+  }
+
+  // The last ones become lines until the others fit; never the first, nor one in which somebody types.
+  #makeRoom(ranked) {
+    const { maxHeight, rowGap } = getComputedStyle(this);
+    const gap = parseFloat(rowGap);
+    const heights = new Map(ranked.map((shown) => [shown, shown.wantedHeight + gap]));
+    let missing = [...heights.values()].reduce((sum, height) => sum + height, -gap) - parseFloat(maxHeight);
+    for (const shown of ranked.slice(1).reverse()) {
+      if (missing <= 0) break;
+      if (shown.isInUse || shown.hasAttribute("as-line")) continue;
+      shown.toggleAttribute("as-line", true);
+      missing -= heights.get(shown) - gap - shown.wantedHeight;
+    }
+  }
+
+  // Never over the save button of an open form: then it stands elsewhere, with lines only if it has to.
   #place() {
-    this.removeAttribute("at-left");
-    if (this.#windows.size === 0) return;
-    this.toggleAttribute("at-left", coversSaveButton(this.getBoundingClientRect()));
+    if (this.#windows.size === 0 || this.#findPlace()) return;
+    for (const shown of this.#ranked().slice(1)) shown.toggleAttribute("as-line", !shown.isInUse);
+    if (!this.#findPlace()) this.#stand([]);
+  }
+
+  #findPlace() {
+    return PLACES.some((place) => {
+      this.#stand(place);
+      return !coversSaveButton(this.getBoundingClientRect());
+    });
+  }
+
+  #stand(place) {
+    for (const side of ["at-left", "at-top"]) this.toggleAttribute(side, place.includes(side));
   }
 
   // A hidden tab shows the caller in its title.
@@ -178,15 +228,21 @@ class CallStack extends HTMLElement {
     const current = this.#current;
     const own = {
       focus: () => this.#turnFocus(),
-      shrink: () => current.shrink(),
+      shrink: () => this.#turnSize(current),
       card: () => current.openCard(),
       comment: () => this.#comment(),
       identify: () => this.#identify(),
-      task: () => (this.#remember(), current.shrink(false), current.askForTask()),
+      task: () => (this.#remember(), current.open(), current.askForTask()),
     }[name];
     if (own || !name) return own ?? null;
     const press = current.buttonOf(name);
-    return press ? () => (this.#remember(), current.shrink(false), press.click()) : null;
+    return press ? () => (this.#remember(), current.open(), press.click()) : null;
+  }
+
+  #turnSize(current) {
+    const hadFocus = current.contains(document.activeElement);
+    current.turn();
+    if (hadFocus && current.isLine) this.#giveFocusBack();
   }
 
   #turnFocus() {
@@ -206,7 +262,7 @@ class CallStack extends HTMLElement {
     const talking = this.#current.note ? this.#current : [...this.#windows.values()].filter((shown) => shown.note).at(-1);
     if (!talking) return;
     this.#remember();
-    talking.shrink(false);
+    talking.open();
     await talking.identify();
   }
 
@@ -219,7 +275,7 @@ class CallStack extends HTMLElement {
     const talking = [...this.#windows.values()].filter((shown) => shown.note).at(-1);
     if (!talking) return;
     this.#remember();
-    talking.shrink(false);
+    talking.open();
     talking.note.focusField();
   }
 

@@ -15,9 +15,11 @@ const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
 const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 15_000 };
 const STAYS_WITH_COMMENT = 60_000;
 const TO_IDENTIFY = new Set(["unknown", "ambiguous", "hidden"]);
+const TYPED_IN = ".call-new-task input:not([type=hidden]), .call-details .call-task input:not([type=hidden]), call-controls input, call-controls textarea";
 const DETAILS_WITHOUT_MATCH = 1000; // the match should be here by then; if not, region and type are
 
 class CallWindow extends HTMLElement {
+  static observedAttributes = ["shrunk", "as-line"];
   #call = null;
   #parts = null;
   #timer = 0;
@@ -42,6 +44,10 @@ class CallWindow extends HTMLElement {
     this.#detailsOf = null;
   }
 
+  attributeChangedCallback() {
+    this.#parts?.shrink.setAttribute("aria-expanded", String(!this.isLine));
+  }
+
   get call() {
     return this.#call;
   }
@@ -54,8 +60,25 @@ class CallWindow extends HTMLElement {
     return this.#parts.note;
   }
 
-  get isShrunk() {
-    return this.hasAttribute("shrunk");
+  // Shrunk by its user, or for want of room.
+  get isLine() {
+    return this.matches("[shrunk], [as-line]");
+  }
+
+  get body() {
+    return this.#parts.body;
+  }
+
+  // Somebody is at it, or typed what is not stored yet: it stays open.
+  get isInUse() {
+    const isTyped = [...this.querySelectorAll(TYPED_IN)].some((field) => field.value !== field.defaultValue);
+    return isTyped || Boolean(this.note?.isBusy || this.querySelector("call-who")?.isTyped) || this.contains(document.activeElement);
+  }
+
+  // As high as it would be if nothing else were there.
+  get wantedHeight() {
+    const { section } = this.#parts;
+    return Math.min(section.scrollHeight + section.offsetHeight - section.clientHeight, parseFloat(getComputedStyle(section).maxHeight));
   }
 
   show(call) {
@@ -77,10 +100,20 @@ class CallWindow extends HTMLElement {
   }
 
   // Shrinking never discards: the window becomes a line, the text stays.
-  shrink(isShrunk = !this.isShrunk) {
+  shrink(isShrunk) {
     this.toggleAttribute("shrunk", isShrunk);
-    this.#parts.shrink.setAttribute("aria-expanded", String(!isShrunk));
     this.#tellSize();
+  }
+
+  turn() {
+    if (this.isLine) this.open();
+    else this.shrink(true);
+  }
+
+  // Whole again, also where there was room for a line only.
+  open() {
+    if (this.hasAttribute("shrunk")) this.shrink(false);
+    if (this.hasAttribute("as-line")) this.dispatchEvent(new CustomEvent("call-wanted", { bubbles: true }));
   }
 
   // Much larger or smaller than before: the others make room, or take it back.
@@ -89,7 +122,7 @@ class CallWindow extends HTMLElement {
   }
 
   focusInside() {
-    this.shrink(false);
+    this.open();
     if (this.note) this.note.focusField();
     else this.#parts.section.focus();
   }
@@ -145,7 +178,7 @@ class CallWindow extends HTMLElement {
     const line = el("span", { class: "call-line" });
     const caller = el("span", { class: "call-caller" });
     const clock = el("call-clock", { class: "call-timer" });
-    const shrink = button("minus", t("Shrink or show (Alt+Q)"), () => this.shrink());
+    const shrink = button("minus", t("Shrink or show (Alt+Q)"), () => this.turn());
     shrink.setAttribute("aria-expanded", "true");
     const close = button("x", t("Close"), () => this.#dismiss());
     const passed = el("p", { class: "call-passed pop-soft", hidden: true });
@@ -158,6 +191,7 @@ class CallWindow extends HTMLElement {
     const wrapUp = el("call-wrap-up");
     const body = el("div", { class: "call-body" }, passed, who, details, task, asked, controls, end, wrapUp);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
+    head.addEventListener("click", ({ target }) => target.closest("button") || this.open());
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
     this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, task, asked, controls, end, wrapUp, body, news, note: null };
