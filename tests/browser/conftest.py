@@ -168,9 +168,7 @@ class Office:
     async def open(self, context: BrowserContext, path: str = "/me") -> Page:
         page = await context.new_page()
         await page.goto(self.url + path)
-        await page.locator("line-state.line-state:not([data-state=connecting])[data-state]").wait_for(
-            state="attached"
-        )
+        await page.locator("line-state:not([data-state=connecting])[data-state]").wait_for(state="attached")
         return page
 
     async def _token(self, login: str) -> str:

@@ -50,7 +50,7 @@ class Visitor:
 
     async def go(self, path: str) -> None:
         await self.page.goto(self.url + path)
-        await self.page.locator("line-state.line-state:not([data-state=connecting])[data-state]").wait_for(
+        await self.page.locator("line-state:not([data-state=connecting])[data-state]").wait_for(
             state="attached"
         )
 

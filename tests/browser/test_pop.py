@@ -15,6 +15,7 @@ from crm.rights import command_access
 from crm.schema.base import uuid7
 from cti.calls.call_events import CallEvent
 from cti.calls.records import CallState, Direction, Disposition
+from cti.desk import ConnectionView
 from tests.ami_adapter.scripted import eventually
 from tests.browser.conftest import DESKTOP, PHONE, Office, axe, now
 from tests.cti.desk.calls import answers, ends, rings, stops
@@ -378,6 +379,20 @@ async def test_the_sign_in_is_accessible(office: Office, size: dict[str, Any]) -
     page = await context.new_page()
     await page.goto(office.url + "/sign-in")
     assert await axe(page) == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_one_lamp_tells_of_the_connection(office: Office, size: dict[str, Any]) -> None:
+    page = await office.enter("agent", "/parties", **size)
+    lamp = page.locator("line-state")
+    await expect(lamp).to_have_count(1)
+    await expect(lamp).to_be_in_viewport(ratio=1)
+    await expect(lamp).to_have_attribute("data-state", "up")
+    await expect(lamp).to_have_text("На линии")
+    office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="АТС", state="down"), now()))
+    await expect(lamp).to_have_text("Нет связи с АТС")
+    await expect(lamp).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 async def test_the_drawer_of_narrow_screens(office: Office) -> None:

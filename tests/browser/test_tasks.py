@@ -88,9 +88,7 @@ async def test_a_reminder_stands_in_all_tabs_comes_back_and_goes_from_all(
     other = await visitor.context.new_page()
     await other.goto(page.url)
     for each in (page, other):
-        await each.locator("line-state.line-state[data-state]:not([data-state=connecting])").wait_for(
-            state="attached"
-        )
+        await each.locator("line-state[data-state]:not([data-state=connecting])").wait_for(state="attached")
     await fire(planted, "agent")
     windows = [each.get_by_role("region", name="1 напоминание") for each in (page, other)]
     for window in windows:
