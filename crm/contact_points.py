@@ -20,6 +20,13 @@ from crm.rights import Access
 from crm.schema.parties import EmailAddress, Party, PartyEmail, PartyPhone, PhoneNumber
 
 Tie = PartyPhone | PartyEmail
+# Marks with the names under which the history tells of them: of which number or address.
+_MARKS: Final = {
+    "do_not_call": "number_do_not_call",
+    "bounced_at": "email_bounced",
+    "opted_out_at": "email_opted_out",
+}
+_BY_WHOM: Final = frozenset({"bounced_by_id", "opted_out_by_id"})  # the history has its own author
 _RIGHT_TO_END: Final = "number.share"  # also of addresses: whose it is, is one question
 
 
@@ -77,6 +84,8 @@ async def change_email(
     label: str | None = None,
     usage: str | None = None,
     is_primary: bool = False,
+    is_bounced: bool | None = None,
+    is_opted_out: bool | None = None,
     via: str = "form",
 ) -> int:
     """The same of an address.
@@ -85,8 +94,9 @@ async def change_email(
         NotAllowed, NotFound, Invalid, NumberHasSeveralOwners.
     """
     _row, party = await _tied(session, access, PartyEmail, tie_id)
-    if label is not None:
-        await edit_email(session, access, tie_id, label=label, via=via)
+    said = {"label": label, "is_bounced": is_bounced, "is_opted_out": is_opted_out}
+    if any(value is not None for value in said.values()):
+        await edit_email(session, access, tie_id, **said, via=via)  # type: ignore[arg-type]
     if usage is not None:
         await mark_email(session, access, tie_id, usage, via=via)
     if is_primary:
@@ -95,15 +105,31 @@ async def change_email(
 
 
 async def edit_email(
-    session: AsyncSession, access: Access, tie_id: int, *, label: str, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    tie_id: int,
+    *,
+    label: str | None = None,
+    is_bounced: bool | None = None,
+    is_opted_out: bool | None = None,
+    via: str = "form",
 ) -> int:
-    """What an address is for. Returns the party's id.
+    """What an address is for, whether letters come back from it, whether they asked not to be written to; None leaves as it
+    is. Since when and who said so is kept with both. Returns the party's id.
 
     Raises:
         NotAllowed, NotFound, Invalid (the label is too long).
     """
     row, party = await _tied(session, access, PartyEmail, tie_id)
-    await _write(session, access, party, row, {"label": _label(label)}, via)
+    values: dict[str, Any] = {} if label is None else {"label": _label(label)}
+    now = datetime.now(UTC)
+    for mark, is_so in (("bounced", is_bounced), ("opted_out", is_opted_out)):
+        if is_so is not None and is_so != (getattr(row, f"{mark}_at") is not None):
+            values |= {
+                f"{mark}_at": now if is_so else None,
+                f"{mark}_by_id": access.actor_id if is_so else None,
+            }
+    await _write(session, access, party, row, values, via)
     return party.id
 
 
@@ -198,15 +224,16 @@ async def _write(
 ) -> None:
     """Columns of a tie, told in the party's history with the number or the address itself."""
     table, tie_id, name = type(row), row.id, await _name_of(session, row)
-    before = dict(_told(name, field, getattr(row, field)) for field in values)
-    after = dict(_told(name, field, value) for field, value in values.items())
+    told = [field for field in values if field not in _BY_WHOM]
+    before = dict(_told(name, field, getattr(row, field)) for field in told)
+    after = dict(_told(name, field, values[field]) for field in told)
     if await record_change(session, access, "party", party.id, before=before, after=after, via=via):
         await session.execute(update(table).where(table.id == tie_id).values(values))
 
 
 def _told(name: str, field: str, value: Any) -> tuple[str, Any]:
-    if field == "do_not_call":
-        return "number_do_not_call", name if value else None
+    if field in _MARKS:
+        return _MARKS[field], name if value else None
     return field, f"{name}: {value or '—'}"
 
 

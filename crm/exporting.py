@@ -47,6 +47,8 @@ class PartyLine:
     position: str
     phones: tuple[tuple[str, str], ...]  # E.164 and extension; of an organisation also its primary contact's
     emails: tuple[str, ...]
+    bounced: tuple[tuple[str, datetime], ...]  # addresses from which letters come back, since when
+    opted_out: tuple[tuple[str, datetime], ...]  # and those not to be written to
     owner: str
     source: str
     city: str
@@ -141,7 +143,8 @@ _LINES: Final = text(
             order by owned.party_id <> party.id, not owned.is_primary, owned.id
         ),
         array(
-            select email.address from party_email owned join email_address email on email.id = owned.email_id
+            select json_build_array(email.address, owned.bounced_at, owned.opted_out_at)
+            from party_email owned join email_address email on email.id = owned.email_id
             where owned.party_id in (party.id, contact.id) and owned.ended_at is null
             order by owned.party_id <> party.id, not owned.is_primary, owned.id
         )
@@ -189,7 +192,7 @@ def _line(
     custom: Mapping[str, Any],
     kinds: Sequence[Sequence[str]],
     phones: Sequence[Sequence[str]],
-    emails: Sequence[str],
+    emails: Sequence[Sequence[Any]],
 ) -> PartyLine:
     return PartyLine(
         number=number,
@@ -202,7 +205,9 @@ def _line(
         person=person or "",
         position=position or "",
         phones=tuple((e164, extension) for e164, extension in phones),
-        emails=tuple(emails),
+        emails=tuple(address for address, _, _ in emails),
+        bounced=tuple((address, datetime.fromisoformat(at)) for address, at, _ in emails if at),
+        opted_out=tuple((address, datetime.fromisoformat(at)) for address, _, at in emails if at),
         owner=owner or "",
         source=source or "",
         city=city or "",

@@ -119,7 +119,13 @@ REFERENCES: Final = (
         column=PartyEmail.party_id,
         same=("email_id",),
         is_active=NOT_ENDED,
-        combine={"label": "coalesce({kept}.label, {gone}.label)"},
+        combine={
+            "label": "coalesce({kept}.label, {gone}.label)",
+            "bounced_at": "coalesce({kept}.bounced_at, {gone}.bounced_at)",
+            "bounced_by_id": "case when {kept}.bounced_at is null then {gone}.bounced_by_id else {kept}.bounced_by_id end",
+            "opted_out_at": "coalesce({kept}.opted_out_at, {gone}.opted_out_at)",
+            "opted_out_by_id": "case when {kept}.opted_out_at is null then {gone}.opted_out_by_id else {kept}.opted_out_by_id end",
+        },
         has_primary=True,
     ),
     Reference(

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from crm.party_access import readable_party
 from crm.party_kinds import KindInfo, kinds_of
@@ -47,11 +48,17 @@ class PhoneInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailInfo:
+    """An address of a party: since when letters come back from it, since when it is not to be written to, and who said so."""
+
     id: int
     address: str
     usage: str
     label: str | None
     is_primary: bool
+    bounced_at: datetime | None
+    bounced_by: str | None
+    opted_out_at: datetime | None
+    opted_out_by: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,23 +225,30 @@ def _phone(tie: PartyPhone, number: PhoneNumber) -> PhoneInfo:
 
 async def emails_of(session: AsyncSession, party_ids: Iterable[int]) -> dict[int, tuple[EmailInfo, ...]]:
     """The active addresses of many parties at once, the primary one first."""
+    bouncer, listener = aliased(User), aliased(User)
     rows = await session.execute(
-        select(
-            PartyEmail.party_id,
-            PartyEmail.id,
-            EmailAddress.address,
-            EmailAddress.usage,
-            PartyEmail.label,
-            PartyEmail.is_primary,
-        )
+        select(PartyEmail, EmailAddress.address, bouncer.name, listener.name)
         .join(EmailAddress, EmailAddress.id == PartyEmail.email_id)
+        .outerjoin(bouncer, bouncer.id == PartyEmail.bounced_by_id)
+        .outerjoin(listener, listener.id == PartyEmail.opted_out_by_id)
         .where(PartyEmail.party_id.in_(list(party_ids)), PartyEmail.ended_at.is_(None))
         .order_by(PartyEmail.is_primary.desc(), PartyEmail.id)
+        .execution_options(populate_existing=True)
     )
     emails: dict[int, tuple[EmailInfo, ...]] = {}
-    for party_id, tie_id, address, usage, label, is_primary in rows:
-        email = EmailInfo(id=tie_id, address=address, usage=usage, label=label, is_primary=is_primary)
-        emails[party_id] = (*emails.get(party_id, ()), email)
+    for tie, address, bounced_by, opted_out_by in rows:
+        email = EmailInfo(
+            id=tie.id,
+            address=address,
+            usage=tie.usage,
+            label=tie.label,
+            is_primary=tie.is_primary,
+            bounced_at=tie.bounced_at,
+            bounced_by=bounced_by,
+            opted_out_at=tie.opted_out_at,
+            opted_out_by=opted_out_by,
+        )
+        emails[tie.party_id] = (*emails.get(tie.party_id, ()), email)
     return emails
 
 

@@ -52,6 +52,8 @@ _PARTY_HEADINGS: Final = (
     N_("Position"),
     N_("Phone"),
     N_("E-mail"),
+    N_("Letters come back"),
+    N_("Not to be written to"),
     N_("Responsible"),
     N_("Source"),
     N_("City"),
@@ -123,6 +125,8 @@ def _party_row(line: PartyLine, zone: ZoneInfo) -> Row:
         line.position,
         "; ".join(number_of(e164, extension) for e164, extension in line.phones),
         "; ".join(line.emails),
+        _marked(line.bounced, zone),
+        _marked(line.opted_out, zone),
         line.owner,
         line.source,
         line.city,
@@ -131,6 +135,10 @@ def _party_row(line: PartyLine, zone: ZoneInfo) -> Row:
         moment_of(line.created_at, zone),
         moment_of(line.last_communication_at, zone),
     )
+
+
+def _marked(addresses: Sequence[tuple[str, datetime]], zone: ZoneInfo) -> str:
+    return "; ".join(f"{address} ({moment_of(at, zone)})" for address, at in addresses)
 
 
 def _own_cells(line: PartyLine, own: Sequence[FieldInfo]) -> Row:

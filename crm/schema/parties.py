@@ -403,8 +403,14 @@ class PartyEmail(HasId, Tracked, Base):
     usage: Mapped[str] = mapped_column(server_default="direct")
     label: Mapped[str | None]
     is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
+    bounced_at: Mapped[datetime | None]  # letters come back from it
+    bounced_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    opted_out_at: Mapped[datetime | None]  # asked not to be written to
+    opted_out_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     ended_at: Mapped[datetime | None]
     __table_args__ = (
+        CheckConstraint("bounced_by_id is null or bounced_at is not null", name="bounced"),
+        CheckConstraint("opted_out_by_id is null or opted_out_at is not null", name="opted_out"),
         ForeignKeyConstraint(
             ["email_id", "usage"],
             ["email_address.id", "email_address.usage"],

@@ -15,6 +15,7 @@ from crm import parties
 from crm.access_requests import ask_access
 from crm.database import Database
 from crm.duplicates import dismiss_pair
+from crm.emails import attach_email
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.leads import assign_lead, disqualify_lead, edit_lead, hold_lead
@@ -126,6 +127,32 @@ async def test_pages_of_leads_show_what_others_change(planted: Office, chromium:
     await expect(page.locator("[data-piece=stand]")).to_contain_text("Спам")
     await expect(page.locator("#disqualify")).to_have_count(0)
     await expect(page.locator("[data-watch-note]")).to_contain_text("Запись изменена")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+@SIZES
+async def test_an_address_is_marked_as_not_to_be_written_to(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    party_id = await firm(planted, f"Без писем {size is DESKTOP}")
+    async with planted.database.sessions.begin() as session:
+        address = f"{'one' if size is DESKTOP else 'two'}@quiet.example"
+        await attach_email(session, planted.people["manager"], party_id, address)
+    visitor = await visit(planted, chromium, "manager", **size)
+    page = visitor.page
+    await visitor.go(f"/parties/{party_id}")
+    row = page.get_by_role("listitem").filter(has_text=address)
+    await expect(row.get_by_role("link", name=address)).to_be_visible()
+    for action, word in (
+        ("Не писать на этот адрес", "не писать"),
+        ("Письма возвращаются", "письма возвращаются"),
+    ):
+        await row.get_by_label(f"Действия: {address}").click()
+        await row.get_by_role("button", name=action).click()
+        await expect(row.get_by_text(word, exact=True)).to_be_visible()
+    await expect(row.get_by_role("link", name=address)).to_have_count(0)
+    assert await whole(page) == []
     assert visitor.complaints == []
     await visitor.context.close()
 

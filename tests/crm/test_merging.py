@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import merge_rows
+from crm.contact_points import edit_email, mark_email
 from crm.database import Database
 from crm.emails import attach_email
 from crm.errors import Invalid, NotAllowed, NotFound
@@ -498,3 +499,28 @@ async def test_a_call_that_the_journal_linked_during_the_merge_follows(session: 
     undone = await undo_merge(session, COMMAND, merged.merge_id)
     assert undone.left == ()
     assert await session.scalar(select(Communication.party_id)) == other
+
+
+async def test_marks_of_an_address_that_both_have_are_kept_and_given_back(session: AsyncSession) -> None:
+    agent = await make_user(session, ("admin",))
+    kept, gone = await firm(session, "Один"), await firm(session, "Два")
+    tie = await attach_email(session, COMMAND, kept, "both@example.org")
+    await mark_email(session, COMMAND, tie, "shared")
+    other = await attach_email(session, COMMAND, gone, "both@example.org")
+    await edit_email(session, agent, other, is_opted_out=True)
+    merged = await merge_parties(session, COMMAND, kept, [gone])
+    ties = [
+        each
+        for each in (await party_card(session, COMMAND, kept)).emails
+        if each.address == "both@example.org"
+    ]
+    assert [(each.opted_out_by, each.opted_out_at is not None, each.bounced_at) for each in ties] == [
+        (agent.name, True, None)
+    ]
+    await undo_merge(session, COMMAND, merged.merge_id)
+    marks = {
+        party_id: [each.opted_out_by for each in (await party_card(session, COMMAND, party_id)).emails]
+        for party_id in (kept, gone)
+    }
+    assert agent.name not in marks[kept]
+    assert agent.name in marks[gone]

@@ -37,6 +37,8 @@ class EmailChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     label: Label | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET
     is_primary: Annotated[bool, Meta(description="true: show it first")] = False
+    is_bounced: Annotated[bool | UnsetType, Meta(description="letters come back from it")] = UNSET
+    is_opted_out: Annotated[bool | UnsetType, Meta(description="asked not to be written to")] = UNSET
 
 
 class NewContact(msgspec.Struct, forbid_unknown_fields=True):

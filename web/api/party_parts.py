@@ -120,6 +120,8 @@ async def change_email(session: AsyncSession, access: Access, tie_id: int, said:
         label=given(said.label),
         usage=given(said.usage),
         is_primary=said.is_primary,
+        is_bounced=given(said.is_bounced),
+        is_opted_out=given(said.is_opted_out),
         via="api",
     )
 

@@ -103,11 +103,17 @@ class Phone(msgspec.Struct):
 
 
 class Email(msgspec.Struct):
+    """An address: since when letters come back (`bounced_at`), since when it is not to be written to, and who said so."""
+
     id: int
     address: str
     usage: Usage
     label: str | None
     is_primary: bool
+    bounced_at: datetime | None
+    bounced_by: str | None
+    opted_out_at: datetime | None
+    opted_out_by: str | None
 
 
 class Contact(msgspec.Struct):

@@ -71,6 +71,29 @@ async def test_an_address_is_added_shared_shown_first_and_ended(company: Company
     assert (await company.post(f"{one}/emails", {"email": "no address"}, "agent")).status == 422
 
 
+async def test_an_address_that_bounces_or_is_not_to_be_written_to_says_since_when_and_who_said_so(
+    company: Company,
+) -> None:
+    one = await firm(company, "Letters marked")
+    (email,) = (await act(company, "POST", f"{one}/emails", {"email": "marked@parts.example"}))["emails"]
+    marks = ("bounced_at", "bounced_by", "opted_out_at", "opted_out_by")
+    assert [email[mark] for mark in marks] == [None] * 4
+    path, name = f"/api/v1/party-emails/{email['id']}", company.people["agent"].name
+    (told,) = (await act(company, "PATCH", path, {"is_opted_out": True, "is_bounced": True}))["emails"]
+    assert (told["bounced_by"], told["opted_out_by"]) == (name, name)
+    since = told["opted_out_at"]
+    assert since
+    told = await act(company, "PATCH", path, {"is_opted_out": True, "is_bounced": False}, "head")
+    (again,) = told["emails"]
+    assert [again[mark] for mark in marks] == [None, None, since, name]  # who said so first
+    assert (await company.ask("PATCH", path, "stranger", json={"is_opted_out": False})).status == 404
+    answer = await company.get("/api/v1/parties/export?format=csv", "admin")
+    header, *lines = (await answer.text()).splitlines()
+    (line,) = [line for line in lines if "marked@parts.example" in line]
+    assert "Не писать" in header
+    assert line.count("marked@parts.example") == 2  # the address, and that it is not to be written to
+
+
 async def test_contacts_begin_change_and_end(company: Company) -> None:
     path, people = await firm(company, "Contacts"), []
     for name in ("Один", "Два"):

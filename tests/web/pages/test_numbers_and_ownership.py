@@ -178,3 +178,23 @@ async def test_an_address_and_a_barred_number_on_the_card(office: Office) -> Non
     tied = await office.post(f"{card}/contacts", {"person_id": known, "position": "Закупки"}, "agent")
     assert tied.status == 303
     assert f"/parties/{known}" in await (await office.get(card, "agent")).text()
+
+
+async def test_an_address_not_to_be_written_to_says_so_and_is_no_link(office: Office) -> None:
+    card = f"/parties/{office.firm_id}"
+    added = await office.post(f"{card}/emails", {"email": "quiet@card.example"}, "agent")
+    assert added.status == 303
+    text = await (await office.get(card, "agent")).text()
+    assert "mailto:quiet@card.example" in text
+    path = re.findall(rf"({card}/emails/\d+/edit)", text)[-1]
+    assert (await office.post(path, {"opted_out": "1"}, "agent")).status == 303
+    assert (await office.post(path, {"bounced": "1"}, "agent")).status == 303
+    text = await (await office.get(card, "agent")).text()
+    assert "mailto:quiet@card.example" not in text
+    assert "do not write" in text
+    assert "letters come back" in text
+    changes = await (await office.get(f"{card}?show=changes", "agent")).text()
+    assert "Not to be written to" in changes
+    assert (await office.post(path, {"opted_out": "0"}, "stranger")).status == 404
+    assert (await office.post(path, {"opted_out": "0"}, "agent")).status == 303
+    assert "mailto:quiet@card.example" in await (await office.get(card, "agent")).text()

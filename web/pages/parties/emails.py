@@ -68,6 +68,25 @@ async def show_first(request: web.Request) -> web.Response:
     )
 
 
+@routes.post(_ONE + "/edit", right="party.edit")
+async def edit(request: web.Request) -> web.Response:
+    """Whether letters come back from it, whether it may be written to."""
+    return await _act(
+        request,
+        lambda session, email_id, form: contact_points.edit_email(
+            session,
+            request[ACCESS],
+            email_id,
+            is_bounced=_ticked(form, "bounced"),
+            is_opted_out=_ticked(form, "opted_out"),
+        ),
+    )
+
+
+def _ticked(form: Form, name: str) -> bool | None:
+    return form.text(name) == "1" if name in form.values else None
+
+
 async def _act(
     request: web.Request, change: Callable[[AsyncSession, int, Form], Awaitable[object]]
 ) -> web.Response:
