@@ -43,13 +43,18 @@ _KIND_OF: Final[Mapping[str, str]] = {
     "created_by": "user",
 }
 _OF_NO_NEWS: Final[Mapping[str, tuple[str, ...]]] = {
-    "party": ("sort_name", "display_name"),  # they follow from the names that stand beside them
-    "lead": ("number", "created_by"),  # what the card says of every lead
+    # they follow from the names that stand beside them; the log of the merge is asked for elsewhere
+    "party": ("sort_name", "display_name", "merge_id"),
+    "lead": ("number", "created_by", "merge_id"),  # what the card says of every lead
 }
+_BORN_WITH: Final = frozenset(
+    {"type", "scheme_id"}
+)  # a party's, a lead's: from nothing to something once only
 _NAMED: Final[Mapping[str, Any]] = {
     "user": select(User.id, User.name),
     "team": select(Team.id, Team.name),
     "party": select(Party.id, Party.display_name),
+    "lead": select(Lead.id, Lead.number),
     "phone": select(PartyPhone.id, PartyPhone.presented),
     "stage": select(Stage.id, Stage.name),
     "scheme": select(Scheme.id, Scheme.name),
@@ -75,6 +80,11 @@ class ChangeInfo:
     actor_name: str | None  # None: the program itself, or the command line
     via: str  # form, call_window, api, import, command, journal
     fields: tuple[FieldChange, ...]
+
+    @property
+    def is_birth(self) -> bool:
+        """The record began with it."""
+        return any(each.field in _BORN_WITH and each.old is None for each in self.fields)
 
 
 async def party_history(
@@ -151,6 +161,7 @@ def _told_changes() -> Select[*tuple[Any, ...]]:
     return select(
         ChangeLog.id,
         ChangeLog.at,
+        ChangeLog.record_kind,
         ChangeLog.field,
         ChangeLog.old,
         ChangeLog.new,
@@ -180,9 +191,8 @@ async def _names(session: AsyncSession, rows: Iterable[Any]) -> Mapping[tuple[st
     """The names of the users, teams, parties and numbers that the values speak of."""
     wanted: dict[str, set[int]] = {}
     for row in rows:
-        if kind := _KIND_OF.get(row.field):
-            ids = {value for value in (row.old, row.new) if isinstance(value, int)}
-            wanted[kind] = wanted.get(kind, set()) | ids
+        if kind := _kind_of(row):
+            wanted.setdefault(kind, set()).update(_ids_in(row.old), _ids_in(row.new))
     found: dict[tuple[str, int], str] = {}
     for kind, ids in wanted.items():
         query = _NAMED[kind]
@@ -200,14 +210,26 @@ def _change(rows: Sequence[Any], names: Mapping[tuple[str, int], str]) -> Change
         fields=tuple(
             FieldChange(
                 field=row.field,
-                old=_told(row.field, row.old, names),
-                new=_told(row.field, row.new, names),
+                old=_told(row, row.old, names),
+                new=_told(row, row.new, names),
             )
             for row in rows
         ),
     )
 
 
-def _told(field: str, value: Any, names: Mapping[tuple[str, int], str]) -> Any:
-    kind = _KIND_OF.get(field)
-    return names.get((kind, value), value) if kind and isinstance(value, int) else value
+def _kind_of(row: Any) -> str | None:
+    """What the ids in this row's values are of; None: they are no ids."""
+    return str(row.record_kind) if row.field == "merged" else _KIND_OF.get(row.field)
+
+
+def _ids_in(value: Any) -> list[int]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int)]
+
+
+def _told(row: Any, value: Any, names: Mapping[tuple[str, int], str]) -> Any:
+    kind = _kind_of(row)
+    if kind is None or not _ids_in(value):
+        return value
+    told = [names.get((kind, each), each) for each in _ids_in(value)]
+    return told if isinstance(value, list) else told[0]

@@ -22,6 +22,7 @@ from crm.importing.decisions import Decision, Verdict
 from crm.importing.looking import Findings, look
 from crm.importing.plans import Checked, Plan, Policy, RowProblem
 from crm.importing.resolving import Resolver
+from crm.importing.telling import tell_end
 from crm.importing.writing import write
 from crm.rights import Access, access_of, command_access
 from crm.schema.imports import ImportJob, ImportRow
@@ -316,7 +317,8 @@ async def stop_for(session: AsyncSession, job_id: int, trouble: str) -> None:
     """The program cannot go on by itself; `trouble` is a message id. A preview begins anew with the next mapping."""
     for before, after in (("running", "stopped"), ("mapped", "uploaded"), ("undoing", "stopped")):
         here = update(ImportJob).where(ImportJob.id == job_id, ImportJob.state == before)
-        await session.execute(here.values(state=after, trouble=trouble))
+        for job in await session.scalars(here.values(state=after, trouble=trouble).returning(ImportJob)):
+            await tell_end(session, job, "stopped", job.counts)
 
 
 async def begin_anew(session: AsyncSession, job: ImportJob) -> None:
@@ -344,6 +346,7 @@ async def _count(session: AsyncSession, job: ImportJob, states: Sequence[str]) -
 async def _finish(session: AsyncSession, job: ImportJob) -> None:
     finished = {"state": "finished", "finished_at": func.now()}
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(finished))
+    await tell_end(session, job, "finished", job.counts)
 
 
 def new_preview(job: ImportJob, access: Access) -> Preview:

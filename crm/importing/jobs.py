@@ -21,6 +21,7 @@ from crm.errors import CrmError, Invalid, NotFound
 from crm.importing.fields import FIELDS, SEVERAL, guess_columns, header_key
 from crm.importing.plans import Policy, RowProblem
 from crm.importing.rules import own_fields
+from crm.importing.telling import forget
 from crm.names import normal_name
 from crm.party_kinds import list_kinds
 from crm.rights import Access
@@ -255,6 +256,7 @@ async def remove(session: AsyncSession, access: Access, job_id: int) -> None:
     if await session.scalar(gone) is None:
         raise WrongState(job.state)
     await session.execute(delete(ImportedParty).where(ImportedParty.job_id == job_id))
+    await forget(session, job_id)
 
 
 async def _move(

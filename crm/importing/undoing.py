@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.importing.plans import RowProblem
+from crm.importing.telling import tell_end
 from crm.importing.trail import request_of
 from crm.merge_references import REFERENCES, Reference
 from crm.party_bin import bin_parties
@@ -73,6 +74,7 @@ async def undo_batch(session: AsyncSession, access: Access, job: ImportJob) -> b
     if not rows:
         done = {"state": "undone", "finished_at": func.now()}
         await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(done))
+        await tell_end(session, job, "undone", job.counts)
         return True
     made = list(await session.scalars(_MADE, {"job": job.id, "rows": list(rows)}))
     asked = {"ids": made, "request": request_of(job.id)}

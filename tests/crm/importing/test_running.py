@@ -15,6 +15,7 @@ from crm.errors import AlreadyExists, NotAllowed
 from crm.importing import batches, jobs
 from crm.importing.batches import check_batch, run_batch
 from crm.importing.plans import Clash, Known, Policy, SameName
+from crm.notifications import list_notices
 from crm.numbers import NumberValues
 from crm.parties import PartyValues, create_party, person_values
 from crm.party_cards import party_card
@@ -285,3 +286,18 @@ async def test_a_refused_start_leaves_everything_as_it_was(database: Database, a
                 await act(session, agent, job_id)
             with pytest.raises(jobs.WrongState):
                 await act(session, admin, job_id)
+
+
+async def test_whoever_began_is_told_when_the_program_stops_an_import(
+    database: Database, admin: Access
+) -> None:
+    job_id = await preview(database, admin, csv_of(["Название"], ["ООО «Остановленное»"]))
+    async with database.sessions.begin() as session:
+        await jobs.start(session, admin, job_id)
+    async with database.sessions.begin() as session:
+        await batches.stop_for(session, job_id, imports.UNEXPECTED)
+    async with database.sessions() as session:
+        told = await list_notices(session, admin)
+    assert [(each.kind, each.record_id, each.detail["state"]) for each in told.items] == [
+        ("import", str(job_id), "stopped")
+    ]

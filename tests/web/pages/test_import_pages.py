@@ -25,7 +25,7 @@ BAD = ("=2+2", "123", "8 916 200-00-02", "")
 
 
 async def upload(
-    office: Office, content: bytes, name: str = "клиенты.csv", who: str = "admin"
+    office: Office, content: bytes, name: str = "clients.csv", who: str = "admin"
 ) -> tuple[int, str]:
     form = FormData()
     form.add_field("file", content, filename=name)
@@ -47,6 +47,7 @@ async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
     page = await (await office.get(f"{job}?show=refused")).text()
     assert "INN: This INN needs 10 digits" in page
     assert "INN · 1" in page
+    assert "choose “import the row without the value”" in page  # the way out stands beside what is wrong
     wrong = await (await office.get(f"{job}?show=fault-inn")).text()
     assert BAD[2] in wrong
     assert GOOD[2] not in wrong
@@ -61,12 +62,20 @@ async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
     assert rows[1][4] == "3"
     assert (await office.get(f"{job}/refused.xlsx")).status == 200
     assert await found(office, GOOD[0]) == 1
+    assert "The import of “clients.csv” is finished. Created: 1, not imported: 1" in await told(office)
     await office.post(f"{job}/undo")
     await Imports(office.database).work()
+    assert "The import of “clients.csv” is undone. Put into the bin: 1, stay: 0" in await told(office)
     assert await found(office, GOOD[0]) == 0
     assert "Undone" in await (await office.get(job)).text()
     assert (await office.post(f"{job}/remove")).status == 303
     assert (await office.get(job)).status == 404
+    assert "clients.csv" not in await told(office)
+
+
+async def told(office: Office) -> str:
+    """What the bell tells whoever began: they may have left the page long ago."""
+    return await (await office.get("/notifications")).text()
 
 
 async def found(office: Office, name: str) -> int:

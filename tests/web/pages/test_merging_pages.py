@@ -59,7 +59,7 @@ async def test_two_records_become_one_and_two_again(office: Office) -> None:
     moved = await office.get(f"/parties/{other}", "manager")
     assert (moved.status, moved.headers["Location"]) == (301, f"/parties/{one}")
     card = await text_of(office, f"/parties/{one}")
-    for shown in ("Псков", "+7 495 000-10-02", done):
+    for shown in ("Псков", "+7 495 000-10-02", done, "Records that went in:</span> Синий кит, ООО"):
         assert shown in card
     found = await text_of(office, "/parties?q=Синий кит")
     assert "was merged into this record" in found or f'href="/parties/{one}"' in found

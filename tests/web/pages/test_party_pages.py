@@ -68,8 +68,10 @@ async def test_the_quick_form_makes_an_organisation_with_a_contact(office: Offic
     made = await office.post("/parties/new", typed, "agent")
     assert made.status == 303
     card = await (await office.get(made.headers["Location"], "agent")).text()
-    for text in ("ООО «Быстрое»", "Мария", "+7 495 000-11-22", "Client"):
+    for text in ("ООО «Быстрое»", "Мария", "+7 495 000-11-22", "Client", "No number of its own"):
         assert text in card
+    assert "The card was created" in card
+    assert "The card was changed" not in card
 
 
 async def test_a_refused_form_keeps_what_was_typed_and_names_value_and_remedy(office: Office) -> None:

@@ -17,7 +17,9 @@ async def test_leads_and_clients_are_found_in_groups_within_ones_rights(office: 
     assert "Спросивший Первый" in text
     assert f'href="/leads/{office.lead_id}"' in text
     assert "Спросивший Чужой" not in text
-    assert f'href="/parties/{office.contact_id}"' in await found(office, "1203344")
+    contact = await found(office, "3344")
+    assert f'href="/parties/{office.contact_id}"' in contact
+    assert "ООО «Пример» · +7 495 120-33-44" in contact  # whose contact it is: one looked for the firm
     assert "+7 495 120-33-55" in await found(office, "1203355")
     number = (await stored(office, office.lead_id)).number
     assert f'href="/leads/{office.lead_id}"' in await found(office, f"№ {number}")

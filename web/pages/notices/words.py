@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm.notifications import NoticeInfo
-from web.formats import phone
+from web.formats import phone, whole_number
 from web.i18n import gettext as _
 from web.i18n import ngettext
 
@@ -52,6 +52,8 @@ def sentence(notice: NoticeInfo) -> str:
         case "subscriber_failed":
             text = _("The subscriber “%(name)s” took nothing for a day and was stopped")
             return text % {"name": _name(notice)}
+        case "import":
+            return _of_import(notice)
         case _:
             return notice.kind
 
@@ -63,6 +65,20 @@ def _leads_given(who: str, count: int) -> str:
         count,
     )
     return text % {"who": who, "num": count}
+
+
+def _of_import(notice: NoticeInfo) -> str:
+    """How an import ended that its reader began."""
+    told = {"name": _name(notice)}
+    told |= {name: whole_number(value) for name, value in notice.detail.items() if isinstance(value, int)}
+    match notice.detail.get("state"):
+        case "finished":
+            text = _("The import of “%(name)s” is finished. Created: %(created)s, not imported: %(refused)s")
+        case "undone":
+            text = _("The import of “%(name)s” is undone. Put into the bin: %(undone)s, stay: %(kept)s")
+        case _:
+            text = _("The import of “%(name)s” has stopped by itself: look what is the matter")
+    return text % told
 
 
 def _of_call(notice: NoticeInfo) -> str:
@@ -98,6 +114,8 @@ def address_of(notice: NoticeInfo) -> str:
         return "/missed?mine=1"
     if notice.record_kind == "communication":
         return f"/communications/{record}"
+    if notice.record_kind == "import":
+        return f"/parties/imports/{record}"
     if notice.record_kind == "subscriber":
         return f"/admin/subscribers/{record}"
     return "/notifications"
