@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select, text, tuple_, update
+from sqlalchemy import Select, and_, func, or_, select, text, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from crm.errors import CrmError, Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.rights import Access
-from crm.schema.communications import Call, CallNote, Communication
+from crm.schema.communications import Call, CallNote, Communication, Participation
 from crm.schema.desk import WrapUp, WrapUpLine
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
@@ -92,6 +92,17 @@ class WrapUpInfo:
     def seconds_left(self, at: datetime) -> float:
         """Of the countdown; 0 once it is over or the talk is wrapped up."""
         return 0.0 if self.finished_at else max((self.due_at - at).total_seconds(), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningWrapUp:
+    """Somebody's time after a talk that has not run out, with the talk as it is stored."""
+
+    user_id: int
+    due_at: datetime
+    call: Call
+    extension: str
+    answered_at: datetime  # by this user
 
 
 async def begin_wrap_ups(connection: AsyncConnection, calls: Iterable[UUID]) -> None:
@@ -194,15 +205,28 @@ async def count_unfinished(session: AsyncSession, access: Access, at: datetime) 
     return (await session.execute(select(func.count()).select_from(some))).scalar_one()
 
 
-async def running_wrap_ups(session: AsyncSession, at: datetime) -> dict[int, datetime]:
-    """Who wraps up now, and until when."""
-    rows = await session.execute(
-        select(WrapUp.user_id, func.max(WrapUp.due_at))
-        .where(WrapUp.finished_at.is_(None), WrapUp.due_at > at)
-        .group_by(WrapUp.user_id)
+async def running_wrap_ups(session: AsyncSession, at: datetime) -> list[RunningWrapUp]:
+    """Who wraps up which talk now, and until when; what ends first stands first."""
+    part = (
+        select(Participation.extension, Participation.answered_at)
+        .where(Participation.call_id == WrapUp.call_id, Participation.user_id == WrapUp.user_id)
+        .where(Participation.answered_at.is_not(None))
+        .order_by(Participation.answered_at.desc())
+        .limit(1)
+        .lateral()
     )
-    found: dict[int, datetime] = dict(rows.all())
-    return found
+    rows = await session.execute(
+        select(WrapUp.user_id, WrapUp.due_at, Call, part.c.extension, part.c.answered_at)
+        .join(Call, Call.id == WrapUp.call_id)
+        .join(part, true())
+        .where(WrapUp.finished_at.is_(None), WrapUp.due_at > at)
+        .order_by(WrapUp.due_at, WrapUp.call_id)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        RunningWrapUp(user_id=user_id, due_at=due_at, call=call, extension=extension, answered_at=answered_at)
+        for user_id, due_at, call, extension, answered_at in rows
+    ]
 
 
 def _mine(access: Access) -> Select[*tuple[Any, ...]]:

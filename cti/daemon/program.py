@@ -209,11 +209,12 @@ class Program:
         self._follow_ups = FollowUps(sessions)
         self._shifts = Shifts(
             sessions,
-            self.desk.shift,
+            self.desk,
             now=self._clock.now,
             deliver=self._deliver,
             tell=self._hub.tell,
             on_wishes=self._pausing.wished,
+            on_wrap_up=lambda one: self.switchboard.bring_back(one),
         )
 
     def _make_telephone(self) -> OfficeTelephone:

@@ -21,13 +21,14 @@ from crm.desk_match import for_desk
 from crm.directory import Directory
 from crm.journal_entries import CallEntry, CallFacts, Entry, SnapshotEntry
 from crm.matching import MatchResult
+from crm.wrap_ups import RunningWrapUp
 from cti.calls.call_events import CallEnded, CallEvent, CallRinging, CallsJoined, SnapshotApplied
 from cti.calls.records import CallRecord, CallState
-from cti.daemon.call_facts import customer_of, facts_of
+from cti.daemon.call_facts import customer_of, facts_of, record_of
 from cti.daemon.call_ids import CallIds
 from cti.daemon.recognition import Question
 from cti.daemon.seating import Seating
-from cti.desk import Desk, Message
+from cti.desk import Desk, Message, TalkOver
 from cti.numbers import Number
 
 MOST_FACTS = 20_000  # calls whose match is remembered; the oldest go first
@@ -120,6 +121,28 @@ class Switchboard:
                     self._happened(connection_id, event)
             except Exception as error:  # costs this event only, and none of those after it (invariant I18)
                 _note_error(type(event).__name__, error)
+
+    def bring_back(self, one: RunningWrapUp) -> None:
+        """A talk that is being wrapped up: its window stays, and comes back after a restart. The journal knows it all."""
+        record, connection_id = record_of(one.call), one.call.connection_id
+        number = customer_of(record, self._directory.connections.get(connection_id))
+        talk = TalkOver(
+            call_id=one.call.id,
+            connection_id=connection_id,
+            record=record,
+            number=number,
+            user_id=one.user_id,
+            extension=one.extension,
+            answered_at=one.answered_at,
+            until=one.due_at,
+        )
+        is_new = self._desk.call(talk.call_id) is None
+        self._show("RunningWrapUp", lambda: self._desk.bring_back(talk, self._now()))
+        if is_new and number is not None:
+            line_id = one.call.line_id
+            self._ask(
+                Question(connection_id=connection_id, call_id=talk.call_id, number=number, line_id=line_id)
+            )
 
     def recognised(self, question: Question, result: MatchResult) -> None:
         """Who calls is known: windows first, then the journal."""

@@ -25,6 +25,7 @@ from cti.desk.messages import (
     SeatState,
     Sight,
 )
+from cti.desk.seats import TalkOver
 from cti.desk.wishes import Wish
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "QueuesSnapshot",
     "SeatState",
     "Sight",
+    "TalkOver",
     "WaitingLine",
     "Wish",
     "waiting_by_line",

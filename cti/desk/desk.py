@@ -35,7 +35,7 @@ from cti.desk.messages import (
     Sight,
 )
 from cti.desk.present_calls import PresentCalls
-from cti.desk.seats import PresentCall, Seat
+from cti.desk.seats import PresentCall, Seat, TalkOver
 from cti.desk.shift import Shift
 from cti.desk.twins import Twins, is_contradicted, join, part
 from cti.desk.watchers import Watchers
@@ -214,6 +214,32 @@ class Desk:
         seat.is_dismissed = True
         return [self._windows.tell(user_id, "call.dismissed", CallRef(id=call_id), at)]
 
+    def wrap_up(
+        self, user_id: int, call_id: UUID, until: datetime | None, at: datetime | None = None
+    ) -> list[Message]:
+        """After a talk: so long its window stays; with None the user is done with it, and it closes in all tabs."""
+        call, seat = self._calls.get(call_id), self._seat(user_id, call_id)
+        if call is None or seat is None or seat.is_dismissed:
+            return []
+        if until is None:
+            return self.dismiss(user_id, call_id, at)
+        seat.wrap_up_until = until
+        return list(self._windows.tell_if_changed(call.shown, seat, "call.updated", at))
+
+    def bring_back(self, talk: TalkOver, at: datetime | None = None) -> list[Message]:
+        """A talk that is being wrapped up, and was over before this run of the program began."""
+        if self.has_seat(talk.user_id, talk.call_id):
+            return self.wrap_up(talk.user_id, talk.call_id, talk.until, at)
+        call = self._calls.get(talk.call_id)
+        if call is None:
+            call = self._seat_new_call(talk.connection_id, talk.call_id, talk.record)
+            call.line = self._directory.own_line(talk.connection_id, talk.record.did)
+            call.set_number(talk.number)
+            self._calls.learn(call)
+        seat = self._windows.come_back(call.shown, talk.user_id, talk.extension, talk.answered_at)
+        seat.wrap_up_until = talk.until
+        return list(self._windows.tell_if_changed(call.shown, seat, "call.ended", at))
+
     def set_connection(self, connection: ConnectionView, at: datetime | None = None) -> list[Message]:
         """A link to a PBX came or went: told to those who sit at one of its telephones, and to watchers."""
         if self._connections.get(connection.id) == connection:
@@ -248,7 +274,7 @@ class Desk:
         Of many calls only some are looked at each time: what is over is in no picture anyway, and a ring must not wait.
         """
         for call in self._some_calls():
-            for seat in [seat for seat in call.seats.values() if seat.is_over(now)]:
+            for seat in [seat for seat in call.seats.values() if seat.is_gone(now)]:
                 # A comment outlives the window while the call goes on: a second ring brings it back.
                 if call.is_ended or seat.note is None:
                     self._windows.stand_up(call, seat)

@@ -121,6 +121,9 @@ class CallView:
     controls: tuple[str, ...] = ()  # what can be done to it from the screen: `cti.desk.controls`
     is_recording_paused: bool = False
     is_muted: bool = False  # nobody hears this user, who asked for it on the screen
+    wrap_up_until: datetime | None = (
+        None  # this user's time after the talk; so long the window belongs to the picture
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

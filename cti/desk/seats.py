@@ -31,6 +31,8 @@ SHOWN_AFTERWARDS: Final = {
     SeatState.STOPPED: timedelta(0),
     SeatState.ENDED: timedelta(seconds=60),
 }
+# A page may still ask for the details of what it showed a moment ago.
+LINGERS: Final = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Seat:
     note: NoteView | None = None
     is_dismissed: bool = False
     is_muted: bool = False  # with the channel it was asked for
+    wrap_up_until: datetime | None = None
     sent: CallView | None = None
 
     @property
@@ -59,10 +62,17 @@ class Seat:
         """Whether this seat no longer belongs to the picture. A close at an unknown moment counts from now."""
         if self.is_open:
             return False
+        return self.is_dismissed or not SHOWN_AFTERWARDS[self.state] or now >= self._shown_until(now)
+
+    def is_gone(self, now: datetime) -> bool:
+        """Whether nobody can be asking about it any more; until then it is remembered that it was closed."""
+        return not self.is_open and now >= self._shown_until(now) + LINGERS
+
+    def _shown_until(self, now: datetime) -> datetime:
         if self.closed_at is None:
             self.closed_at = now
-        shown = SHOWN_AFTERWARDS[self.state]
-        return self.is_dismissed or not shown or now - self.closed_at >= shown
+        usual = self.closed_at + SHOWN_AFTERWARDS[self.state]
+        return max(usual, self.wrap_up_until) if self.wrap_up_until else usual
 
 
 @dataclass(slots=True, eq=False)
@@ -155,6 +165,7 @@ class PresentCall:
             controls=controls_of(record, seat.extension, seat.state, seen.abilities),
             is_recording_paused=seen.is_recording_paused,
             is_muted=seat.is_muted and seat.state in TALK_STATES,
+            wrap_up_until=None if seat.is_open else seat.wrap_up_until,
         )
 
     def _card_for(self, extension: str, passed_on: HandOver | None) -> HandOverCard | None:
@@ -177,6 +188,20 @@ class PresentCall:
     def _alike(self, seen: PresentCall) -> list[PresentCall]:
         """The sightings from the same side: between two offices of ours each has the other for its customer."""
         return [each for each in self.sightings if each.record.direction is seen.record.direction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkOver:
+    """One user's talk that is over, as it was stored. `until`: their time to wrap it up."""
+
+    call_id: UUID
+    connection_id: int
+    record: CallRecord
+    number: Number | None
+    user_id: int
+    extension: str
+    answered_at: datetime | None
+    until: datetime
 
 
 def handed_over(seen: PresentCall, directory: Directory, to: str | None = None) -> HandOver | None:

@@ -65,6 +65,15 @@ class Windows:
                 messages += self.tell_if_changed(call, seat, told_as, at)
         return messages
 
+    def come_back(
+        self, call: PresentCall, user_id: int, extension: str, answered_at: datetime | None
+    ) -> Seat:
+        """A seat at a talk that was over before this run of the program began."""
+        seat = self._sit_down(call, user_id, call, extension)
+        seat.state, seat.answered_at, seat.closed_at = SeatState.ENDED, answered_at, call.record.ended_at
+        seat.reason = call.record.disposition.value if call.record.disposition else None
+        return seat
+
     def stand_up(self, call: PresentCall, seat: Seat) -> None:
         """The call is gone from this user's picture."""
         call.seats.pop(seat.user_id, None)
@@ -114,4 +123,5 @@ class Windows:
     def _reopen(seat: Seat) -> None:
         """The call comes to this user again: a queue tries them once more, a colleague hands it back."""
         seat.closed_at = seat.reason = seat.answered_by = seat.ringing_since = seat.answered_at = None
+        seat.wrap_up_until = None
         seat.is_dismissed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -31,21 +32,21 @@ HEADS = """
 """
 
 
-async def talk_over(office: Office, number: str) -> UUID:
-    """A talk that has just ended, stored, with its wrap-up begun."""
+async def talk_over(office: Office, number: str, *, ago: timedelta = timedelta(0)) -> UUID:
+    """A talk that ended just now, or so long ago: stored, with its wrap-up begun."""
     call_id = await ring(office, customer_number=number)
     await stored(office, call_id, number)
     office.happen(call_id, fresh(answers("101", **of(call_id), customer_number=number)))
-    begun, ended = now() - timedelta(seconds=30), now()
+    begun, ended = now() - ago - timedelta(seconds=30), now() - ago
     async with office.company.database.sessions.begin() as session:
-        await session.execute(
-            update(Call).where(Call.id == call_id).values(state="ended", answered_at=begun, ended_at=ended)
-        )
+        over = {"state": "ended", "started_at": begun, "answered_at": begun, "ended_at": ended}
+        await session.execute(update(Call).where(Call.id == call_id).values(over))
         seat = {"user_id": office.company.users["agent"], "extension": "101", "attempt": 1, "came_by": "ring"}
         times = {"answered_at": begun, "left_at": ended}
         await session.execute(insert(Participation).values(id=uuid7(), call_id=call_id, **seat, **times))
         await begin_wrap_ups(await session.connection(), [call_id])
-    office.happen(call_id, fresh(ends(**of(call_id), answered_by="101", customer_number=number)))
+    end = ends(**of(call_id), answered_by="101", customer_number=number)
+    office.happen(call_id, replace(end, at=ended))
     return call_id
 
 

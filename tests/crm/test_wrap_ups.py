@@ -55,7 +55,8 @@ async def test_a_talk_begins_one_wrap_up_of_its_agent_however_often_it_is_told(c
     info = await wrap_up_of(company.session, agent, entry.call_id)
     ended_at = clock("10:00") + timedelta(seconds=48)
     assert (info.started_at, info.due_at) == (ended_at, ended_at + timedelta(seconds=60))
-    assert (await running_wrap_ups(company.session, ended_at))[agent.user_id] == info.due_at
+    (running,) = await running_wrap_ups(company.session, ended_at)
+    assert (running.user_id, running.due_at, running.call.id) == (agent.user_id, info.due_at, entry.call_id)
     with pytest.raises(NotFound):
         await wrap_up_of(company.session, company.agents[0], entry.call_id)
 
@@ -159,8 +160,8 @@ async def test_windows_wrap_up_time_is_up_while_typing(company: Company) -> None
     floor.desk.set_directory(PeopleAt(e101=agent.user_id), info.started_at)
     idle = DeviceChanged(device="PJSIP/101", state=DeviceState.IDLE, at=info.started_at)
     floor.desk.shift.hear(1, [idle])
-    until = (await running_wrap_ups(company.session, info.started_at))[agent.user_id]
-    floor.desk.shift.wrap_up(agent.user_id, until, info.started_at)
+    (running,) = await running_wrap_ups(company.session, info.started_at)
+    floor.desk.shift.wrap_up(agent.user_id, running.due_at, info.started_at)
 
     def state() -> str | None:
         view = floor.desk.shift.agent(agent.user_id)

@@ -105,7 +105,8 @@ globalThis.LiveLink = class LiveLink {
 
   #isShown(call, now) {
     const shown = LiveLink.#SHOWN_AFTERWARDS[call.state];
-    return shown === undefined || (call.ended_at && now - Date.parse(call.ended_at) < shown);
+    if (shown === undefined || now < Date.parse(call.wrap_up_until)) return true;
+    return Boolean(call.ended_at) && now - Date.parse(call.ended_at) < shown;
   }
 
   #hear(message) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from cti.calls.call_events import CallEvent, CallsJoined, CallUpdated, SnapshotApplied
 from cti.calls.records import CallState, Direction, Disposition
-from cti.desk import CallView, ConnectionView, Desk, Match, MatchParty, Message, SeatState
+from cti.desk import CallView, ConnectionView, Desk, Match, MatchParty, Message, SeatState, TalkOver
 from cti.desk import mailbox as mailboxes
+from cti.desk.messages import CallRef
 from cti.numbers import to_e164
 from tests.cti.desk.calls import (
     CALL,
@@ -152,6 +153,64 @@ def test_what_was_shown_long_enough_is_forgotten() -> None:
     office.expire(at(100))
     assert office.call(CALL) is None
     assert not office.has_seat(1, CALL)
+
+
+def test_a_talk_that_is_wrapped_up_stays_in_the_picture_until_its_time_is_up() -> None:
+    office = desk()
+    play(office, rings("101"), answers("101", seconds=2), ends(5))
+    (told,) = office.wrap_up(1, CALL, at(155), at(6))
+    assert isinstance(told.data, CallView)
+    assert (told.type, told.data.wrap_up_until) == ("call.updated", at(155))
+    assert shown(office, 1, 154) == [(CALL, "ended")]
+    assert shown(office, 1, 155) == []
+    office.expire(at(155))
+    assert office.has_seat(1, CALL), "a page may ask for the details of what it has just shown"
+    office.expire(at(165))
+    assert not office.has_seat(1, CALL)
+
+
+def test_a_window_its_user_closed_stays_closed_while_its_wrap_up_runs() -> None:
+    office = desk()
+    play(office, rings("101"), answers("101", seconds=2), ends(5))
+    office.wrap_up(1, CALL, at(155), at(6))
+    office.dismiss(1, CALL, at(10))
+    office.expire(at(11))
+    assert office.bring_back(talk_over(until=at(155)), at(30)) == []
+    assert shown(office, 1, 31) == []
+
+
+def test_wrapped_up_in_one_place_the_window_closes_everywhere() -> None:
+    office = desk()
+    play(office, rings("101"), answers("101", seconds=2), ends(5))
+    office.wrap_up(1, CALL, at(65), at(6))
+    (told,) = office.wrap_up(1, CALL, None, at(20))
+    assert (told.type, told.data) == ("call.dismissed", CallRef(id=CALL))
+    assert shown(office, 1, 21) == []
+
+
+def test_a_talk_of_an_earlier_run_comes_back_to_whoever_wraps_it_up() -> None:
+    office = desk()
+    (told,) = office.bring_back(talk_over(until=at(65)), at(10))
+    assert isinstance(told.data, CallView)
+    assert (told.type, told.user_id, told.data.phone_text) == ("call.ended", 1, "+7 495 120-33-44")
+    assert (told.data.answered_at, told.data.ended_at, told.data.line) == (at(2), at(5), "Sales")
+    assert shown(office, 1, 11) == [(CALL, "ended")]
+    assert office.bring_back(talk_over(until=at(65)), at(40)) == []
+    assert shown(office, 2, 11) == []
+    assert shown(office, 1, 65) == []
+
+
+def talk_over(*, until: datetime) -> TalkOver:
+    return TalkOver(
+        call_id=CALL,
+        connection_id=1,
+        record=record(state=CallState.ENDED, ended_at=at(5), disposition=Disposition.ANSWERED),
+        number=to_e164("+74951203344"),
+        user_id=1,
+        extension="101",
+        answered_at=at(2),
+        until=until,
+    )
 
 
 def test_many_calls_are_forgotten_some_at_a_time_and_each_in_its_turn(

@@ -72,7 +72,7 @@ class CallWindow extends HTMLElement {
   // Somebody is at it, or typed what is not stored yet: it stays open.
   get isInUse() {
     const isTyped = [...this.querySelectorAll(TYPED_IN)].some((field) => field.value !== field.defaultValue);
-    return isTyped || Boolean(this.note?.isBusy || this.querySelector("call-who")?.isTyped) || this.contains(document.activeElement);
+    return isTyped || Boolean(this.note?.isBusy || this.querySelector("call-who")?.isTyped) || this.body.contains(document.activeElement);
   }
 
   // As high as it would be if nothing else were there.
@@ -266,7 +266,8 @@ class CallWindow extends HTMLElement {
   #remaining(call) {
     const shown = call.note?.text ? STAYS_WITH_COMMENT : (CLOSES_AFTER[call.state] ?? 0);
     const ended = call.ended_at ? Date.parse(call.ended_at) : live.now();
-    return Math.max(0, Math.min(shown, ended + shown - live.now()));
+    const wrapUp = call.wrap_up_until ? Date.parse(call.wrap_up_until) - live.now() : 0;
+    return Math.max(0, wrapUp, Math.min(shown, ended + shown - live.now()));
   }
 
   #closeByItself() {
