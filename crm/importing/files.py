@@ -98,7 +98,9 @@ def _check_parts(path: Path) -> None:
                     raise refused("The file is protected by a password. Save it without one.")
                 unpacked += _unpacked_size(archive, part, MOST_UNPACKED - unpacked)
             if not any(part.filename.endswith("workbook.xml") for part in parts):
-                raise refused("This is an archive, but no XLSX workbook. Take the table out of it first.")
+                raise refused(
+                    "This is an archive or a table of another program (.ods, .numbers), but no XLSX workbook. Save the table as XLSX."
+                )
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError) as error:
         raise _broken() from error
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,36 @@ async def looked_at(page: Page, size: dict[str, Any]) -> None:
     await page.set_viewport_size({"width": width, "height": height + 100})
     assert await axe(page) == []
     await page.set_viewport_size(size["viewport"])
+
+
+async def test_a_file_that_takes_long_says_so_and_is_sent_once(planted: Office, chromium: Browser) -> None:
+    visitor = await visit(planted, chromium, **PHONE)
+    page = visitor.page
+    await visitor.go("/parties/imports")
+    # Held where it would leave: what a slow network looks like.
+    await page.evaluate(
+        "document.addEventListener('submit', (event) => event.preventDefault(), {once: true})"
+    )
+    book = FilePayload(
+        name="table.ods", mimeType="application/octet-stream", buffer=archive_of("content.xml")
+    )
+    await page.get_by_label("Файл").set_input_files(book)
+    send = page.get_by_role("button", name="Загрузить")
+    await send.click()
+    await expect(page.get_by_role("status").filter(has_text="Файл передаётся и читается…")).to_be_visible()
+    await expect(send).to_be_disabled()
+    await looked_at(page, PHONE)
+    await page.evaluate("dispatchEvent(new Event('pageshow'))")  # as after «Back»
+    await send.click()
+    await expect(page.locator("#import-problem")).to_contain_text("Сохраните таблицу как XLSX")
+    await expect(send).to_be_enabled()
+    assert [line for line in visitor.complaints if "422" not in line] == []
+    await visitor.context.close()
+
+
+def archive_of(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, "<x/>")
+    return out.getvalue()

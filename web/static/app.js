@@ -70,6 +70,18 @@ document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
 document.addEventListener("ringcard:notice", ({ detail }) => notice(detail));
 document.addEventListener("htmx:error", () => notice(t("The server does not answer. Check the network.")));
 
+// A form whose answer takes long says so, and is sent once.
+function showBusy(form, isBusy) {
+  form.querySelector("[data-busy-word]").textContent = isBusy ? form.dataset.busy : "";
+  for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = isBusy;
+}
+document.addEventListener("submit", ({ target: form }) => {
+  if (form.matches("[data-busy]")) showBusy(form, true);
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-busy]")) showBusy(form, false); // come back by the history
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.code !== "Slash" || event.altKey || event.ctrlKey || event.metaKey || isInField(event.target)) return;
   const search = document.querySelector("[data-global-search]");

@@ -136,7 +136,9 @@ _SENTENCES: Final = (
     N_("There is no sheet in this workbook."),
     N_("There are too many parts in this workbook: %(parts)d."),
     N_("The file is protected by a password. Save it without one."),
-    N_("This is an archive, but no XLSX workbook. Take the table out of it first."),
+    N_(
+        "This is an archive or a table of another program (.ods, .numbers), but no XLSX workbook. Save the table as XLSX."
+    ),
     N_("Unpacked, this file would be far larger than any table. It is refused."),
     N_("This workbook has definitions of its own (DTD), which no Excel file has. It is refused."),
     N_("This is neither an XLSX workbook nor a text. Save the table as XLSX or CSV."),
