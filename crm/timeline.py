@@ -15,7 +15,7 @@ from crm.call_parts import sightings
 from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable_party
-from crm.rights import Access
+from crm.rights import Access, condition
 from crm.schema.access import User
 from crm.schema.communications import Call, CallNote, Communication
 from crm.schema.leads import Lead
@@ -62,6 +62,7 @@ class TimelineItem:
     place: str | None
     result: str | None
     notes: tuple[NoteInfo, ...]
+    may_open: bool  # whether its own page is within this user's rights: a colleague's call may not be
 
 
 async def timeline(
@@ -129,10 +130,23 @@ async def _page(session: AsyncSession, access: Access, ids: Any, size: int) -> P
     ).all()
     shown = rows[:size]
     notes = await _notes(session, access, [row[0].id for row in shown])
-    items = tuple(_item(*row, notes.get(row[0].id, ())) for row in shown)
+    calls = await _own_calls(session, access, [row[0].id for row in shown if row[1] is not None])
+    may_read = access.may("party.read")
+    items = tuple(
+        _item(*row, notes.get(row[0].id, ()), may_open=row[0].id in calls if row[1] else may_read)
+        for row in shown
+    )
     last = items[-1] if len(rows) > size else None
     more = encode_cursor(last.started_at.isoformat(), str(last.id)) if last else None
     return Page(items=items, next=more)
+
+
+async def _own_calls(session: AsyncSession, access: Access, call_ids: list[UUID]) -> frozenset[UUID]:
+    """Which of these calls stand in the journal for this user."""
+    if not call_ids or not access.may("call.read"):
+        return frozenset()
+    query = select(Call.id).where(Call.id.in_(call_ids), condition(access, "call.read", Call))
+    return frozenset(await session.scalars(query))
 
 
 def _timeline_ids(party_id: int, cursor: str | None, most: int) -> Any:
@@ -193,6 +207,8 @@ def _item(
     line_colour: str | None,
     own_kind: str | None,
     notes: tuple[NoteInfo, ...],
+    *,
+    may_open: bool,
 ) -> TimelineItem:
     return TimelineItem(
         id=communication.id,
@@ -220,4 +236,5 @@ def _item(
         place=meeting.place if meeting else None,
         result=meeting.result if meeting else None,
         notes=notes,
+        may_open=may_open,
     )

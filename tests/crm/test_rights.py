@@ -16,6 +16,7 @@ from crm.schema.access import AccessGrant, Permission, Role, User
 from crm.schema.communications import Call, Communication, Participation
 from crm.schema.parties import Party, PartyPhone, PhoneNumber
 from crm.schema.telephony import PbxConnection
+from crm.timeline import timeline
 from tests.crm.people import make_team, make_user
 
 NOW = datetime.now(UTC)
@@ -224,6 +225,19 @@ async def test_a_grant_after_the_call_runs_out_by_itself(session: AsyncSession) 
     grant.until = NOW + timedelta(hours=24)
     await session.flush()
     assert await readable(session, agent) == {caller}
+
+
+async def test_a_colleagues_call_stands_on_the_card_and_does_not_open(session: AsyncSession) -> None:
+    agent, colleague = await make_user(session), await make_user(session)
+    client = await party(session, 16, owner_id=agent.user_id)
+    mine, theirs = [
+        await call(session, e164=f"+7900000001{last}", party_id=client, is_over=True) for last in (6, 7)
+    ]
+    await rings_at(session, mine, agent)
+    await rings_at(session, theirs, colleague)
+    items = (await timeline(session, agent, client)).items
+    assert {item.id: item.may_open for item in items} == {mine.id: True, theirs.id: False}
+    assert all(item.may_open for item in (await timeline(session, command_access(), client)).items)
 
 
 async def test_telephony_reads_no_card_even_while_it_rings(session: AsyncSession) -> None:
