@@ -16,7 +16,7 @@ from web.frame import first_page
 from web.gate import CameIn, Credential
 from web.i18n import gettext as _
 from web.i18n import ngettext, speaking
-from web.keys import ACCESS, GATE, LIVE, MISSING_RIGHT, ROUTE, SERVICES, SESSION_TOKEN
+from web.keys import ACCESS, GATE, KNOWN_BEFORE, LIVE, MISSING_RIGHT, ROUTE, SERVICES, SESSION_TOKEN
 from web.refusals import is_for_program, refuse
 from web.render import catalogue_for, render
 from web.routes import OPEN, SIGNED_IN, Handler, RouteKind, Routes
@@ -90,13 +90,20 @@ async def _recognise(request: web.Request, credential: Credential) -> None:
 
 
 async def _access_of(request: web.Request, credential: Credential) -> Access | None:
-    """What the bearer may do. While the database is away, whom it let in lately may open a live socket."""
+    """What the bearer may do. While the database is away, whom it let in lately may open a live socket.
+
+    No page is shown to them meanwhile; but the one that says so keeps the frame, and with it their calls.
+    """
     route, last_seen = request.get(ROUTE), request.app[LIVE].rechecks.last_seen
     is_socket = route is not None and route.kind is RouteKind.SOCKET
     try:
         access = await request.app[GATE].access(credential)
     except Exception as error:
-        if not is_socket or not is_away(error) or (known := last_seen.of(credential)) is None:
+        known = last_seen.of(credential) if is_away(error) else None
+        if known is None:
+            raise
+        if not is_socket:
+            request[KNOWN_BEFORE] = known
             raise
         return known
     if is_socket:

@@ -67,5 +67,7 @@ ACCESS: web.RequestKey[Access] = web.RequestKey("access", Access)
 ROUTE: web.RequestKey[Route] = web.RequestKey("route")
 MISSING_RIGHT: web.RequestKey[str] = web.RequestKey("missing_right", str)
 """The right that was missing, on a request that was refused for it."""
+KNOWN_BEFORE: web.RequestKey[Access] = web.RequestKey("known_before", Access)
+"""Who asks as the database last said: for the frame around the page that says it is away, and nothing else."""
 SESSION_TOKEN: web.RequestKey[str] = web.RequestKey("session_token", str)
 """The cookie's secret, when the request came with a live session (not with an API token)."""

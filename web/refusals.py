@@ -15,7 +15,7 @@ from crm.errors import AlreadyExists, Conflict, CrmError, Invalid, NotAllowed, N
 from crm.passwords import TooManySignIns
 from web.i18n import gettext as _
 from web.i18n import speaking
-from web.keys import ACCESS, ROUTE
+from web.keys import ACCESS, KNOWN_BEFORE, ROUTE
 from web.render import catalogue_for, render
 from web.routes import RouteKind
 
@@ -96,11 +96,21 @@ def refuse_while_away(request: web.Request, error: Exception) -> web.Response:
     """The database does not serve now: said so, with when to come back (invariant I13)."""
     why = (str(error).splitlines() or [""])[0][:200]
     log.warning("request_without_database", path=request.path, error=type(error).__name__, why=why)
-    with speaking(catalogue_for(request)):
-        _title, advice = _words(HTTPStatus.SERVICE_UNAVAILABLE)
-    answer = refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, advice)
+    if request.get(ACCESS) is None and (known := request.get(KNOWN_BEFORE)) is not None:
+        request[ACCESS] = known  # for the frame around the words: nothing else is shown
+    answer = _away(request)
     answer.headers[hdrs.RETRY_AFTER] = str(RETRY_SECONDS)
     return answer
+
+
+def _away(request: web.Request) -> web.Response:
+    """To a person a calm page that opens what was asked for as soon as it can."""
+    with speaking(catalogue_for(request)):
+        title, advice = _words(HTTPStatus.SERVICE_UNAVAILABLE)
+        if is_for_program(request):
+            return refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, advice)
+        told = {"title": title, "is_page": request.method == hdrs.METH_GET, "retry_seconds": RETRY_SECONDS}
+        return render(request, "away.html", status=HTTPStatus.SERVICE_UNAVAILABLE, **told)
 
 
 def refuse_failure(request: web.Request) -> web.Response:

@@ -18,6 +18,7 @@ const HEAVY = new Map([
   ["bell-choice", "./elements/bell-choice.js"],
   ["theme-choice", "./elements/theme-choice.js"],
   ["missed-list", "./elements/missed-list.js"],
+  ["page-again", "./elements/page-again.js"],
 ]);
 const main = document.querySelector("#main");
 
@@ -65,7 +66,8 @@ document.addEventListener("htmx:after:history:update", markModule);
 addEventListener("popstate", () => setTimeout(markModule));
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx.response.status >= 500) notice(t("The server could not do this. Try again, or tell your administrator."));
+  if (ctx.response.status === 503) notice(t("The database does not answer. Calls go on; try again in a few seconds."));
+  else if (ctx.response.status >= 500) notice(t("The server could not do this. Try again, or tell your administrator."));
 });
 document.addEventListener("ringcard:notice", ({ detail }) => notice(detail));
 document.addEventListener("htmx:error", () => notice(t("The server does not answer. Check the network.")));

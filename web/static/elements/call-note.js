@@ -1,5 +1,5 @@
 // The comment of a call: stored two seconds after the first new letter and when the field is left; the latest text of
-// another tab appears here as long as nothing is being typed.
+// another tab appears here as long as nothing is being typed. What cannot be stored now outlives a reload of this tab.
 
 import { ask } from "../ask.js";
 import { el } from "../dom.js";
@@ -7,6 +7,7 @@ import { t } from "../messages.js";
 
 const SAVE_AFTER = 2000;
 const LAST_RETRY = 30_000;
+const KEPT_FOR = 3_600_000;
 let made = 0;
 
 class CallNote extends HTMLElement {
@@ -23,7 +24,8 @@ class CallNote extends HTMLElement {
   connectedCallback() {
     if (!this.#field) this.#build();
     this.#listeners = new AbortController();
-    addEventListener("pagehide", () => this.#isDirty && this.#send(true), this.#listeners);
+    addEventListener("pagehide", () => this.#isDirty && (this.#keep(), this.#send(true)), this.#listeners);
+    this.#bringBack();
   }
 
   disconnectedCallback() {
@@ -74,6 +76,7 @@ class CallNote extends HTMLElement {
     this.#version = version;
     this.#stored = text;
     if (!wasDirty) this.#field.value = text;
+    if (!this.#isDirty) this.#forget();
   }
 
   async load() {
@@ -141,12 +144,46 @@ class CallNote extends HTMLElement {
     this.#version = Math.max(this.#version, version);
     this.#stored = isOurs ? sent : text;
     this.#retry = SAVE_AFTER;
-    if (!this.#isDirty) this.#state.textContent = t("saved");
+    if (this.#isDirty) return;
+    this.#state.textContent = t("saved");
+    this.#forget();
   }
 
   #failed() {
     this.#state.textContent = t("not saved");
     this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
+    this.#keep();
+  }
+
+  get #place() {
+    return `note:${document.body.dataset.user}:${this.callId}`;
+  }
+
+  #keep() {
+    try {
+      sessionStorage.setItem(this.#place, JSON.stringify({ text: this.#field.value, at: Date.now() }));
+    } catch {
+      // Storage is switched off or full: the text stands in the field.
+    }
+  }
+
+  #forget() {
+    try {
+      sessionStorage.removeItem(this.#place);
+    } catch {
+      // Storage is switched off: nothing was kept.
+    }
+  }
+
+  #bringBack() {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(this.#place));
+      if (!kept || this.#isDirty || Date.now() - kept.at > KEPT_FOR) return;
+      this.#field.value = kept.text;
+      if (this.#isDirty) this.#typed();
+    } catch {
+      // Storage is switched off: nothing was kept.
+    }
   }
 }
 
