@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.directories import add_entry
 from crm.lead_intake import NewLead, create_automatic_lead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
@@ -16,6 +17,7 @@ from crm.leads import disqualify_lead, move_lead
 from crm.rights import Access
 from crm.schema.telephony import Line
 from crm.schemes import list_schemes
+from crm.sources import SOURCE
 from crm.stages import Move
 
 
@@ -49,6 +51,8 @@ async def add_leads(session: AsyncSession, access: Access, users: Mapping[str, i
     """A board with something in every column, and one lead that came to nothing."""
     line_id = await session.scalar(select(Line.id).order_by(Line.id).limit(1))
     (scheme, *_) = await list_schemes(session, access, "lead")
+    for source in dict.fromkeys(lead.source for lead in LEADS):
+        await add_entry(session, access, SOURCE, source, via="command")
     for lead in LEADS:
         new = NewLead(
             subject=SubjectValues(number=lead.number, organisation=lead.organisation, person=lead.person),

@@ -23,9 +23,9 @@ from crm.rights import Access
 from crm.schema.directories import DirectoryEntry
 from crm.schema.parties import PartyKind
 from crm.schema.stages import FailureReason
+from crm.sources import SOURCE, checked_code, know_words
 
 KIND: Final = "kind"
-SOURCE: Final = "source"
 TAG: Final = "tag"
 END_REASON: Final = "end_reason"
 INDUSTRY: Final = "industry"
@@ -44,6 +44,7 @@ class Entry:
     directory: str
     name: str
     colour: str | None
+    code: str | None  # of a source
     is_system: bool
     archived_at: datetime | None
 
@@ -69,12 +70,16 @@ async def add_entry(
     name: str,
     *,
     colour: str | None = None,
+    code: str = "",
     via: str = "form",
 ) -> int:
     """A new word, at the end of its directory. Returns its id.
 
+    Args:
+        code: of a source, what programs call it for ever; "" has one made.
+
     Raises:
-        NotAllowed, NotFound (no such directory), Invalid, Taken (the name, also an archived one's).
+        NotAllowed, NotFound (no such directory), Invalid, Taken (the name or code, also an archived one's).
     """
     access.require("directory.manage")
     present = await _locked(session, directory)
@@ -89,7 +94,13 @@ async def add_entry(
         **_looks(directory, colour),
         **_place(table, directory, present),
     }
+    if directory == SOURCE:
+        if code in {each.code for each in present}:
+            raise Taken("code", code)
+        row["code"] = checked_code(code) if code else _code(present, "source")
     entry_id: int = (await session.execute(insert(table).values(row).returning(table.id))).scalar_one()
+    if directory == SOURCE:
+        await know_words(session, entry_id, [name, row["code"]])
     await record_change(session, access, directory, entry_id, after=row, via=via)
     return entry_id
 
@@ -104,7 +115,8 @@ async def edit_entry(
     colour: str | None,
     via: str = "form",
 ) -> None:
-    """Another name (the system's own kinds keep theirs) and colour. Records that hold the word as a text keep it.
+    """Another name (the system's own kinds keep theirs) and colour. Records that hold the word as a text keep it; those with a
+    source get its new name within minutes.
 
     Raises:
         NotAllowed, NotFound, Invalid, Taken.
@@ -115,6 +127,8 @@ async def edit_entry(
     others = [row for row in present if row.id != entry_id]
     new = found.name if _is_system(found) else _free(checked_name(name), others)
     await _change(session, access, directory, found, via, name=new, **_looks(directory, colour))
+    if directory == SOURCE:
+        await know_words(session, entry_id, [new])
 
 
 async def archive_entry(
@@ -208,9 +222,9 @@ def _free(name: str, others: Sequence[Any]) -> str:
     return name
 
 
-def _code(present: Sequence[Any]) -> str:
+def _code(present: Sequence[Any], word: str = "own") -> str:
     codes = {row.code for row in present}
-    return next(code for number in range(1, len(codes) + 2) if (code := f"own{number}") not in codes)
+    return next(code for number in range(1, len(codes) + 2) if (code := f"{word}{number}") not in codes)
 
 
 def _looks(directory: str, colour: str | None) -> dict[str, Any]:
@@ -236,6 +250,7 @@ def _entry(row: Any, directory: str) -> Entry:
         directory=directory,
         name=row.name,
         colour=getattr(row, "colour", None),
+        code=row.code if directory == SOURCE else None,
         is_system=_is_system(row),
         archived_at=row.archived_at,
     )

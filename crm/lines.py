@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +19,8 @@ from crm.numbering import profile_of_connection
 from crm.rights import Access
 from crm.schema.telephony import Line, PbxConnection
 from cti.numbers import NumberKind, to_e164
+
+MAX_SOURCE: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class LineInfo:
     colour: str | None  # "#2f6fed"
     team_id: int | None
     calendar_id: int | None
+    lead_source: str | None  # of the leads that its calls open
     allows_outgoing: bool
     version: int
 
@@ -47,6 +51,7 @@ async def add_line(
     colour: str | None = None,
     team_id: int | None = None,
     calendar_id: int | None = None,
+    lead_source: str | None = None,
     via: str = "form",
 ) -> int:
     """A new line, its number understood as this connection writes numbers.
@@ -69,6 +74,7 @@ async def add_line(
         "colour": checked_colour(colour),
         "team_id": team_id,
         "calendar_id": calendar_id,
+        "lead_source": _source(lead_source),
     }
     try:
         async with session.begin_nested():
@@ -94,9 +100,10 @@ async def edit_line(
     colour: str | None = None,
     team_id: int | None = None,
     calendar_id: int | None = None,
+    lead_source: str | None = None,
     via: str = "form",
 ) -> None:
-    """Number, name, colour, team and hours of a line.
+    """Number, name, colour, team, hours of a line, and the source of the leads that its calls open.
 
     Raises:
         NotAllowed, NotFound, Invalid, Taken, Conflict.
@@ -111,6 +118,7 @@ async def edit_line(
         "colour": checked_colour(colour),
         "team_id": team_id,
         "calendar_id": calendar_id,
+        "lead_source": _source(lead_source),
     }
     old = {column: getattr(row, column) for column in new}
     if row.version != version:
@@ -160,11 +168,19 @@ async def list_lines(session: AsyncSession, connection_id: int | None = None) ->
             colour=line.colour,
             team_id=line.team_id,
             calendar_id=line.calendar_id,
+            lead_source=line.lead_source,
             allows_outgoing=line.allows_outgoing,
             version=line.version,
         )
         for line, connection_name in await session.execute(query)
     ]
+
+
+def _source(text: str | None) -> str | None:
+    source = " ".join((text or "").split())
+    if len(source) > MAX_SOURCE:
+        raise Invalid("lead_source", source, "At most %(most)d characters fit here.", most=MAX_SOURCE)
+    return source or None
 
 
 async def _e164(session: AsyncSession, connection_id: int, presented: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,14 +20,34 @@ class DirectoryEntry(HasId, Base):
     name: Mapped[str]
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     colour: Mapped[str | None]
+    code: Mapped[str | None]  # of sources: their name for programs, which never changes
     archived_at: Mapped[datetime | None]
     __table_args__ = (
+        CheckConstraint("(directory = 'source') = (code is not null)", name="code"),
+        Index("uq_directory_entry_code", "code", unique=True, postgresql_where=text("code is not null")),
         CheckConstraint(
             "directory in ('source', 'tag', 'end_reason', 'industry', 'pause_reason', 'callback_reason')",
             name="directory",
         ),
         Index("uq_directory_entry_name", "directory", func.lower(text("name")), unique=True),
     )
+
+
+class SourceWord(Base):
+    """A text, in lower case, that means this source: its name, its code, a former name. Records get the present name (trigger)."""
+
+    __tablename__ = "source_word"
+    word: Mapped[str] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("directory_entry.id"), index=True)
+
+
+class SourceSpread(HasId, Base):
+    """Records may still have another text for this source; they are gone through table by table."""
+
+    __tablename__ = "source_spread"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("directory_entry.id"), unique=True)
+    place: Mapped[int] = mapped_column(Integer, server_default="0")
+    after_id: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class PartyTag(HasId, Base):

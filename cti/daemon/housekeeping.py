@@ -20,6 +20,7 @@ from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
 from crm.pruning import prune_accesses, prune_deliveries, prune_outbox, prune_sessions
 from crm.rights import command_access
+from crm.sources import spread_piece
 from cti.daemon.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class Housekeeping:
                 async with asyncio.timeout(self._round_seconds):
                     await self._asked.wait()
             self._asked.clear()
-            for work in (self._gather, self._empty_bin, self._prune, self._search):
+            for work in (self._gather, self._spread, self._empty_bin, self._prune, self._search):
                 try:
                     await work()
                 except Exception as error:
@@ -96,6 +97,10 @@ class Housekeeping:
         for merge_id in merges:
             async with self._sessions.begin() as session:
                 await gather_strays(session, merge_id)
+
+    async def _spread(self) -> None:
+        """Names of sources that the directory changed, over the records."""
+        await self._in_pieces(spread_piece)
 
     async def _empty_bin(self) -> None:
         before, access = self._now() - timedelta(days=KEPT_DAYS), command_access()
@@ -113,14 +118,14 @@ class Housekeeping:
         if self._pruned == night:
             return
         kept = self._kept
-        await self._prune_all(lambda session: prune_outbox(session, _ago(now, kept.outbox), now))
-        await self._prune_all(lambda session: prune_deliveries(session, _ago(now, kept.deliveries)))
-        await self._prune_all(lambda session: prune_sessions(session, _ago(now, kept.sessions)))
+        await self._in_pieces(lambda session: prune_outbox(session, _ago(now, kept.outbox), now))
+        await self._in_pieces(lambda session: prune_deliveries(session, _ago(now, kept.deliveries)))
+        await self._in_pieces(lambda session: prune_sessions(session, _ago(now, kept.sessions)))
         if kept.access_log:
-            await self._prune_all(lambda session: prune_accesses(session, _ago(now, kept.access_log)))
+            await self._in_pieces(lambda session: prune_accesses(session, _ago(now, kept.access_log)))
         self._pruned = night
 
-    async def _prune_all(self, piece: Callable[[AsyncSession], Awaitable[bool]]) -> None:
+    async def _in_pieces(self, piece: Callable[[AsyncSession], Awaitable[bool]]) -> None:
         is_more = True
         while is_more:
             began = time.monotonic()

@@ -11,8 +11,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from crm.database import Database
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
+from tests.browser.test_records import whole
 from tests.web.pages.office import Office, open_office
 
 pytestmark = pytest.mark.browser
@@ -104,5 +108,26 @@ async def test_a_lead_is_deleted_found_in_the_bin_and_restored(
     assert await axe(page) == []
     await row.get_by_role("button", name="Восстановить").click()
     await expect(page.locator("h1")).to_contain_text("Лишний")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_a_source_that_nobody_entered_is_put_into_the_directory(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    word = f"Афиша {'большая' if size is DESKTOP else 'малая'}"
+    async with planted.database.sessions.begin() as session:
+        about = NewLead(subject=SubjectValues(person="Увидел"), values=LeadValues(source=word))
+        await create_lead(session, planted.people["manager"], about)
+    visitor = await visit(planted, chromium, "admin", **size)
+    page = visitor.page
+    await visitor.go("/admin/directories/source")
+    await expect(page.get_by_role("heading", name="В записях есть, в справочнике нет")).to_be_visible()
+    assert await whole(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.get_by_role("button", name=f"Добавить «{word}»").click()
+    await expect(page.get_by_role("row").filter(has_text=word)).to_be_visible()
+    await expect(page.get_by_role("button", name=f"Добавить «{word}»")).to_have_count(0)
     assert visitor.complaints == []
     await visitor.context.close()

@@ -7,13 +7,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import directories, kind_stays, tags
-from crm.directories import DIRECTORIES, KIND, SOURCE, TAG
+from crm.directories import DIRECTORIES, KIND, TAG
 from crm.errors import Invalid, NotAllowed, NotFound, Taken
 from crm.parties import create_party, edit_party, organisation_values, person_values, set_kinds
 from crm.party_cards import party_card
 from crm.party_kinds import list_kinds
 from crm.party_lists import PartyFilter, Which, list_parties
 from crm.schema.journals import ChangeLog
+from crm.sources import SOURCE
 from tests.crm.people import COMMAND, make_user
 
 

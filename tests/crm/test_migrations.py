@@ -14,6 +14,7 @@ from crm.database import alembic_config, migrate, open_database
 from crm.granted_rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
 from crm.leads import disqualify_lead
 from crm.schema.base import uuid7
+from crm.sources import list_sources, spread_piece
 from tests.crm import planting
 from tests.crm.enquiries import make_lead
 from tests.crm.people import COMMAND
@@ -47,6 +48,39 @@ async def test_up_down_and_up_again_when_empty(empty_database: EmptyDatabase) ->
     assert await tables(url) == {"alembic_version"}
     await migrate(url)
     assert await tables(url) == full
+
+
+async def test_sources_that_records_say_become_the_directory(empty_database: EmptyDatabase) -> None:
+    url = await empty_database()
+    await migrate(url)
+    database = await open_database(url)
+    async with database.sessions.begin() as session:
+        clients = [
+            await planting.organisation(session, name, kind="client") for name in ("One", "Two", "Three")
+        ]
+        leads = [(await make_lead(session, COMMAND, party_id=each)).id for each in clients]
+    await migrate(url, before("0047"))
+    said = ("Сайт", "Сайт", "сайт "), ("Знакомые", None, "САЙТ")
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "insert into directory_entry (directory, name, position) values ('source', 'Yandex', 1)"
+    )
+    for table, ids, texts in (("party", clients, said[0]), ("lead", leads, said[1])):
+        for record_id, source in zip(ids, texts, strict=True):
+            await connection.execute(f"update {table} set source = $1 where id = $2", source, record_id)
+    await connection.close()
+    await migrate(url)
+    async with database.sessions.begin() as session:
+        entries = {each.name: each for each in await list_sources(session)}
+        assert list(entries) == ["Yandex", "Сайт", "Знакомые"]
+        assert len({each.code for each in entries.values()}) == 3
+        while await spread_piece(session):
+            pass
+        found = await session.execute(text("select source from party where source is not null"))
+        assert set(found.scalars()) == {"Сайт"}
+        found = await session.execute(text("select source from lead order by id"))
+        assert found.scalars().all() == ["Знакомые", None, "Сайт"]
+    await database.close()
 
 
 async def test_down_and_up_with_rows(empty_database: EmptyDatabase) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from inspect import signature
 from typing import Any, Final, TypeVar, get_type_hints
@@ -24,6 +24,7 @@ from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.rights import Access
 from crm.schemes import asked_by_stages, list_reasons, list_schemes
+from crm.sources import source_named
 from crm.stages import Move
 from web.api.contract import ApiRoutes, Reply
 from web.api.lead_types import (
@@ -115,7 +116,10 @@ async def list_(request: web.Request, query: LeadQuery) -> LeadList:
             return told(changed, LeadList)
         if query.q.strip():
             return _found(await search_leads(session, access, query.q, limit=query.limit))
-        page = await list_leads(session, access, _filter(query), cursor=cursor, limit=query.limit)
+        wanted = _filter(query)
+        if wanted.source is not None:
+            wanted = replace(wanted, source=await source_named(session, wanted.source))
+        page = await list_leads(session, access, wanted, cursor=cursor, limit=query.limit)
     return told(page, LeadList)
 
 

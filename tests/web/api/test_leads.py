@@ -8,8 +8,11 @@ from uuid import uuid4
 
 from sqlalchemy import update
 
+from crm.directories import add_entry
 from crm.schema.stages import Scheme
+from crm.sources import SOURCE
 from tests.crm.enquiries import plant_scheme
+from tests.crm.people import COMMAND
 from tests.crm.planting import NOON
 from tests.web.api.company import Company
 
@@ -242,3 +245,21 @@ async def test_restoring_names_the_automatic_lead_that_is_open_since(company: Co
     told = await problem(refused)
     assert told["code"] == "AnotherLeadOpen"
     assert f"№ {second['number']}" in told["detail"]
+
+
+async def test_a_source_is_said_by_name_or_code_and_told_by_name(company: Company) -> None:
+    async with company.database.sessions.begin() as session:
+        await add_entry(session, COMMAND, SOURCE, "Сайт завода", code="factory")
+    first, second = await made(company, source="factory"), await made(company, source="С выставки")
+    (told,) = [
+        item
+        for item in (await company.told("/api/v1/sources", "agent"))["items"]
+        if item["code"] == "factory"
+    ]
+    assert (told["name"], told["archived_at"], told["words"]) == ("Сайт завода", None, [])
+    lead = (await company.told(f"{PATH}/{first}", "agent"))["lead"]
+    assert lead["source"] == "Сайт завода"
+    assert (await company.told(f"{PATH}/{second}", "agent"))["lead"]["source"] == "С выставки"
+    for asked in ("factory", "Сайт завода", "САЙТ ЗАВОДА"):
+        listed = await company.told(f"{PATH}?source={asked}", "agent")
+        assert [item["id"] for item in listed["items"]] == [first]

@@ -151,3 +151,41 @@ async def test_a_person_is_turned_into_an_organisation_by_a_form(office: Office)
     assert "Legal entity" in await (await office.get(card, "agent")).text()
     assert (await office.post(f"{card}/turn", typed, "agent")).status == 422  # a person has another form
     assert (await office.get(f"/parties/{office.foreign_id}/turn", "agent")).status == 404
+
+
+async def test_a_source_has_a_code_and_unknown_texts_are_added_or_joined(office: Office) -> None:
+    path = "/admin/directories/source"
+    typed = {"name": "Наш сайт", "code": "our-site"}
+    assert (await office.post(path, typed, "admin")).status == 303
+    refused = await office.post(path, {"name": "Другой", "code": "Код"}, "admin")
+    assert refused.status == 422
+    assert "small Latin letters" in await refused.text()
+    for source in ("our-SITE", "Ярмарка", "сайт наш"):
+        made = await office.post("/leads/new", {"person": f"Из {source}", "source": source}, "manager")
+        assert made.status == 303
+    page = await (await office.get(path, "admin")).text()
+    assert "our-site" in page
+    assert "In records, and not in the directory" in page
+    assert 'name="word" value="Ярмарка"' in page
+    assert 'name="word" value="our-SITE"' not in page
+    entry = re.search(r"/admin/directories/source/(\d+)\">", page)
+    assert entry
+    assert (await office.post(f"{path}/join", {"word": "Ярмарка"}, "admin")).status == 303
+    joined = await office.post(f"{path}/join", {"word": "сайт наш", "entry_id": entry[1]}, "admin")
+    assert joined.status == 303
+    page = await (await office.get(path, "admin")).text()
+    assert not re.search(r'name="word" value="(Ярмарка|сайт наш)"', page)
+    assert "Ярмарка" in page
+    assert "сайт наш" in await (await office.get(f"{path}/{entry[1]}", "admin")).text()
+    twice = await office.post(f"{path}/join", {"word": "ярмарка", "entry_id": entry[1]}, "admin")
+    assert (twice.status, "already taken" in await twice.text()) == (422, True)
+    assert (await office.post(f"{path}/join", {"word": "x"}, "manager")).status == 404
+
+
+async def test_a_line_says_the_source_of_its_leads(office: Office) -> None:
+    address = f"/admin/lines/{office.line_id}"
+    page = await (await office.get(address, "admin")).text()
+    form = dict(re.findall(r'name="(version|number|name|colour)"[^>]*?value="([^"]*)"', page))
+    saved = await office.post(address, form | {"lead_source": "Витрина"}, "admin")
+    assert saved.status == 303, await saved.text()
+    assert 'value="Витрина"' in await (await office.get(address, "admin")).text()

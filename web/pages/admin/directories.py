@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from crm import directories
+from crm import directories, sources
 from crm.directories import DIRECTORIES, Entry
 from crm.errors import NotFound
+from crm.sources import SOURCE
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
@@ -54,6 +55,7 @@ async def add_entry(request: web.Request) -> web.Response:
             _directory(request),
             form.text("name"),
             colour=form.optional("colour"),
+            code=form.text("code"),
         )
     if not form.is_good:
         return await _show(request, form)
@@ -63,7 +65,7 @@ async def add_entry(request: web.Request) -> web.Response:
 @routes.get(_ENTRY, right="directory.manage")
 async def show_entry(request: web.Request) -> web.Response:
     entry = await _entry(request)
-    return _show_entry(request, entry, filled({"name": entry.name, "colour": entry.colour}))
+    return await _show_entry(request, entry, filled({"name": entry.name, "colour": entry.colour}))
 
 
 @routes.post(_ENTRY, right="directory.manage")
@@ -80,7 +82,7 @@ async def edit_entry(request: web.Request) -> web.Response:
             colour=form.optional("colour"),
         )
     if not form.is_good:
-        return _show_entry(request, entry, form)
+        return await _show_entry(request, entry, form)
     raise web.HTTPSeeOther(f"{_PATH}/{entry.directory}")
 
 
@@ -104,6 +106,21 @@ async def move_down(request: web.Request) -> web.Response:
     return await _act(request, directories.move_entry, up=False)
 
 
+@routes.post(_PATH + "/source/join", right="directory.manage")
+async def join_source(request: web.Request) -> web.Response:
+    """A text that records have means one of the entries, or becomes an entry of its own."""
+    form = form_of((await request.post()).items())
+    access, word, entry_id = request[ACCESS], form.text("word"), form.whole("entry_id")
+    async with saving(request, form) as session:
+        if entry_id is None:
+            await directories.add_entry(session, access, SOURCE, word)
+        else:
+            await sources.join_source(session, access, word, entry_id)
+    if not form.is_good:
+        return await _show(request, form, SOURCE)
+    raise web.HTTPSeeOther(f"{_PATH}/{SOURCE}")
+
+
 async def _act(request: web.Request, act: Any, **how: Any) -> web.Response:
     directory = _directory(request)
     try:
@@ -123,6 +140,14 @@ def _directory(request: web.Request) -> str:
     return directory
 
 
+async def _words(request: web.Request, entry: Entry) -> tuple[str, ...]:
+    """What else means this source."""
+    if entry.directory != SOURCE:
+        return ()
+    async with request.app[SESSIONS]() as session:
+        return next(each.words for each in await sources.list_sources(session) if each.id == entry.id)
+
+
 async def _entry(request: web.Request) -> Entry:
     async with request.app[SESSIONS]() as session:
         entries = await directories.list_entries(session, _directory(request), with_archived=True)
@@ -132,10 +157,11 @@ async def _entry(request: web.Request) -> Entry:
     return found
 
 
-async def _show(request: web.Request, form: Form) -> web.Response:
-    directory = _directory(request)
+async def _show(request: web.Request, form: Form, directory: str = "") -> web.Response:
+    directory = directory or _directory(request)
     async with request.app[SESSIONS]() as session:
         entries = await directories.list_entries(session, directory, with_archived=True)
+        unknown = await sources.unknown_sources(session) if directory == SOURCE else []
     return render_section(
         request,
         "admin/directory.html",
@@ -144,17 +170,19 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         directory=directory,
         titles=TITLES,
         entries=entries,
+        unknown=unknown,
         form=form,
     )
 
 
-def _show_entry(request: web.Request, entry: Entry, form: Form) -> web.Response:
+async def _show_entry(request: web.Request, entry: Entry, form: Form) -> web.Response:
     return render_section(
         request,
         "admin/directory_entry.html",
         _PATH,
         status=form.status,
         entry=entry,
+        words=await _words(request, entry),
         title=TITLES[entry.directory],
         form=form,
     )

@@ -8,7 +8,9 @@ from aiohttp import web
 
 from crm import accounts, telephony
 from crm.calendars import list_calendars
+from crm.directories import names_of
 from crm.errors import NotFound
+from crm.sources import SOURCE
 from crm.telephony import LineInfo
 from web.keys import ACCESS, SESSIONS
 from web.pages.admin.sections import render_section
@@ -45,6 +47,7 @@ async def add_line(request: web.Request) -> web.Response:
             colour=form.optional("colour"),
             team_id=form.whole("team_id"),
             calendar_id=form.whole("calendar_id"),
+            lead_source=form.text("lead_source"),
         )
     if not form.is_good:
         return await _show_form(request, form, None)
@@ -61,6 +64,7 @@ async def show_line(request: web.Request) -> web.Response:
             "colour": line.colour,
             "team_id": line.team_id,
             "calendar_id": line.calendar_id,
+            "lead_source": line.lead_source,
             "version": line.version,
         }
     )
@@ -82,6 +86,7 @@ async def edit_line(request: web.Request) -> web.Response:
             colour=form.optional("colour"),
             team_id=form.whole("team_id"),
             calendar_id=form.whole("calendar_id"),
+            lead_source=form.text("lead_source"),
         )
     if not form.is_good:
         return await _show_form(request, form, line)
@@ -110,6 +115,7 @@ async def _show_form(request: web.Request, form: Form, line: LineInfo | None) ->
         connections = await telephony.list_connections(session, request[ACCESS])
         teams = await accounts.list_teams(session)
         calendars = await list_calendars(session)
+        sources = await names_of(session, SOURCE)
     return render_section(
         request,
         "admin/line.html",
@@ -120,4 +126,5 @@ async def _show_form(request: web.Request, form: Form, line: LineInfo | None) ->
         connections=connections,
         teams=teams,
         calendars=calendars,
+        sources=sources,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import leads
 from crm.comments import pinned_lead_comments
-from crm.directories import SOURCE, names_of
+from crm.directories import names_of
 from crm.errors import Conflict, CrmError, Invalid, NotFound
 from crm.lead_cards import lead_card, likely_parties
 from crm.lead_likeness import similar_leads
@@ -18,6 +18,7 @@ from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_story import lead_story
 from crm.schemes import list_reasons
+from crm.sources import SOURCE
 from crm.stage_rules import StageIncomplete
 from crm.stages import Move
 from web.i18n import gettext as _

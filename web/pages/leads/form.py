@@ -8,7 +8,7 @@ from uuid import UUID
 from aiohttp import web
 
 from crm import drafts
-from crm.directories import SOURCE, names_of
+from crm.directories import names_of
 from crm.drafts import StoredDraft
 from crm.errors import AlreadyExists, CrmError, NotFound
 from crm.lead_errors import OpenLeads
@@ -17,6 +17,7 @@ from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.party_cards import PartyCard, party_card
 from crm.schemes import list_schemes
+from crm.sources import SOURCE
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, filled, form_of

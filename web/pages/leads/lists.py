@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.directories import SOURCE, names_of
+from crm.directories import names_of
 from crm.errors import Invalid
 from crm.lead_access import readable_lead
 from crm.lead_lists import (
@@ -30,6 +30,7 @@ from crm.paging import Page
 from crm.party_lists import Count
 from crm.rights import Access, Scope
 from crm.schemes import list_reasons, list_schemes
+from crm.sources import SOURCE
 from crm.stage_rules import SchemeInfo
 from crm.task_lists import next_tasks
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker

@@ -8,11 +8,12 @@ from uuid import uuid4
 from aiohttp import web
 
 from crm import drafts, parties
-from crm.directories import INDUSTRY, SOURCE, names_of
+from crm.directories import INDUSTRY, names_of
 from crm.drafts import StoredDraft
 from crm.errors import AlreadyExists, Conflict, CrmError
 from crm.party_cards import PartyCard, party_card
 from crm.party_kinds import list_kinds
+from crm.sources import SOURCE
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
 from web.pages.forms import Form, filled, form_of
