@@ -8,24 +8,31 @@ from typing import Any, Final
 from aiohttp import web
 
 from crm.duplicates import likely_same
-from crm.errors import Invalid, NotFound
-from crm.merge_list import list_merges, read_merge
-from crm.merge_log import MOST_AT_ONCE, CannotMerge, CannotUndo
-from crm.merge_values import Choices, Record, completeness, differing_fields, fields_of
+from crm.errors import Invalid
+from crm.merge_list import list_merges
+from crm.merge_log import MOST_AT_ONCE, CannotMerge
+from crm.merge_values import Record, completeness, differing_fields, fields_of
 from crm.merging import merge_parties, records_of, undo_merge
 from crm.party_cards import PartyCard, party_card
 from crm.party_lists import rows_of
 from crm.party_search import FoundBy, SearchHit, search_parties
 from web.keys import ACCESS, SESSIONS
-from web.pages.answers import PageRoutes, id_in_path
-from web.pages.forms import Form, form_of
+from web.pages import comparing
+from web.pages.answers import PageRoutes
+from web.pages.comparing import ALL, Merging, comparison, ids_in, show_merge, wish_of
+from web.pages.forms import Form
 from web.pages.problems import tell
 from web.render import render, render_fragment, wants_rows
 
 routes = PageRoutes()
-EMPTY: Final = "none"  # the choice that clears a field
-ALL: Final = "all"  # of notes: all texts, one under the other
 _MOST_FOUND: Final = 20
+_KIND: Final = Merging(
+    path="/parties/merges",
+    template="parties/merge_done.html",
+    record_kind="party",
+    read_card=party_card,
+    undo=undo_merge,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,49 +42,32 @@ class Side:
     record: Record
     card: PartyCard
 
+    @property
+    def id(self) -> int:
+        return self.card.id
+
+    @property
+    def whose(self) -> str:
+        return self.card.name
+
 
 @routes.get("/parties/merge", right="party.merge")
 async def show_merging(request: web.Request) -> web.Response:
     """The records of the address (`id`, several), and a search for one more."""
-    return await _answer(request, _ids(request.query.getall("id", [])))
+    return await _answer(request, ids_in(request.query.getall("id", [])))
 
 
 @routes.post("/parties/merge", right="party.merge")
 async def merge(request: web.Request) -> web.Response:
-    posted = await request.post()
-    form = form_of(posted.items())
-    ids = _ids([each for each in posted.getall("id", []) if isinstance(each, str)])
-    survivor_id = form.whole("survivor") or 0
-    if survivor_id not in ids:
-        raise web.HTTPNotFound
+    wish = await wish_of(request)
     try:
         async with request.app[SESSIONS].begin() as session:
             merged = await merge_parties(
-                session,
-                request[ACCESS],
-                survivor_id,
-                [party_id for party_id in ids if party_id != survivor_id],
-                _choices(form, ids),
+                session, request[ACCESS], wish.survivor_id, wish.merged_ids, wish.choices
             )
     except (CannotMerge, Invalid) as error:
-        return await _answer(request, ids, form=form, problem=tell(error))
-    raise web.HTTPSeeOther(f"/parties/merges/{merged.merge_id}")
-
-
-def _ids(texts: list[str]) -> list[int]:
-    known = dict.fromkeys(int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19)
-    return list(known)[:MOST_AT_ONCE]
-
-
-def _choices(form: Form, ids: list[int]) -> Choices:
-    """What was ticked; a field without a tick follows the rule of the merge."""
-    ticked = {
-        name.removeprefix("choose-"): form.text(name) for name in form.values if name.startswith("choose-")
-    }
-    numbers = {str(party_id): party_id for party_id in ids}
-    return {
-        field: numbers.get(value) for field, value in ticked.items() if value in numbers or value == EMPTY
-    }
+        return await _answer(request, wish.ids, form=wish.form, problem=tell(error))
+    raise web.HTTPSeeOther(f"{_KIND.path}/{merged.merge_id}")
 
 
 async def _answer(
@@ -130,16 +120,13 @@ def _comparison(sides: list[Side], form: Form | None) -> dict[str, Any]:
     records = [side.record for side in sides]
     differing = differing_fields(records)
     survivor = preferred_survivor(records)
-    survivor_id = (form.whole("survivor") if form else None) or survivor.id
-    ticked = {field: _preselected(field, survivor, records) for field in differing}
-    if form:
-        ticked |= {field: form.text(f"choose-{field}") for field in differing if form.text(f"choose-{field}")}
     same = [
         field
         for field in fields_of(records[0].type)
         if field not in differing and any(each.value(field) for each in records)
     ]
-    return {"fields": differing, "same": same, "survivor_id": survivor_id, "ticked": ticked}
+    chosen = comparison(differing, survivor.id, lambda field: _preselected(field, survivor, records), form)
+    return {**chosen, "same": same}
 
 
 def preferred_survivor(records: list[Record]) -> Record:
@@ -170,34 +157,10 @@ async def show_merges(request: web.Request) -> web.Response:
 
 
 @routes.get(r"/parties/merges/{merge:\d+}", right="party.merge")
-async def show_merge(request: web.Request) -> web.Response:
-    return await _answer_merge(request)
+async def show_done(request: web.Request) -> web.Response:
+    return await show_merge(request, _KIND)
 
 
 @routes.post(r"/parties/merges/{merge:\d+}/undo", right="party.merge")
 async def undo(request: web.Request) -> web.Response:
-    """Make them several again; the page then tells what stays with the survivor."""
-    merge_id = id_in_path(request, "merge")
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            await undo_merge(session, request[ACCESS], merge_id)
-    except CannotUndo as error:
-        return await _answer_merge(request, status=409, problem=tell(error))
-    raise web.HTTPSeeOther(f"/parties/merges/{merge_id}")
-
-
-async def _answer_merge(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:
-    async with request.app[SESSIONS]() as session:
-        merge = await read_merge(session, request[ACCESS], id_in_path(request, "merge"))
-        try:
-            survivor = await party_card(session, request[ACCESS], merge.survivor_id)
-        except NotFound:  # in the bin
-            survivor = None
-    return render(
-        request,
-        "parties/merge_done.html",
-        status=status,
-        merge=merge,
-        survivor=survivor,
-        problem_text=problem,
-    )
+    return await comparing.undo_merge(request, _KIND)
