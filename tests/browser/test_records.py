@@ -19,6 +19,7 @@ from crm.emails import attach_email
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.leads import assign_lead, disqualify_lead, edit_lead, hold_lead
+from crm.numbers import NumberValues, attach_number
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.web.pages.office import Office, open_office
@@ -122,7 +123,18 @@ async def test_pages_of_leads_show_what_others_change(planted: Office, chromium:
     await visitor.go("/leads/board")
     await act(lambda session: hold_lead(session, admin, lead_id, reason="Отпуск"))
     await expect(page.locator(f'.stage-card[data-lead="{lead_id}"]')).to_contain_text("на паузе")
+    await visitor.go(f"/parties/{made.party_id}/leads")
+    row = page.locator(f'tr[data-record="lead:{lead_id}"]')
+    await row.wait_for()
+    await act(lambda session: edit_lead(session, admin, lead_id, {"need": "Тридцать дверей"}))
+    await expect(row).to_contain_text("Тридцать дверей")
+    await visitor.go(f"/leads/{lead_id}/convert")
+    await act(lambda session: edit_lead(session, admin, lead_id, {"title": "Двери"}))
+    await expect(page.locator("[data-watch-note]")).to_contain_text("Запись изменена")
     await visitor.go(f"/leads/{lead_id}")
+    number = NumberValues(presented="+79000008801")
+    await act(lambda session: attach_number(session, admin, made.party_id, number))
+    await expect(page.get_by_text("+7 900 000-88-01").first).to_be_visible()  # of whom the lead is about
     await act(lambda session: disqualify_lead(session, admin, lead_id, "spam"))
     await expect(page.locator("[data-piece=stand]")).to_contain_text("Спам")
     await expect(page.locator("#disqualify")).to_have_count(0)

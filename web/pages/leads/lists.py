@@ -151,7 +151,7 @@ async def show_leads(request: web.Request) -> web.Response:
 async def _rows(session: AsyncSession, request: web.Request, chosen: Chosen, list_: Arrangement) -> Rows:
     access, is_oldest_first = request[ACCESS], list_.sort == _OLDEST
     if "row" in request.query:
-        return await _one_row(session, access, request.query["row"])
+        return await one_row(session, access, request.query["row"])
     wanted = filter_of(access, chosen)
     if chosen.q:
         found = await search_leads(session, access, chosen.q, limit=MOST_HITS)
@@ -165,7 +165,7 @@ async def _rows(session: AsyncSession, request: web.Request, chosen: Chosen, lis
     return Rows(page=page, count=counted, is_too_short=bool(chosen.q))
 
 
-async def _one_row(session: AsyncSession, access: Access, typed: str) -> Rows:
+async def one_row(session: AsyncSession, access: Access, typed: str) -> Rows:
     """One row as it is now, for a list that stands open: it stays where it is, even if the filters no longer fit."""
     wanted = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
     lead = await readable_lead(session, access, wanted)

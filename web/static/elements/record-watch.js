@@ -1,5 +1,5 @@
 // Follows the records that a page shows: a card refreshes what nobody is editing, a list its row, a form says so.
-// data-record="party:12": the card (with data-form: its form). data-rows="/parties/clients": a list's address.
+// data-record="party:12": the card (with data-form: its form); data-also="party:5 lead:7": what else it shows. data-rows="/parties/clients": a list's address.
 // data-whole: a board; all of it is drawn anew when one of the records on it changed.
 
 import { ask } from "../ask.js";
@@ -21,6 +21,10 @@ class RecordWatch extends HTMLElement {
     return "rows" in this.dataset || "whole" in this.dataset;
   }
 
+  get #shown() {
+    return [this.dataset.record, ...(this.dataset.also ?? "").split(" ").filter(Boolean)];
+  }
+
   connectedCallback() {
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
@@ -36,7 +40,7 @@ class RecordWatch extends HTMLElement {
   }
 
   #follow() {
-    const shown = this.#isOfMany ? [...this.querySelectorAll("[data-record]")].map((row) => row.dataset.record) : [this.dataset.record];
+    const shown = this.#isOfMany ? [...this.querySelectorAll("[data-record]")].map((row) => row.dataset.record) : this.#shown;
     live.followRecords(this, shown);
   }
 
@@ -49,7 +53,7 @@ class RecordWatch extends HTMLElement {
   #hear({ type, data }) {
     if (type !== "record.changed") return;
     const record = `${data.kind}:${data.id}`;
-    const isShown = this.#isOfMany ? this.querySelector(`[data-record="${record}"]`) : this.dataset.record === record;
+    const isShown = this.#isOfMany ? this.querySelector(`[data-record="${record}"]`) : this.#shown.includes(record);
     if (!isShown || this.#due.has(record)) return;
     const act = () => {
       this.#due.delete(record);
@@ -62,7 +66,7 @@ class RecordWatch extends HTMLElement {
     if ("rows" in this.dataset) this.#refreshRow(record, data);
     else if ("whole" in this.dataset) this.#refreshWhole();
     else if ("form" in this.dataset) this.#tell(data, t("When you save, you are shown what differs."));
-    else this.#refreshCard(data);
+    else this.#refreshCard(record, data);
   }
 
   async #refreshRow(record, { id, is_gone: isGone }) {
@@ -99,8 +103,8 @@ class RecordWatch extends HTMLElement {
     this.#follow();
   }
 
-  async #refreshCard(data) {
-    if (data.is_gone) {
+  async #refreshCard(record, data) {
+    if (data.is_gone && record === this.dataset.record) {
       this.#tell(data, t("The record is no longer here: it was deleted, or merged into another one."));
       return;
     }
