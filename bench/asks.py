@@ -14,10 +14,11 @@ from crm.communications import CommunicationFilter, list_communications
 from crm.duplicate_hints import Typed, hints
 from crm.duplicates import list_pairs
 from crm.journals_read import JournalFilter, list_accesses, list_changes
-from crm.lead_lists import LeadFilter, count_leads, lead_board, list_leads
+from crm.lead_lists import LeadFilter, lead_board
+from crm.lead_lists import first_page as first_page_of_leads
 from crm.party_bin import list_bin
 from crm.party_cards import party_card
-from crm.party_lists import PartyFilter, Sort, Which, count_parties, list_parties
+from crm.party_lists import PartyFilter, Sort, Which, first_page
 from crm.party_search import search_parties
 from crm.party_story import party_story
 from crm.rights import Access
@@ -38,16 +39,14 @@ class Asked:
 
 def _parties(wanted: PartyFilter, path: str, sort: Sort = Sort.NAME) -> Asked:
     async def ask(session: AsyncSession, access: Access) -> None:
-        await list_parties(session, access, wanted, sort=sort)
-        await count_parties(session, access, wanted)
+        await first_page(session, access, wanted, sort=sort)
 
     return Asked(ask=ask, path=path)
 
 
 def _leads(wanted: LeadFilter, path: str) -> Asked:
     async def ask(session: AsyncSession, access: Access) -> None:
-        await list_leads(session, access, wanted)
-        await count_leads(session, access, wanted)
+        await first_page_of_leads(session, access, wanted)
 
     return Asked(ask=ask, path=path)
 
@@ -147,6 +146,13 @@ def asked(parties: int) -> dict[str, Asked]:
         "card and timeline": Asked(ask=_card, path=f"/parties/{BUSIEST}", wanted=60.0),
         "hints: an organisation": _hints(
             Typed(type="organisation", short_name=f"Вектор Базаки {middle}", number=number_of(middle))
+        ),
+        "hints: a word of a tenth": _hints(Typed(type="organisation", short_name="Ромашка")),
+        "hints: a word of a tenth and another": _hints(
+            Typed(type="organisation", short_name="Ромашка Восход")
+        ),
+        "hints: a name of a tenth": _hints(
+            Typed(type="organisation", short_name=f"Ромашка Базаки {middle + 1}")
         ),
         "hints: a person": _hints(Typed(type="person", last_name="Бавегинов", first_name="Анна")),
     }

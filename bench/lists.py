@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import delete, insert, select
 
 from bench.asks import Ask, Asked, asked
+from bench.names import keep_names
 from bench.population import PARTIES, populated_server
 from bench.rows import Row
 from crm.database import Database, open_database
@@ -48,6 +49,8 @@ async def run() -> list[Row]:
         opened(url) as many,
         browser(many) as client,
     ):
+        for base in (few_url, url):
+            await keep_names(base)
         fewer = asked(PARTIES // FEWER)
         for name, each in asked(PARTIES).items():
             rows += await _rows(name, each, fewer[name].ask, few, many, client)

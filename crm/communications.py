@@ -16,7 +16,8 @@ from crm.errors import NotFound
 from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable
-from crm.rights import Access, Scope, condition, ways
+from crm.planning import plan_for_page
+from crm.rights import Access, Scope, condition, of_teams, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
 from crm.schema.leads import Lead
@@ -142,7 +143,9 @@ async def list_communications(
         started_at, last_id = decode_cursor(cursor, str, str)
         after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
         conditions.append(tuple_(Communication.started_at, Communication.id) < after)
-    allowed = _ways(access) if wanted.lead_id is None else [true()]  # whoever reads the lead reads them
+    await plan_for_page(session)
+    is_all = wanted.lead_id is not None  # whoever reads the lead reads them
+    allowed = [true()] if is_all else _ways(access, wanted.kind)
     ids = union(*(_newest(conditions, way, size + 1) for way in allowed))
     query = _all().where(Communication.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
     items = await _infos(session, access, (await session.execute(query)).all())
@@ -226,9 +229,17 @@ async def _is_seen(
     return await session.scalar(card.where(readable(access)).limit(1)) is not None
 
 
-def _ways(access: Access) -> list[ColumnElement[bool]]:
+def _ways(access: Access, kind: str | None = None) -> list[ColumnElement[bool]]:
+    """The ways in which a communication can be within one's rights; of one kind, those alone in which one of it can."""
     found = ways(access, "party.read", Communication)
-    if access.scope("party.read") in {Scope.OWN, Scope.TEAM}:
+    if access.scope("party.read") not in {Scope.OWN, Scope.TEAM}:
+        return found
+    if kind not in {None, "call"}:
+        found = [
+            Communication.user_id == access.user_id,
+            *of_teams(access, access.scope("party.read"), Communication),
+        ]
+    if kind in {None, "meeting"}:
         mine = select(MeetingParticipant.id).where(
             MeetingParticipant.meeting_id == Communication.id, MeetingParticipant.user_id == access.user_id
         )

@@ -33,7 +33,7 @@ from cti.numbers import NumberKind, to_e164
 
 MOST: Final = 5
 PATIENCE: Final = (
-    30  # milliseconds for names that are alike by their letters only: somebody types on meanwhile
+    25  # milliseconds for names that are alike by their letters only: somebody types on meanwhile
 )
 _SITE: Final = re.compile(r"^(?:https?://)?(?:www\.)?")
 _REASONS: Final = ("number", "email", "inn", "site", "alias", "same_name", "name")  # the strongest first

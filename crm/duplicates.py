@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import Select, delete, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, or_, select, tuple_, union
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -17,7 +18,8 @@ from crm.duplicate_search import look_again
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, page_size
 from crm.party_lists import PartyRow, rows_of
-from crm.rights import Access, condition
+from crm.planning import plan_for_page
+from crm.rights import Access, condition, keys_ways
 from crm.schema.access import User
 from crm.schema.merging import DuplicateDismissal, DuplicatePair, DuplicateRun
 from crm.schema.parties import Party
@@ -71,12 +73,7 @@ async def list_pairs(
     """
     access.require("party.merge")
     size = page_size(limit)
-    query = _pairs(access)
-    if cursor:
-        likeness, pair_id = decode_cursor(cursor, int, int)
-        after = tuple_(DuplicatePair.likeness, DuplicatePair.id)
-        query = query.where(after < tuple_(likeness or 0, pair_id or 0))
-    found = (await session.scalars(query.limit(size + 1))).all()
+    found = await _pairs(session, access, cursor, size + 1)
     shown = found[:size]
     parties = await rows_of(session, list({each for pair in shown for each in (pair.low_id, pair.high_id)}))
     by_id = {party.id: party for party in parties}
@@ -87,9 +84,36 @@ async def list_pairs(
     )
 
 
-def _pairs(access: Access) -> Select[DuplicatePair]:
-    query = _both_mine(select(DuplicatePair), DuplicatePair, access)
-    return query.order_by(DuplicatePair.likeness.desc(), DuplicatePair.id.desc())
+async def _pairs(
+    session: AsyncSession, access: Access, cursor: str | None, most: int
+) -> Sequence[DuplicatePair]:
+    """The likeliest, by each way in which the first of the two may be the user's; so may the other one."""
+    await plan_for_page(session)
+    order = (DuplicatePair.likeness.desc(), DuplicatePair.id.desc())
+    pairs = _both_there(select(DuplicatePair.id, DuplicatePair.likeness), DuplicatePair)
+    pairs = pairs.where(or_(*_mine(access, DuplicatePair.high_keeper_id, DuplicatePair.high_team_id)))
+    if cursor:
+        likeness, pair_id = decode_cursor(cursor, int, int)
+        after = tuple_(DuplicatePair.likeness, DuplicatePair.id)
+        pairs = pairs.where(after < tuple_(likeness or 0, pair_id or 0))
+    ways = _mine(access, DuplicatePair.low_keeper_id, DuplicatePair.low_team_id)
+    parts = [pairs.where(way).order_by(*order).limit(most).subquery().select() for way in ways]
+    ids = union(*parts).subquery()
+    query = select(DuplicatePair).join(ids, ids.c.id == DuplicatePair.id).order_by(*order).limit(most)
+    return (await session.scalars(query)).all()
+
+
+def _mine(access: Access, keeper: Any, team: Any) -> list[ColumnElement[bool]]:
+    return keys_ways(access, "party.merge", keeper, team)
+
+
+def _both_there(query: Select[*Columns], table: Any) -> Select[*Columns]:
+    """Of the pairs in a table, those of two present parties."""
+    for side in (table.low_id, table.high_id):
+        party = aliased(Party)
+        query = query.join(party, party.id == side)
+        query = query.where(party.deleted_at.is_(None), party.merged_into_id.is_(None))
+    return query
 
 
 def _both_mine(query: Select[*Columns], table: Any, access: Access) -> Select[*Columns]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Row, Select, Subquery, func, literal, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,7 +16,7 @@ from crm.lead_values import OPEN_STATES
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_cards import phones_of
 from crm.party_lists import MOST_COUNTED, Count
-from crm.planning import plan_for_values
+from crm.planning import plan_for_page
 from crm.rights import Access, ways
 from crm.schema.access import User
 from crm.schema.leads import Lead
@@ -121,14 +121,40 @@ async def list_leads(
         at, lead_id = decode_cursor(cursor, str, int)
         here, there = tuple_(Lead.created_at, Lead.id), tuple_(moment_of(at, cursor), lead_id or 0)
         parts = [part.where(here > there if is_oldest_first else here < there) for part in parts]
-    order = _ordered(Lead.created_at, Lead.id, is_oldest_first)
-    rows = _together([part.order_by(*order).limit(size + 1) for part in parts])
-    query = select(rows).order_by(*_ordered(rows.c.created_at, rows.c.id, is_oldest_first)).limit(size + 1)
-    found = (await session.execute(query)).all()
+    found = await _page_keys(session, parts, size + 1, is_oldest_first)
     items = await lead_rows(session, [row.id for row in found[:size]])
     last = found[size - 1] if len(found) > size else None
     more = encode_cursor(last.created_at.isoformat(), last.id) if last else None
     return Page(items=tuple(items), next=more)
+
+
+async def _page_keys(
+    session: AsyncSession, parts: Sequence[Keys], most: int, is_oldest_first: bool = False
+) -> Sequence[Row[int, datetime]]:
+    """The first of each way, and of those the first."""
+    order = _ordered(Lead.created_at, Lead.id, is_oldest_first)
+    rows = _together([part.order_by(*order).limit(most) for part in parts])
+    query = select(rows).order_by(*_ordered(rows.c.created_at, rows.c.id, is_oldest_first)).limit(most)
+    return (await session.execute(query)).all()
+
+
+async def first_page(
+    session: AsyncSession,
+    access: Access,
+    wanted: LeadFilter = LeadFilter(),
+    *,
+    is_oldest_first: bool = False,
+    limit: int | None = None,
+) -> tuple[Page[LeadRow], Count]:
+    """The first page, and how many leads the list has, up to 1,000; what one page holds is not looked for twice.
+
+    Raises:
+        NotAllowed, Invalid (the state).
+    """
+    page = await list_leads(session, access, wanted, is_oldest_first=is_oldest_first, limit=limit)
+    if page.next is None:
+        return page, Count(value=len(page.items), is_more=False)
+    return page, await count_leads(session, access, wanted)
 
 
 def _ordered(created_at: Any, lead_id: Any, is_oldest_first: bool) -> tuple[Any, Any]:
@@ -168,13 +194,22 @@ async def lead_board(
     Raises:
         NotAllowed.
     """
-    columns = []
+    found = {}
     for stage in scheme.open_stages:
         of_stage = replace(wanted, state="going", stage_id=stage.id, number=None)
-        page = await list_leads(session, access, of_stage, limit=CARDS_OF_A_COLUMN)
-        count = await count_leads(session, access, of_stage)
-        columns.append(BoardColumn(stage=stage, count=count, leads=page.items))
-    return columns
+        keys = await _page_keys(session, await _parts(session, access, of_stage), CARDS_OF_A_COLUMN + 1)
+        ids = [key.id for key in keys[:CARDS_OF_A_COLUMN]]
+        is_whole = len(keys) <= CARDS_OF_A_COLUMN
+        count = (
+            Count(value=len(ids), is_more=False) if is_whole else await count_leads(session, access, of_stage)
+        )
+        found[stage] = ids, count
+    every = await lead_rows(session, [lead_id for ids, _count in found.values() for lead_id in ids])
+    rows = {row.id: row for row in every}
+    return [
+        BoardColumn(stage=stage, count=count, leads=tuple(rows[each] for each in ids if each in rows))
+        for stage, (ids, count) in found.items()
+    ]
 
 
 async def lead_rows(session: AsyncSession, lead_ids: Sequence[int]) -> list[LeadRow]:
@@ -205,7 +240,7 @@ async def _parts(session: AsyncSession, access: Access, wanted: LeadFilter) -> l
 
     The planner must see the values: an employee's leads among a million want another plan than all of a stage.
     """
-    await plan_for_values(session)
+    await plan_for_page(session)
     kept = select(Lead.id, Lead.created_at).where(Lead.deleted_at.is_(None), *_conditions(wanted))
     return [kept.where(way) for way in ways(access, "lead.read", Lead)]
 

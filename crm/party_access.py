@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.errors import NotFound
-from crm.rights import Access, Scope, condition, ways
+from crm.rights import Access, Scope, condition, of_teams, ways
 from crm.schema.parties import Affiliation, Party
 
 
@@ -58,12 +58,15 @@ async def _found(
     raise NotFound("party", party_id)
 
 
-def readable(access: Access) -> ColumnElement[bool]:
+def readable(access: Access, called: Sequence[int] | None = None) -> ColumnElement[bool]:
     """What a card may show: one's parties, and the contacts of organisations among them (crm-model 11).
 
     Lists use `narrow` alone: they show records by responsibility, and a contact comes with its organisation's card.
+
+    Args:
+        called: as of `crm.rights.ways`.
     """
-    own = condition(access, "party.read", Party)
+    own = or_(*ways(access, "party.read", Party, called))
     if access.scope("party.read") in {Scope.NONE, Scope.ALL}:
         return own
     firm = aliased(Party)
@@ -74,33 +77,43 @@ def readable(access: Access) -> ColumnElement[bool]:
             Affiliation.person_id == Party.id,
             Affiliation.ended_at.is_(None),
             firm.deleted_at.is_(None),
-            condition(access, "party.read", firm),
+            or_(*ways(access, "party.read", firm, called)),
         )
         .offset(
             0
         )  # to be asked for each row: the planner must not gather the contacts of a whole department first
         .exists()
     )
-    return or_(own, is_contact)
+    return or_(own, and_(Party.type == "person", is_contact))
 
 
-async def readable_ids(session: AsyncSession, access: Access, most: int) -> list[int] | None:
+async def readable_ids(
+    session: AsyncSession, access: Access, most: int, called: Sequence[int]
+) -> list[int] | None:
     """The ids of everything `readable`, for whoever may read little of a large database; None if it is more."""
-    if access.scope("party.read") is Scope.ALL:
+    if access.scope("party.read") is Scope.ALL or await _have_more(session, access, most):
         return None
-    queries: list[Select[int]] = [
-        select(Party.id).where(Party.deleted_at.is_(None), way) for way in ways(access, "party.read", Party)
-    ]
-    firm = aliased(Party)
-    for way in ways(access, "party.read", firm):
-        contacts = select(Affiliation.person_id).join(firm, firm.id == Affiliation.organisation_id)
-        queries.append(contacts.where(Affiliation.ended_at.is_(None), firm.deleted_at.is_(None), way))
     found: set[int] = set()
-    for query in queries:
-        found |= set(await session.scalars(query.limit(most + 1)))
+    for way in ways(access, "party.read", Party, called):
+        mine = select(Party.id).where(Party.deleted_at.is_(None), way)
+        found |= set(await session.scalars(mine.limit(most + 1)))
         if len(found) > most:
             return None
-    return sorted(found)
+    firms = any_(literal(sorted(found), ARRAY(BigInteger)))
+    contacts = select(Affiliation.person_id).where(
+        Affiliation.organisation_id == firms, Affiliation.ended_at.is_(None)
+    )
+    found |= set(await session.scalars(contacts.limit(most + 1)))
+    return sorted(found) if len(found) <= most else None
+
+
+async def _have_more(session: AsyncSession, access: Access, most: int) -> bool:
+    """Whether one's teams have more parties than that, the deleted ones included: told by an index alone."""
+    for way in of_teams(access, access.scope("party.read"), Party):
+        some = select(Party.team_id).where(way).limit(most + 1).subquery()
+        if (await session.execute(select(func.count()).select_from(some))).scalar_one() > most:
+            return True
+    return False
 
 
 async def lock_keys(session: AsyncSession, keys: Iterable[str]) -> None:

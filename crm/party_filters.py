@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -59,9 +59,18 @@ class PartyFilter:
             raise Invalid("list", which, "There is no such list.") from error
 
 
-async def condition_of(session: AsyncSession, wanted: PartyFilter) -> ColumnElement[bool]:
-    """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind."""
-    conditions = [_CONDITIONS[wanted.which](), *_chosen(wanted, Party)]
+async def condition_of(
+    session: AsyncSession, wanted: PartyFilter, *, beside: str = ""
+) -> ColumnElement[bool]:
+    """What the filter says of `Party`, for a search within a list too. Raises Invalid for an unknown kind.
+
+    Args:
+        beside: what is known to be lacking, if the list is read from that: it need not be looked for.
+    """
+    is_alone = wanted.which is Which.CONTACTS_ALONE and beside == "company"
+    which = Which.CONTACTS if is_alone else wanted.which
+    chosen = replace(wanted, has_phone=None) if beside == "number" else wanted
+    conditions = [_CONDITIONS[which](), *_chosen(chosen, Party)]
     if wanted.kind is not None:
         ids = await kind_ids(session, [wanted.kind])
         conditions.append(_has_kind(wanted.kind_status, ids[wanted.kind]))
@@ -107,8 +116,11 @@ def _chosen(wanted: PartyFilter, copies: Any) -> list[ColumnElement[bool]]:
     """The filters that are columns of the party, and whether it has a number. `copies`: where owner and last communication are read."""
     found: list[ColumnElement[bool]] = []
     owner, last = copies.owner_id, copies.last_communication_at
-    if wanted.owner_id is not None:
-        found.append(owner == wanted.owner_id if wanted.owner_id else owner.is_(None))
+    if wanted.owner_id:
+        keeper = func.coalesce(owner, copies.created_by) if copies is Party else copies.keeper_id
+        found += [owner == wanted.owner_id, keeper == wanted.owner_id]  # the second has the indexes
+    elif wanted.owner_id is not None:
+        found.append(owner.is_(None))
     if wanted.type is not None:
         found.append(Party.type == wanted.type)
     if wanted.source is not None:
@@ -133,8 +145,14 @@ def _has_tag(tag_id: int) -> ColumnElement[bool]:
 
 
 def _lacks(what: str) -> ColumnElement[bool]:
-    lack = literal(what, literal_execute=True)  # so that the planner knows how many there are
-    return select(PartyLack.party_id).where(PartyLack.party_id == Party.id, PartyLack.lack == lack).exists()
+    other = aliased(PartyLack)
+    return select(other.party_id).where(other.party_id == Party.id, lacking(what, other)).exists()
+
+
+def lacking(what: str, lack: Any = PartyLack) -> ColumnElement[bool]:
+    """Of a row of `PartyLack`: number, company; in words, so that the planner knows how many there are."""
+    is_lacking: ColumnElement[bool] = lack.lack == literal(what, literal_execute=True)
+    return is_lacking
 
 
 def _has_kind(status: str = ACTIVE, kind_id: int | None = None) -> ColumnElement[bool]:

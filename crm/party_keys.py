@@ -6,17 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, literal, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.call_time import called_parties
 from crm.paging import decode_cursor, encode_cursor, moment_of
-from crm.party_filters import ACTIVE, PartyFilter, Which, condition_beside_kinds, condition_of, stands
+from crm.party_filters import (
+    ACTIVE,
+    PartyFilter,
+    Which,
+    condition_beside_kinds,
+    condition_of,
+    lacking,
+    stands,
+)
 from crm.party_kinds import kind_ids
 from crm.planning import plan_for_page
 from crm.rights import Access, Scope, ways
-from crm.schema.parties import Party, PartyKind, PartyKindAssignment
+from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
 
 Keys = Select[
     int, Any
@@ -34,11 +44,15 @@ _OF_PARTY: Final[Mapping[Sort, Any]] = {
     Sort.LAST_COMMUNICATION: Party.last_communication_at,
     Sort.CREATED: Party.created_at,
 }
-_OF_KIND: Final[Mapping[Sort, Any]] = {
-    Sort.NAME: PartyKindAssignment.sort_name,
-    Sort.LAST_COMMUNICATION: PartyKindAssignment.last_communication_at,
-    Sort.CREATED: PartyKindAssignment.party_created_at,
+# The same, as what lists are read from repeats it: a kind, or a lack.
+_OF_KEY: Final[Mapping[Sort, Any]] = {
+    Sort.NAME: attrgetter("sort_name"),
+    Sort.LAST_COMMUNICATION: attrgetter("last_communication_at"),
+    Sort.CREATED: attrgetter("party_created_at"),
 }
+_TYPES: Final = tuple(literal(each, literal_execute=True) for each in ("person", "organisation"))
+_PERSONS: Final = {Which.CONTACTS, Which.CONTACTS_ALONE}
+FEW: Final = 10_000  # of those who lack something: as many are looked through for a page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +78,49 @@ async def key_queries(
     The planner must see the values: a list of two suppliers among a million wants another plan than one of clients.
     """
     await plan_for_page(session)
-    is_all = access.scope("party.read") is Scope.ALL
+    lack = await _lack_to_read(session, wanted)
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
     # A tag, and a source or a city of any kind have indexes of their own, over the party.
     has_place = wanted.source is not None or wanted.city is not None
     is_chosen = wanted.tag_id is not None or (has_place and wanted.kind is None)
-    if is_of_kind and not is_chosen:
-        model: Any = PartyKindAssignment
-        key, party_id = _OF_KIND[sort], PartyKindAssignment.party_id
+    if lack:
+        model: Any = PartyLack
+        key, party_id = _OF_KEY[sort](model), model.party_id
+        listed = [await _by_lack(session, wanted, select(party_id, key), lack)]
+    elif is_of_kind and not is_chosen:
+        model = PartyKindAssignment
+        key, party_id = _OF_KEY[sort](model), model.party_id
         listed = await _by_kinds(session, wanted, select(party_id, key))
     else:
         model, key, party_id = Party, _OF_PARTY[sort], Party.id
         listed = [select(party_id, key).where(await condition_of(session, wanted))]
     is_active = Party.lifecycle == literal("active", literal_execute=True)
     listed = [part.where(Party.deleted_at.is_(None), is_active) for part in listed]
-    if not is_all:
-        listed = [part.where(way) for part in listed for way in ways(access, "party.read", model)]
+    if access.scope("party.read") is not Scope.ALL:
+        called = await called_parties(session, access.user_id)
+        listed = [part.where(way) for part in listed for way in ways(access, "party.read", model, called)]
+        if model is Party and wanted.type is None and wanted.which not in _PERSONS:
+            listed = [part.where(Party.type == each) for part in listed for each in _TYPES]
     return KeyQueries(parts=listed, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
+
+
+async def _lack_to_read(session: AsyncSession, wanted: PartyFilter) -> str:
+    """What the listed parties lack, if few do: then these are read, in the list's order; "" otherwise.
+
+    Where many lack it the list soon meets some, and what it is otherwise a list of may be much rarer.
+    """
+    if wanted.which is Which.CONTACTS_ALONE:
+        return "company"
+    if wanted.has_phone is not False:
+        return ""
+    some = select(PartyLack.party_id).where(lacking("number")).limit(FEW + 1).subquery()
+    counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    return "number" if counted <= FEW else ""
+
+
+async def _by_lack(session: AsyncSession, wanted: PartyFilter, keys: Keys, lack: str) -> Keys:
+    condition = await condition_of(session, wanted, beside=lack)
+    return keys.join(Party, Party.id == PartyLack.party_id).where(lacking(lack), condition)
 
 
 async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> list[Keys]:

@@ -28,6 +28,7 @@ __all__ = [
     "Which",
     "condition_of",
     "count_parties",
+    "first_page",
     "list_parties",
     "party_ids",
     "rows_of",
@@ -93,6 +94,20 @@ async def list_parties(
     items = await rows_of(session, [row[0] for row in rows[:size]])
     more = cursor_after(*rows[size - 1]) if len(rows) > size else None
     return Page(items=tuple(items), next=more)
+
+
+async def first_page(
+    session: AsyncSession, access: Access, wanted: PartyFilter, *, sort: Sort = Sort.NAME
+) -> tuple[Page[PartyRow], Count]:
+    """The first page, and how many rows the list has, up to 1,000; what one page holds is not looked for twice.
+
+    Raises:
+        NotAllowed, Invalid (the kind).
+    """
+    page = await list_parties(session, access, wanted, sort=sort)
+    if page.next is None:
+        return page, Count(value=len(page.items), is_more=False)
+    return page, await count_parties(session, access, wanted)
 
 
 async def party_ids(session: AsyncSession, access: Access, wanted: PartyFilter, most: int) -> list[int]:

@@ -7,15 +7,16 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_SETTINGS: Final = text(
-    "select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
-)
-_BY_NESTING: Final = text(
-    """
-    select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-        set_config('max_parallel_workers_per_gather', '0', true), set_config('random_page_cost', '1.1', true)
-    """
-)
+_FOR_VALUES: Final = """
+    select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+        set_config('max_parallel_workers_per_gather', '0', true)
+"""
+_BY_NESTING: Final = """
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('random_page_cost', '1.1', true)
+"""
+_SETTINGS: Final = text(_FOR_VALUES)
+_OF_PAGE: Final = text(f"{_FOR_VALUES}, {_BY_NESTING}")
 
 
 async def plan_for_values(session: AsyncSession) -> None:
@@ -32,5 +33,4 @@ async def plan_for_page(session: AsyncSession) -> None:
 
     The planner does not know how kinds, teams and owners go together, and where it expects many rows it reads all clients for a few.
     """
-    await plan_for_values(session)
-    await session.execute(_BY_NESTING)
+    await session.execute(_OF_PAGE)

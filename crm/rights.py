@@ -7,13 +7,26 @@ is the same rule for values that are already in hand (a live event).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, any_, false, func, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    any_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy import inspect as inspect_model
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -27,7 +40,7 @@ from crm.schema.communications import Call, Communication, Participation
 from crm.schema.desk import CallbackCase
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.schema.leads import Lead
-from crm.schema.parties import Party, PartyKindAssignment
+from crm.schema.parties import Party, PartyKindAssignment, PartyLack
 from crm.schema.tasks import Task, TaskWatcher
 
 
@@ -176,18 +189,24 @@ def condition(access: Access, right: str, model: Any) -> ColumnElement[bool]:
     return or_(*ways(access, right, model))
 
 
-def ways(access: Access, right: str, model: Any) -> list[ColumnElement[bool]]:
+def ways(
+    access: Access, right: str, model: Any, called: Sequence[int] | None = None
+) -> list[ColumnElement[bool]]:
     """The ways in which a record can be within this user's scope; one of them is enough.
 
     A page of a long list asks for each way by itself, so that each is read from its own index, in order.
+
+    Args:
+        called: the parties of this user's calls (`crm.call_time`), if they were asked for before; the query looks for them otherwise.
     """
     scope = access.scope(right)
     if scope is Scope.NONE:
         return [false()]
+    found = _within(access, right, scope, model)
     hidden = _HIDDEN.get(inspect_model(model).mapper.class_)
     if hidden is not None:
-        return [and_(way, hidden(access, model)) for way in _within(access, right, scope, model)]
-    return _within(access, right, scope, model)
+        return [and_(way, hidden(access, model)) for way in found]
+    return [*found, *_by_call(access, right, scope, model, called)]
 
 
 def _within(access: Access, right: str, scope: Scope, model: Any) -> list[ColumnElement[bool]]:
@@ -201,27 +220,43 @@ def _within(access: Access, right: str, scope: Scope, model: Any) -> list[Column
     return rule(access, right, scope, model)
 
 
-def _party_ways(access: Access, right: str, scope: Scope, party: Any) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        party.owner_id == access.user_id,
-        and_(party.owner_id.is_(None), party.created_by == access.user_id),
-    ]
-    if scope is Scope.TEAM:
-        found += [party.team_id == team_id for team_id in sorted(access.team_ids)]
-    if right in CALL_TIME_RIGHTS:
+def _by_call(
+    access: Access, right: str, scope: Scope, model: Any, called: Sequence[int] | None
+) -> list[ColumnElement[bool]]:
+    """What a call lets one do with its party, however little of the others one sees."""
+    is_of_party = inspect_model(model).mapper.class_ in {Party, PartyKindAssignment, PartyLack}
+    if scope is Scope.ALL or right not in CALL_TIME_RIGHTS or not is_of_party:
+        return []
+    party_id = model.id if inspect_model(model).mapper.class_ is Party else model.party_id
+    if called is None:
         # An array, not IN (…): computed once, and usable as an index condition beside the other ways.
-        ids = call_time_parties(access.user_id)
-        found.append(party.id == any_(func.array(ids.scalar_subquery())))
-    return found
+        return [party_id == any_(func.array(call_time_parties(access.user_id).scalar_subquery()))]
+    return [party_id == any_(literal(list(called), ARRAY(BigInteger)))] if called else []
 
 
-def _kind_ways(access: Access, right: str, scope: Scope, stay: Any) -> list[ColumnElement[bool]]:
-    """Of a query that joins `Party`: the same rule; owner and team as the kind's row repeats them, in its orders."""
-    found = _party_ways(access, right, Scope.OWN, Party)
-    found[0] = stay.owner_id == access.user_id
-    if scope is Scope.TEAM:
-        found += [stay.team_id == team_id for team_id in sorted(access.team_ids)]
-    return found
+def _party_ways(access: Access, right: str, scope: Scope, party: Any) -> list[ColumnElement[bool]]:
+    """A party is the own of whoever is responsible; without one, of whoever entered it."""
+    mine = func.coalesce(party.owner_id, party.created_by) == access.user_id
+    return [mine, *of_teams(access, scope, party)]
+
+
+def _key_ways(access: Access, right: str, scope: Scope, key: Any) -> list[ColumnElement[bool]]:
+    """The same rule, as what lists are read from repeats it in its orders."""
+    return [key.keeper_id == access.user_id, *of_teams(access, scope, key)]
+
+
+def keys_ways(access: Access, right: str, keeper: Any, team: Any) -> list[ColumnElement[bool]]:
+    """The same for a record that repeats whose a party is, in these columns; without what a call lets one do."""
+    scope = access.scope(right)
+    if scope in {Scope.NONE, Scope.ALL}:
+        return [true() if scope is Scope.ALL else false()]
+    teams = sorted(access.team_ids) if scope is Scope.TEAM else ()
+    return [keeper == access.user_id, *(team == each for each in teams)]
+
+
+def of_teams(access: Access, scope: Scope, record: Any) -> list[ColumnElement[bool]]:
+    """One's own teams, each by itself: each has its part of an index."""
+    return [record.team_id == each for each in sorted(access.team_ids)] if scope is Scope.TEAM else []
 
 
 def _lead_ways(access: Access, right: str, scope: Scope, lead: Any) -> list[ColumnElement[bool]]:
@@ -242,8 +277,7 @@ def _lead_ways(access: Access, right: str, scope: Scope, lead: Any) -> list[Colu
 def _task_ways(access: Access, right: str, scope: Scope, task: Any) -> list[ColumnElement[bool]]:
     """Whoever watches a task reads it, and changes nothing."""
     found: list[ColumnElement[bool]] = [task.owner_id == access.user_id, task.created_by == access.user_id]
-    if scope is Scope.TEAM:
-        found += [task.team_id == team_id for team_id in sorted(access.team_ids)]
+    found += of_teams(access, scope, task)
     if right == "task.read":
         watched = select(TaskWatcher.task_id).where(TaskWatcher.user_id == access.user_id)
         found.append(task.id.in_(watched))
@@ -258,9 +292,7 @@ def _communication_ways(
     access: Access, right: str, scope: Scope, communication: Any
 ) -> list[ColumnElement[bool]]:
     found = [communication.user_id == access.user_id, _took_part(access, scope, communication.id)]
-    if scope is Scope.TEAM:
-        found += [communication.team_id == team_id for team_id in sorted(access.team_ids)]
-    return found
+    return [*found, *of_teams(access, scope, communication)]
 
 
 def _call_ways(access: Access, right: str, scope: Scope, call: Any) -> list[ColumnElement[bool]]:
@@ -301,7 +333,8 @@ def _journal_ways(access: Access, right: str, scope: Scope, journal: Any) -> lis
 
 _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[ColumnElement[bool]]]]] = {
     Party: _party_ways,
-    PartyKindAssignment: _kind_ways,
+    PartyKindAssignment: _key_ways,
+    PartyLack: _key_ways,
     Lead: _lead_ways,
     Task: _task_ways,
     Communication: _communication_ways,

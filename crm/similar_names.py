@@ -1,7 +1,8 @@
 """Who may already be here under nearly the same name.
 
 Names that stand beside a typed one in the orders of `crm.likely_names` are found in no time; others by the letters that they share, for which
-a large base is given a moment only: a word that a tenth of all names have would take a second, and tells nobody apart.
+a large base is given a moment only: a word that a tenth of all names have would take a second, and tells nobody apart. Where a name is
+little more than such a word, nobody looks.
 """
 
 from __future__ import annotations
@@ -30,6 +31,27 @@ _TIME: Final = text(
 )
 _TIME_AS_BEFORE: Final = text("select set_config('statement_timeout', :before, true)")
 _SIZE: Final = text("select reltuples from pg_class where oid = 'party'::regclass")
+FEW_LETTERS: Final = 10  # a name as short as that is like none of more than 16 letters
+COMMON: Final = 3_000  # names that have a word in common
+# Names of few letters, without all the longer ones that begin alike; the number of the order is a letter more.
+_SHORT_BESIDE: Final = text(
+    """
+    select beside.party_id from unnest(cast(:keys as text[])) as mine (key) cross join lateral (
+        (select party_id from name_key k where k.key >= mine.key collate "C" and char_length(key) <= 17
+            order by k.key, party_id limit 20)
+        union all
+        (select party_id from name_key k where k.key < mine.key collate "C" and char_length(key) <= 17
+            order by k.key desc, party_id desc limit 20)
+    ) beside
+    """
+)
+_HAVE_WORD: Final = text(
+    """
+    select count(*) from (
+        select from name_key where key >= cast(:word as text) and key < cast(:after as text) limit cast(:most as int)
+    ) names
+    """
+)
 # The names are from the last nightly search; whoever is new stands in the order of the list itself.
 _BESIDE: Final = text(
     """
@@ -92,7 +114,7 @@ async def similar_parties(
 
 async def _by_name(session: AsyncSession, candidates: Select[Any], key: str, patience: int) -> list[Similar]:
     """The most similar first."""
-    beside = list(await session.scalars(_BESIDE, {"keys": sorted(likely_keys(key)), "name": key}))
+    beside = await _beside(session, key)
     similarity = func.similarity(Party.sort_name, key)
     near = candidates.where(Party.id.in_(beside), similarity >= SIMILAR)
     best_first = (similarity.desc(), Party.id)
@@ -101,9 +123,32 @@ async def _by_name(session: AsyncSession, candidates: Select[Any], key: str, pat
     lettered = candidates.where(Party.sort_name.op("%")(key)).order_by(*best_first).limit(MOST_SIMILAR)
     if ((await session.execute(_SIZE)).scalar_one()) < LARGE:
         found |= await _similar(session, lettered)
-    elif len(found) < MOST_SIMILAR:
+    elif len(found) < MOST_SIMILAR and not await _is_common(session, key):
         found |= await _in_time(session, lettered, patience)
     return sorted(found.values(), key=lambda each: (-each.similarity, each.party_id))[:MOST_SIMILAR]
+
+
+async def _beside(session: AsyncSession, key: str) -> list[int]:
+    """Who stands beside this name in one of the orders."""
+    keys = sorted(likely_keys(key))
+    found = list(await session.scalars(_BESIDE, {"keys": keys, "name": key}))
+    if len(key) <= FEW_LETTERS:
+        found += await session.scalars(_SHORT_BESIDE, {"keys": keys})
+    return found
+
+
+async def _is_common(session: AsyncSession, key: str) -> bool:
+    """Whether so much of the name is one word of thousands that each of those would have to be compared."""
+    words = sorted(key.split(), key=len)
+    letters = sum(len(word) + 1 for word in words)
+    if len(words[-1]) + 1 < SIMILAR * letters:
+        return False
+    for word in (f"1{words[-1]}", f"3{words[-1]}"):  # as the first word, as the longest one
+        asked = {"word": word, "after": f"{word}\U0010ffff", "most": COMMON}
+        counted: int = (await session.execute(_HAVE_WORD, asked)).scalar_one()
+        if counted == COMMON:
+            return True
+    return False
 
 
 async def _in_time(session: AsyncSession, query: Select[Any], milliseconds: int) -> dict[int, Similar]:

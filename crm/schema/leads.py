@@ -23,6 +23,7 @@ from crm.schema.base import Base, Binned, HasId, Tracked
 NEWEST = (text("created_at desc"), text("id desc"))
 KEPT = text("deleted_at is null")
 IS_OPEN = text("state in ('open', 'on_hold') and deleted_at is null")
+IS_NOBODYS = text("owner_id is null and state in ('open', 'on_hold') and deleted_at is null")
 UNANSWERED = text("first_response_at is null and state in ('open', 'on_hold') and deleted_at is null")
 
 
@@ -98,10 +99,12 @@ class Lead(HasId, Tracked, Binned, Base):
         Index(
             "ix_lead_nobodys_open",
             *NEWEST,
-            postgresql_where=text("owner_id is null and state in ('open', 'on_hold') and deleted_at is null"),
+            postgresql_where=IS_NOBODYS,
         ),
         Index("ix_lead_owner_id_open", "owner_id", *NEWEST, postgresql_where=IS_OPEN),
         Index("ix_lead_team_id_open", "team_id", *NEWEST, postgresql_where=IS_OPEN),
+        Index("ix_lead_team_id_stage_id_open", "team_id", "stage_id", *NEWEST, postgresql_where=IS_OPEN),
+        Index("ix_lead_team_id_nobodys_open", "team_id", *NEWEST, postgresql_where=IS_NOBODYS),
         Index(
             "ix_lead_unassigned",
             "created_by",

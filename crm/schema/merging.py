@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    FetchedValue,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -69,6 +80,11 @@ class DuplicatePair(HasId, Base):
         Integer
     )  # thousandths; 1000 where a number, an address or an INN is the same
     run_id: Mapped[int] = mapped_column(ForeignKey("duplicate_run.id"))
+    # Copies of whose the two parties are, kept by triggers: the owner, without one whoever entered it.
+    low_keeper_id: Mapped[int | None] = mapped_column(FetchedValue())
+    low_team_id: Mapped[int | None] = mapped_column(FetchedValue())
+    high_keeper_id: Mapped[int | None] = mapped_column(FetchedValue())
+    high_team_id: Mapped[int | None] = mapped_column(FetchedValue())
     __table_args__ = (
         CheckConstraint("low_id < high_id", name="ordered"),
         CheckConstraint("reason in ('number', 'email', 'inn', 'name')", name="reason"),
@@ -76,6 +92,16 @@ class DuplicatePair(HasId, Base):
         Index("ix_duplicate_pair_high_id", "high_id"),
         Index("ix_duplicate_pair_run_id", "run_id"),
         Index("ix_duplicate_pair_likeness_id", text("likeness desc"), text("id desc")),
+        *(
+            Index(
+                f"ix_duplicate_pair_low_{whose}",
+                f"low_{whose}_id",
+                text("likeness desc"),
+                text("id desc"),
+                postgresql_where=text(f"low_{whose}_id is not null"),
+            )
+            for whose in ("keeper", "team")
+        ),
     )
 
 
@@ -101,7 +127,10 @@ class NameKey(Base):
     __tablename__ = "name_key"
     key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id", ondelete="cascade"), primary_key=True)
-    __table_args__ = (Index("ix_name_key_party_id", "party_id"),)
+    __table_args__ = (
+        Index("ix_name_key_party_id", "party_id"),
+        Index("ix_name_key_short", "key", "party_id", postgresql_where=text("char_length(key) <= 17")),
+    )
 
 
 class DuplicateRun(HasId, Base):

@@ -27,13 +27,30 @@ ACTIVE = text("ended_at is null")
 _LISTED_PERSON = text("type = 'person' and lifecycle = 'active' and deleted_at is null")
 
 
-def _scope_orders(scope: str) -> Iterable[Index]:
-    """One index for each order of one's own parties, or of a team's, beside the one by name."""
-    orders = {"last": "last_communication_at desc nulls last", "created": "created_at desc"}
-    where = text(f"{scope}_id is not null and lifecycle = 'active' and deleted_at is null")
-    for order, column in orders.items():
-        columns = (f"{scope}_id", text(column), text("id desc"))
-        yield Index(f"ix_party_{scope}_{order}", *columns, postgresql_where=where)
+# Whose own a party is: whoever is responsible for it, without one whoever entered it.
+_KEEPER = "coalesce(owner_id, created_by)"
+
+
+def _scope_orders(scope: str, column: str) -> Iterable[Index]:
+    """One's own parties, or a team's: all of them, and one index for each order of its persons and of its organisations."""
+    orders: dict[str, tuple[Any, Any]] = {
+        "name": ("sort_name", "id"),
+        "last": (text("last_communication_at desc nulls last"), text("id desc")),
+        "created": (text("created_at desc"), text("id desc")),
+    }
+    yield Index(f"ix_party_{scope}", text(column))
+    where = text(f"{column} is not null and lifecycle = 'active' and deleted_at is null")
+    for order, columns in orders.items():
+        yield Index(f"ix_party_{scope}_{order}", text(column), "type", *columns, postgresql_where=where)
+
+
+def _team_places() -> Iterable[Index]:
+    """A team's parties from a source, or from a city."""
+    for place in ("source", "city"):
+        where = text(
+            f"team_id is not null and {place} is not null and lifecycle = 'active' and deleted_at is null"
+        )
+        yield Index(f"ix_party_team_{place}", "team_id", place, "sort_name", "id", postgresql_where=where)
 
 
 class Party(HasId, Tracked, Binned, Base):
@@ -120,13 +137,9 @@ class Party(HasId, Tracked, Binned, Base):
             postgresql_ops={"sort_name": "gin_trgm_ops"},
             postgresql_where=text("merged_into_id is not null"),
         ),
-        Index("ix_party_owner_id_sort_name", "owner_id", "sort_name", "id"),
-        Index(
-            "ix_party_unassigned", "created_by", "sort_name", "id", postgresql_where=text("owner_id is null")
-        ),
-        Index("ix_party_team_id_sort_name", "team_id", "sort_name", "id"),
-        *_scope_orders("owner"),
-        *_scope_orders("team"),
+        *_scope_orders("keeper", f"({_KEEPER})"),
+        *_scope_orders("team", "team_id"),
+        *_team_places(),
     )
 
 
@@ -193,8 +206,8 @@ class PartyKind(HasId, Base):
     archived_at: Mapped[datetime | None]
 
 
-def _kind_orders(
-    name: str, first: tuple[str, ...], where: str, last: tuple[str, ...] = ()
+def _orders(
+    name: str, first: tuple[str, ...], where: str = "", last: tuple[str, ...] = ()
 ) -> Iterable[Index]:
     """One index for each order of a list."""
     orders: dict[str, tuple[Any, Any]] = {
@@ -203,16 +216,16 @@ def _kind_orders(
         "created": (text("party_created_at desc"), text("party_id desc")),
     }
     for order, columns in orders.items():
-        yield Index(f"{name}_{order}", *first, *columns, *last, postgresql_where=text(where))
+        yield Index(
+            f"{name}_{order}", *first, *columns, *last, postgresql_where=text(where) if where else None
+        )
 
 
 def _kind_scope_orders(scope: str) -> Iterable[Index]:
-    """The same of one's own, or of a team: of all kinds together, the kind told by the index itself."""
-    first, name = (f"{scope}_id",), f"ix_party_kind_assignment_{scope}"
-    yield from _kind_orders(name, first, f"{scope}_id is not null and status = 'active'", ("kind_id",))
-    yield from _kind_orders(
-        f"{name}_ended", first, f"{scope}_id is not null and status = 'ended'", ("kind_id",)
-    )
+    """The same of one's own, or of a team: of all kinds together, the kind and whose it is told by the index itself."""
+    first, last, name = (f"{scope}_id",), ("kind_id", "owner_id"), f"ix_party_kind_assignment_{scope}"
+    yield from _orders(name, first, f"{scope}_id is not null and status = 'active'", last)
+    yield from _orders(f"{name}_ended", first, f"{scope}_id is not null and status = 'ended'", last)
 
 
 class PartyKindAssignment(HasId, Base):
@@ -234,6 +247,7 @@ class PartyKindAssignment(HasId, Base):
     last_communication_at: Mapped[datetime | None] = mapped_column(FetchedValue())
     party_created_at: Mapped[datetime] = mapped_column(FetchedValue())
     owner_id: Mapped[int | None] = mapped_column(FetchedValue())
+    keeper_id: Mapped[int | None] = mapped_column(FetchedValue())  # the owner, without one whoever entered it
     team_id: Mapped[int | None] = mapped_column(FetchedValue())
     party_type: Mapped[str] = mapped_column(FetchedValue())
     __table_args__ = (
@@ -248,16 +262,16 @@ class PartyKindAssignment(HasId, Base):
             postgresql_where=text("status <> 'ended'"),
         ),
         Index("ix_party_kind_assignment_party_id", "party_id"),
-        *_kind_orders("ix_party_kind_assignment", (), "status = 'active'"),
-        *_kind_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
-        *_kind_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
-        *_kind_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
-        *_kind_scope_orders("owner"),
+        *_orders("ix_party_kind_assignment", (), "status = 'active'"),
+        *_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
+        *_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
+        *_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
+        *_kind_scope_orders("keeper"),
         *_kind_scope_orders("team"),
-        *_kind_orders(
+        *_orders(
             "ix_party_kind_assignment_nobodys", (), "owner_id is null and status = 'active'", ("kind_id",)
         ),
-        *_kind_orders(
+        *_orders(
             "ix_party_kind_assignment_person", ("kind_id",), "status = 'active' and party_type = 'person'"
         ),
     )
@@ -271,9 +285,18 @@ class PartyLack(Base):
         primary_key=True
     )  # number; company: a person with neither firm nor kind
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id", ondelete="cascade"), primary_key=True)
+    # Copies of the party's columns, as those of a kind.
+    sort_name: Mapped[str] = mapped_column(Text(collation="C"), FetchedValue())
+    last_communication_at: Mapped[datetime | None] = mapped_column(FetchedValue())
+    party_created_at: Mapped[datetime] = mapped_column(FetchedValue())
+    keeper_id: Mapped[int | None] = mapped_column(FetchedValue())
+    team_id: Mapped[int | None] = mapped_column(FetchedValue())
     __table_args__ = (
         CheckConstraint("lack in ('number', 'company')", name="lack"),
         Index("ix_party_lack_party_id", "party_id"),
+        *_orders("ix_party_lack", ("lack",)),
+        *_orders("ix_party_lack_keeper", ("lack", "keeper_id"), "keeper_id is not null"),
+        *_orders("ix_party_lack_team", ("lack", "team_id"), "team_id is not null"),
     )
 
 

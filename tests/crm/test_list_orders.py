@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import text, update
+import pytest
+from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm import party_keys
 from crm.affiliations import ContactValues, add_contact, end_contact
 from crm.database import Database
+from crm.duplicates import list_pairs
 from crm.kind_stays import end_kind
 from crm.merging import merge_parties
 from crm.numbers import NumberValues, attach_number, end_ownership
@@ -18,6 +21,8 @@ from crm.party_bin import bin_party, restore_party
 from crm.party_cards import party_card
 from crm.party_filters import PartyFilter, Which
 from crm.party_lists import Sort, list_parties
+from crm.party_search import search_parties
+from crm.schema.merging import DuplicatePair, DuplicateRun
 from crm.schema.parties import Party
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
@@ -32,8 +37,17 @@ WRONG_LACKS = text(
 WRONG_COPIES = text(
     """
     select k.id from party_kind_assignment k join party p on p.id = k.party_id
-    where (k.sort_name, k.last_communication_at, k.party_created_at, k.owner_id, k.team_id, k.party_type)
-        is distinct from (p.sort_name, p.last_communication_at, p.created_at, p.owner_id, p.team_id, p.type)
+    where (k.sort_name, k.last_communication_at, k.party_created_at, k.owner_id, k.keeper_id, k.team_id, k.party_type)
+        is distinct from (p.sort_name, p.last_communication_at, p.created_at, p.owner_id, coalesce(p.owner_id, p.created_by),
+            p.team_id, p.type)
+    union all
+    select l.party_id from party_lack l join party p on p.id = l.party_id
+    where (l.sort_name, l.last_communication_at, l.party_created_at, l.keeper_id, l.team_id)
+        is distinct from (p.sort_name, p.last_communication_at, p.created_at, coalesce(p.owner_id, p.created_by), p.team_id)
+    union all
+    select d.id from duplicate_pair d join party low on low.id = d.low_id join party high on high.id = d.high_id
+    where (d.low_keeper_id, d.low_team_id, d.high_keeper_id, d.high_team_id) is distinct from
+        (coalesce(low.owner_id, low.created_by), low.team_id, coalesce(high.owner_id, high.created_by), high.team_id)
     """
 )
 
@@ -133,6 +147,81 @@ async def test_a_head_finds_the_same_as_who_may_see_everything(session: AsyncSes
             assert {row.id for row in page.items} == expected, (sort, wanted)
         page = await list_parties(session, COMMAND, PartyFilter(owner_id=0, kind="agent"), sort=sort)
         assert [row.id for row in page.items] == [nobodys]
+
+
+async def test_what_nobody_answers_for_is_the_own_of_whoever_entered_it(session: AsyncSession) -> None:
+    """In every list that is read from something of its own: kinds, lacks, persons, sources."""
+    team_id = await make_team(session, "Отдел ничьих")
+    head = await make_user(session, ("head",), team_id=team_id, is_head=True)
+    agent = await make_user(session, ("agent",), team_id=team_id)
+    made = {}
+    for name, owner_id, entered_by, team in (
+        ("Своя", head.user_id, head.user_id, None),
+        ("Отдела", agent.user_id, head.user_id, team_id),
+        ("Ничья своя", None, head.user_id, None),
+        ("Ничья чужая", None, agent.user_id, None),
+        ("Отданная", agent.user_id, head.user_id, None),
+    ):
+        for values in (organisation_values(name), person_values(name)):
+            kinds = ["client"] if values.type == "organisation" else []
+            party_id = await create_party(session, COMMAND, values, kinds=kinds)
+            placed = {"owner_id": owner_id, "created_by": entered_by, "team_id": team, "source": "site"}
+            await session.execute(update(Party).where(Party.id == party_id).values(placed))
+            made[party_id] = name
+    assert await is_kept(session)
+    seen = {head: {"Своя", "Отдела", "Ничья своя"}, agent: {"Отдела", "Ничья чужая", "Отданная"}}
+    for access, names in seen.items():
+        for wanted, expected in (
+            (PartyFilter(), names),
+            (PartyFilter(has_phone=False), names),
+            (PartyFilter(source="site"), names),
+            (PartyFilter(owner_id=0), {name for name in names if name.startswith("Ничья")}),
+            (PartyFilter(owner_id=agent.user_id), names & {"Отдела", "Отданная"}),
+            (PartyFilter(which=Which.CONTACTS), names),
+            (PartyFilter(which=Which.CONTACTS_ALONE), names),
+            (PartyFilter(which=Which.CONTACTS_ALONE, has_phone=False), names),
+            (PartyFilter(which=Which.CONTACTS, owner_id=0, has_phone=True), set()),
+        ):
+            for sort in Sort:
+                page = await list_parties(session, access, wanted, sort=sort)
+                assert sorted(made[row.id] for row in page.items) == sorted(expected), (sort, wanted)
+        everybody = await list_parties(session, access, PartyFilter(which=Which.EVERYBODY))
+        assert sorted(made[row.id] for row in everybody.items) == sorted([*names, *names])
+        found = await search_parties(session, access, "нич")
+        assert {made[hit.party.id] for hit in found.hits} == {
+            name for name in names if name.startswith("Нич")
+        }
+
+
+async def test_many_without_a_number_are_found_among_what_else_is_listed(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(party_keys, "FEW", 1)
+    numbers = [NumberValues(presented="+7 900 000-00-01")]
+    await create_party(session, COMMAND, organisation_values("С номером"), kinds=["client"], numbers=numbers)
+    without = [
+        await create_party(session, COMMAND, organisation_values(name), kinds=["client"])
+        for name in ("Без", "Без него")
+    ]
+    for sort in Sort:
+        page = await list_parties(session, COMMAND, PartyFilter(has_phone=False), sort=sort)
+        assert {row.id for row in page.items} == set(without)
+
+
+async def test_a_pair_is_of_a_head_while_both_are(session: AsyncSession) -> None:
+    team_id = await make_team(session, "Отдел двойников")
+    head = await make_user(session, ("head",), team_id=team_id, is_head=True)
+    own = await create_party(session, head, organisation_values("Двойник"), kinds=["client"])
+    other = await create_party(session, COMMAND, organisation_values("Двойники"), kinds=["client"])
+    run_id = await session.scalar(insert(DuplicateRun).values(stage="number").returning(DuplicateRun.id))
+    pair = {"low_id": own, "high_id": other, "reason": "name", "shown": "", "likeness": 800, "run_id": run_id}
+    await session.execute(insert(DuplicatePair).values(pair))
+    for team, expected in ((None, 0), (team_id, 1), (None, 0)):
+        await session.execute(update(Party).where(Party.id == other).values(team_id=team))
+        await session.execute(text("set constraints all immediate"))
+        assert await is_kept(session)
+        assert len((await list_pairs(session, head)).items) == expected
+        assert len((await list_pairs(session, COMMAND)).items) == 1
 
 
 async def test_two_who_end_and_add_at_one_moment_leave_no_false_lack(

@@ -184,6 +184,35 @@ async def test_in_a_large_base_neighbours_are_found_whatever_time_there_is(
     assert (await session.execute(text("show statement_timeout"))).scalar_one() == "0"
 
 
+LONGER = text(
+    """
+    with made as (
+        insert into party (number, type, display_name, sort_name)
+        select 1000000 + n, 'organisation', 'Ромашка и семья ' || n, 'ромашка и семья ' || n from generate_series(1, 60) n
+        returning id, sort_name
+    )
+    insert into name_key select '1' || sort_name, id from made union all select '3' || sort_name, id from made
+    """
+)
+
+
+async def test_a_common_word_alone_is_compared_with_short_names(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similar_names, "LARGE", -2)
+    monkeypatch.setattr(similar_names, "COMMON", 50)
+    await session.execute(LONGER)
+    party_id = await make(session, organisation_values("Ромашки"))
+    assert (
+        await similar_parties(session, "Ромашка", "organisation") == []
+    )  # neither near nor looked for by its letters
+    await session.execute(
+        text("insert into name_key values ('1ромашки', :id), ('3ромашки', :id)"), {"id": party_id}
+    )
+    (similar,) = await similar_parties(session, "Ромашка", "organisation")
+    assert similar.party_id == party_id
+
+
 async def test_an_edit_raises_the_version_and_a_stale_one_is_told_field_by_field(
     session: AsyncSession,
 ) -> None:

@@ -18,7 +18,7 @@ CATALOGUE = {
     "columns": "select table_name, column_name, data_type, is_nullable, column_default, identity_generation, "
     "collation_name from information_schema.columns where table_schema = 'public'",
     "constraints": "select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint "
-    "where connamespace = 'public'::regnamespace",
+    "where connamespace = 'public'::regnamespace and contype <> 't'",  # triggers may be put off: no limits of a table
     "indexes": "select tablename, indexname, indexdef from pg_indexes where schemaname = 'public'",
 }
 

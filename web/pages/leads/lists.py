@@ -17,7 +17,7 @@ from crm.lead_lists import (
     STATES,
     LeadFilter,
     LeadRow,
-    count_leads,
+    first_page,
     lead_board,
     lead_rows,
     list_leads,
@@ -160,8 +160,11 @@ async def _rows(session: AsyncSession, request: web.Request, chosen: Chosen, lis
             count = Count(value=len(page.items), is_more=found.is_cut)
             return Rows(page=page, count=count, is_search=True)
     cursor = request.query.get("after")
-    page = await list_leads(session, access, wanted, is_oldest_first=is_oldest_first, cursor=cursor)
-    counted = None if cursor else await count_leads(session, access, wanted)
+    counted = None
+    if cursor:
+        page = await list_leads(session, access, wanted, is_oldest_first=is_oldest_first, cursor=cursor)
+    else:
+        page, counted = await first_page(session, access, wanted, is_oldest_first=is_oldest_first)
     return Rows(page=page, count=counted, is_too_short=bool(chosen.q))
 
 

@@ -21,7 +21,7 @@ from crm.party_lists import (
     PartyFilter,
     PartyRow,
     condition_of,
-    count_parties,
+    first_page,
     list_parties,
     party_ids,
     rows_of,
@@ -89,8 +89,11 @@ async def _search(session: AsyncSession, access: Access, text: str, wanted: Part
 async def _list(
     session: AsyncSession, access: Access, wanted: PartyFilter, sort: str, cursor: str | None
 ) -> Rows:
-    page = await list_parties(session, access, wanted, sort=SORTS[sort], cursor=cursor)
-    count = None if cursor else await count_parties(session, access, wanted)
+    count = None
+    if cursor:
+        page = await list_parties(session, access, wanted, sort=SORTS[sort], cursor=cursor)
+    else:
+        page, count = await first_page(session, access, wanted, sort=SORTS[sort])
     return Rows(parties=page.items, found={}, next=page.next, count=count)
 
 
