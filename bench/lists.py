@@ -10,19 +10,23 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.asks import Ask, Asked, asked
 from bench.names import keep_names
+from bench.plans import read_whole
 from bench.population import PARTIES, populated_server
 from bench.rows import Row
 from crm.database import Database, open_database
-from crm.rights import command_access
+from crm.errors import NotAllowed, NotFound
+from crm.rights import Access, access_of, command_access
 from crm.schema.access import ApiToken, Role, RoleAssignment, User
 from crm.schema.base import uuid7
 from crm.sign_in import token_hash
@@ -35,44 +39,77 @@ from web.keys import Services
 TIMES = 15
 FEWER = 100  # times
 GROWTH = 2.0
-ACCESS = command_access()
+WHO = {"": None, ", a head": 1, ", an agent": 100}  # ids of the filled base
 Browser = TestClient[web.Request, web.Application]
 
 
 async def run() -> list[Row]:
-    """Medians of fifteen, after two that warm up."""
+    """Medians of fifteen, after two that warm up: of whoever may see everything, of a head's team, of an agent's own."""
     rows: list[Row] = []
     async with (
         populated_server(PARTIES // FEWER) as few_url,
         populated_server(PARTIES) as url,
         opened(few_url) as few,
         opened(url) as many,
-        browser(many) as client,
     ):
         for base in (few_url, url):
             await keep_names(base)
         fewer = asked(PARTIES // FEWER)
-        for name, each in asked(PARTIES).items():
-            rows += await _rows(name, each, fewer[name].ask, few, many, client)
+        for who, user_id in WHO.items():
+            async with many.sessions() as session:
+                access = await access_of(session, user_id) if user_id else command_access()
+            if access is None:
+                raise LookupError(f"There is no user {user_id}.")
+            async with browser(many, user_id) as client:
+                for name, each in asked(PARTIES).items():
+                    asks = Asks(access=access, few=few, many=many, client=client)
+                    rows += await asks.rows(f"{name}{who}", each, fewer[name].ask)
     return rows
 
 
-async def _rows(
-    name: str, each: Asked, ask_few: Ask, few: Database, many: Database, client: Browser
-) -> list[Row]:
-    of_few = await _median(partial(_ask, few, ask_few))
-    of_many = await _median(partial(_ask, many, each.ask))
-    rows = [_row(f"{name}: database", of_many, each.wanted)]
-    if each.path:
-        rows.append(_row(f"{name}: page", await _median(partial(_get, client, each.path)), each.wanted_page))
-    grown = Row(
-        name=f"{name}: {PARTIES:,} against {PARTIES // FEWER:,}",
-        ours=f"{of_many:.1f} ms",
-        floor=f"{of_few:.1f} ms",
-        ratio=of_many / of_few,
-        wanted=f"≤ {GROWTH:.0f}",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asks:
+    """Where one user asks."""
+
+    access: Access
+    few: Database
+    many: Database
+    client: Browser
+
+    async def rows(self, name: str, each: Asked, ask_few: Ask) -> list[Row]:
+        """Nothing, if it is outside this user's rights."""
+        try:
+            whole = await self._whole(each.ask)
+            of_few = await _median(partial(self._ask, self.few, ask_few))
+            of_many = await _median(partial(self._ask, self.many, each.ask))
+        except (NotAllowed, NotFound):
+            return []
+        rows = [whole_row(name, whole), _row(f"{name}: database", of_many, each.wanted)]
+        if each.path:
+            page = await _median(partial(_get, self.client, each.path))
+            rows.append(_row(f"{name}: page", page, each.wanted_page))
+        grown = Row(
+            name=f"{name}: {PARTIES:,} against {PARTIES // FEWER:,}",
+            ours=f"{of_many:.1f} ms",
+            floor=f"{of_few:.1f} ms",
+            ratio=of_many / of_few,
+            wanted=f"≤ {GROWTH:.0f}",
+        )
+        return [*rows, grown]
+
+    async def _ask(self, database: Database, ask: Ask) -> None:
+        async with database.sessions() as session:
+            await ask(session, self.access)
+
+    async def _whole(self, ask: Ask) -> int:
+        async with self.many.sessions() as session:
+            return len(await read_whole(session, self.access, ask))
+
+
+def whole_row(name: str, whole: int) -> Row:
+    return Row(
+        name=f"{name}: growing tables read whole", ours=str(whole), floor="0", ratio=whole, wanted="≤ 0"
     )
-    return [*rows, grown]
 
 
 def _row(name: str, milliseconds: float, wanted: float) -> Row:
@@ -96,11 +133,6 @@ async def _median(act: Callable[[], Awaitable[None]]) -> float:
     return statistics.median(milliseconds)
 
 
-async def _ask(database: Database, ask: Ask) -> None:
-    async with database.sessions() as session:
-        await ask(session, ACCESS)
-
-
 async def _get(client: Browser, path: str) -> None:
     async with client.get(path) as response:
         response.raise_for_status()
@@ -118,15 +150,12 @@ async def opened(url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    """The pages over loopback HTTP, for an administrator."""
+async def browser(database: Database, user_id: int | None = None) -> AsyncIterator[Browser]:
+    """The pages over loopback HTTP, for a user; for an administrator of its own, if none is named."""
     token = f"rc_{secrets.token_urlsafe(32)}"
     async with database.sessions.begin() as session:
-        row = {"login": f"bench-{token[3:11]}", "name": "Bench"}
-        user_id = (await session.execute(insert(User).values(row).returning(User.id))).scalar_one()
-        role_id = (await session.execute(select(Role.id).where(Role.code == "admin"))).scalar_one()
-        await session.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
-        values = {"user_id": user_id, "name": "bench", "prefix": token[:10], "token_hash": token_hash(token)}
+        asking = user_id or await _administrator(session, token[3:11])
+        values = {"user_id": asking, "name": "bench", "prefix": token[:10], "token_hash": token_hash(token)}
         await session.execute(insert(ApiToken).values(values))
     services = Services(
         sessions=database.sessions,
@@ -141,8 +170,17 @@ async def browser(database: Database) -> AsyncIterator[Browser]:
             yield client
     finally:
         async with database.sessions.begin() as session:
-            await session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
-            await session.execute(delete(RoleAssignment).where(RoleAssignment.user_id == user_id))
+            await session.execute(delete(ApiToken).where(ApiToken.user_id == asking))
+            if user_id is None:
+                await session.execute(delete(RoleAssignment).where(RoleAssignment.user_id == asking))
+
+
+async def _administrator(session: AsyncSession, login: str) -> int:
+    row = {"login": f"bench-{login}", "name": "Bench"}
+    user_id = (await session.execute(insert(User).values(row).returning(User.id))).scalar_one()
+    role_id = (await session.execute(select(Role.id).where(Role.code == "admin"))).scalar_one()
+    await session.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
+    return user_id
 
 
 def _now() -> datetime:

@@ -249,10 +249,6 @@ def upgrade() -> None:
             f"create index ix_communication_{scope}_by_hand on communication ({scope}_id, kind, started_at desc, id desc) "
             f"where {scope}_id is not null and kind <> 'call'"
         )
-    op.execute("drop index ix_party_merged_into_id")
-    op.execute(
-        "create index ix_party_merged_into_id on party (merged_into_id) where merged_into_id is not null"
-    )
     for statement in (*PAIRS, SHORT_NAMES):
         op.execute(statement)
     for name, on in LEADS.items():
