@@ -29,7 +29,7 @@ from sqlalchemy.orm import aliased
 from crm.call_parts import MirrorInfo, NoteInfo, ParticipationInfo, Parts, TransferInfo, parts_of
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
-from crm.planning import plan_for_page
+from crm.planning import plan_for_values
 from crm.rights import Access, narrow, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
@@ -151,7 +151,7 @@ async def list_calls(
         Invalid: the cursor, or a value of the filter.
     """
     size = page_size(limit)
-    await plan_for_page(session)
+    await plan_for_values(session)
     conditions, order = [Call.joined_into_id.is_(None), *_conditions(wanted)], _order(wanted)
     if cursor:
         started_at, call_id = decode_cursor(cursor, str, str)
