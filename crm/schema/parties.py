@@ -50,9 +50,7 @@ def _team_places() -> Iterable[Index]:
         where = text(
             f"team_id is not null and {place} is not null and lifecycle = 'active' and deleted_at is null"
         )
-        yield Index(
-            f"ix_party_team_{place}", "team_id", place, "type", "sort_name", "id", postgresql_where=where
-        )
+        yield Index(f"ix_party_team_{place}", "team_id", place, "type", postgresql_where=where)
 
 
 class Party(HasId, Tracked, Binned, Base):

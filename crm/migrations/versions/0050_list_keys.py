@@ -240,9 +240,7 @@ def upgrade() -> None:
     _make_party_orders()
     for place in PLACES:
         where = f"team_id is not null and {place} is not null and {LISTED}"
-        op.execute(
-            f"create index ix_party_team_{place} on party (team_id, {place}, type, sort_name, id) where {where}"
-        )
+        op.execute(f"create index ix_party_team_{place} on party (team_id, {place}, type) where {where}")
         op.execute(f"create statistics st_party_team_{place} (mcv) on team_id, {place} from party")
     for scope in ("user", "team"):
         op.execute(
