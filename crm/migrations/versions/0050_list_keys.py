@@ -13,7 +13,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0050"
-down_revision = "0046"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
