@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.bin_points import TakenPoint
-from crm.changes import PARTIES_CHANNEL, notify
-from crm.errors import NotFound
+from crm.changes import PARTIES_CHANNEL, last_author, notify
+from crm.errors import Conflict, NotFound
 from crm.lead_errors import AnotherLeadOpen
 from crm.lead_intake import open_automatic
 from crm.lead_locks import lock_parties, parties_then_lead
@@ -53,16 +53,21 @@ class RestoredLead:
     taken: tuple[TakenPoint, ...]
 
 
-async def bin_lead(session: AsyncSession, access: Access, lead_id: int, *, via: str = "form") -> None:
+async def bin_lead(
+    session: AsyncSession, access: Access, lead_id: int, *, base_version: int | None = None, via: str = "form"
+) -> None:
     """Put a lead into the bin, with those that went into it, and with whoever is known from it alone.
 
     Raises:
-        NotAllowed, NotFound (unknown, in the bin already, or outside this user's right to delete), Conflict (merged at this
-        very moment).
+        NotAllowed, NotFound (unknown, in the bin already, or outside this user's right to delete), Conflict (changed
+        meanwhile, or merged at this very moment).
     """
     lead = await parties_then_lead(session, access, lead_id, right=RIGHT)
     if lead.merged_into_id is not None:  # the one that goes on answers for it
         raise NotFound("lead", lead_id)
+    if base_version not in (None, lead.version):
+        stale = {"version": (lead.version, base_version)}
+        raise Conflict(stale, lead.version, await last_author(session, LEAD.name, lead_id))
     now = datetime.now(UTC)
     await write(session, access, LEAD, lead, {"deleted_at": now}, event="lead.binned", via=via)
     await session.execute(update(Lead).where(Lead.merged_into_id == lead_id).values(deleted_at=now))

@@ -98,14 +98,17 @@ async def assign_lead(
     owner_id: int | None,
     *,
     is_told: bool = True,
+    base_version: int | None = None,
     via: str = "form",
 ) -> None:
     """Another responsible user, and with them their team, notified if `is_told`; None: nobody.
 
     Raises:
-        NotAllowed, NotFound (the lead, or no such active user), LeadIsOver, Conflict (merged at this very moment).
+        NotAllowed, NotFound (the lead, or no such active user), LeadIsOver, Conflict (changed meanwhile, or merged at this
+        very moment).
     """
     lead = _going(await parties_then_lead(session, access, lead_id, right="lead.change_owner"))
+    await _refuse_stale(session, lead, {"owner_id": owner_id}, base_version)
     before = lead.owner_id
     await _give(session, access, lead, owner_id, via)
     if is_told and owner_id is not None and owner_id != before:

@@ -8,12 +8,15 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from crm.based_changes import check_base
 from crm.lead_bin import bin_lead, list_lead_bin, restore_lead
+from crm.party_access import editable_party
 from crm.party_bin import bin_party, list_bin, restore_party
 from web.api.contract import ApiRoutes
 from web.api.merging import Done
 from web.api.party_types import PartyType
-from web.api.reading import BinQuery, NoQuery, Nothing, id_in_path
+from web.api.reading import BinQuery, NoQuery, Nothing, id_in_path, read_base, read_version
+from web.api.versions import IF_MATCH
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
@@ -94,11 +97,15 @@ async def binned(request: web.Request, query: BinQuery) -> BinList:
     right="party.delete",
     summary="Put a record into the bin",
     answer=Done,
+    headers=IF_MATCH,
 )
 async def delete(request: web.Request, _query: NoQuery, _body: Nothing) -> Done:
-    party_id = id_in_path(request)
+    access, party_id, base = request[ACCESS], id_in_path(request), read_base(request)
     async with request.app[SESSIONS].begin() as session:
-        await bin_party(session, request[ACCESS], party_id, via="api")
+        if base is not None:
+            held = await editable_party(session, access, party_id, right="party.delete")
+            await check_base(session, access, held.id, base)
+        await bin_party(session, access, party_id, via="api")
     return Done(id=party_id)
 
 
@@ -135,11 +142,12 @@ async def binned_leads(request: web.Request, query: BinQuery) -> LeadBinList:
     summary="Put a lead into the bin",
     description="Whoever is known from it alone goes along: their numbers and addresses are free.",
     answer=Done,
+    headers=IF_MATCH,
 )
 async def delete_lead(request: web.Request, _query: NoQuery, _body: Nothing) -> Done:
-    lead_id = id_in_path(request)
+    lead_id, version = id_in_path(request), read_version(request)
     async with request.app[SESSIONS].begin() as session:
-        await bin_lead(session, request[ACCESS], lead_id, via="api")
+        await bin_lead(session, request[ACCESS], lead_id, base_version=version, via="api")
     return Done(id=lead_id)
 
 

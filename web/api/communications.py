@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 from msgspec import UNSET
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import comments, notifications
 from crm.by_hand import CommunicationValues, Tie, edit_communication, log_communication, values_of
@@ -36,6 +37,7 @@ from web.api.communication_types import (
     WholeCommunication,
 )
 from web.api.contract import ApiRoutes, Reply
+from web.api.once import ONCE, once
 from web.api.reading import (
     NoQuery,
     PageQuery,
@@ -103,13 +105,18 @@ async def _changed(request: web.Request, query: CommunicationQuery, since: datet
     description="Whoever may read a party's card may write down what happened with them. Invited colleagues are notified.",
     answer=MadeCommunication,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
     sends={"Location": "The new communication."},
 )
 async def create(request: web.Request, _query: NoQuery, new: NewCommunication) -> Reply:
-    async with request.app[SESSIONS].begin() as session:
-        made = await log_communication(session, request[ACCESS], _values(new), lead_id=new.lead_id, via="api")
-    address = {"Location": f"{PATH}/{made}"}
-    return Reply(body=MadeCommunication(id=made), status=HTTPStatus.CREATED, headers=address)
+    values = _values(new)
+
+    async def act(session: AsyncSession) -> MadeCommunication:
+        made = await log_communication(session, request[ACCESS], values, lead_id=new.lead_id, via="api")
+        return MadeCommunication(id=made)
+
+    made = await once(request, act, MadeCommunication)
+    return Reply(body=made, status=HTTPStatus.CREATED, headers={"Location": f"{PATH}/{made.id}"})
 
 
 def _values(new: NewCommunication) -> CommunicationValues:
@@ -217,6 +224,7 @@ async def _listed(request: web.Request, query: PageQuery, read: Any) -> CommentL
     summary="Comment on a party",
     answer=Comment,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
 )
 async def add_comment(request: web.Request, _query: NoQuery, new: NewComment) -> Comment:
     return await _added(request, new, comments.add_comment)
@@ -229,17 +237,20 @@ async def add_comment(request: web.Request, _query: NoQuery, new: NewComment) ->
     summary="Comment on a lead",
     answer=Comment,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
 )
 async def add_lead_comment(request: web.Request, _query: NoQuery, new: NewComment) -> Comment:
     return await _added(request, new, comments.add_lead_comment)
 
 
 async def _added(request: web.Request, new: NewComment, add: Any) -> Comment:
-    access = request[ACCESS]
-    async with request.app[SESSIONS].begin() as session:
-        made = await add(session, access, id_in_path(request), new.text, via="api")
-        found = await comments.comment(session, access, made)
-    return msgspec.convert(found, Comment, from_attributes=True)
+    access, record_id = request[ACCESS], id_in_path(request)
+
+    async def act(session: AsyncSession) -> Comment:
+        made = await add(session, access, record_id, new.text, via="api")
+        return msgspec.convert(await comments.comment(session, access, made), Comment, from_attributes=True)
+
+    return await once(request, act, Comment)
 
 
 @routes.endpoint(

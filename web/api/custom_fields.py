@@ -14,7 +14,7 @@ from crm import custom_fields
 from crm.custom_fields import FieldInfo
 from web.api.contract import ApiRoutes, Reply
 from web.api.reading import NoQuery, Text, id_in_path, read_version
-from web.api.versions import ETAG, IF_MATCH, versioned
+from web.api.versions import ETAG, IF_MATCH, party_reply
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
@@ -133,7 +133,7 @@ async def write(request: web.Request, _query: NoQuery, given: CustomValues) -> R
         stored, now = await custom_fields.set_custom(
             session, request[ACCESS], party_id, given.values, version=version
         )
-    return versioned(CustomValues(values=stored), now)
+        return await party_reply(session, CustomValues(values=stored), party_id, now)
 
 
 def _told(field: FieldInfo) -> CustomField:

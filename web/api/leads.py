@@ -291,11 +291,10 @@ async def take(act: Act, _asked: Nothing) -> None:
     "lead.change_owner",
     "Give a lead to another user",
     "Who gives it out of their own sight gets the version all the same.",
-    is_based=False,
 )
 async def assign(act: Act, asked: Assignment) -> None:
     try:
-        await leads.assign_lead(*act.who, act.lead_id, asked.owner_id, via="api")
+        await leads.assign_lead(*act.who, act.lead_id, asked.owner_id, **act.how)
     except NotFound as error:
         if error.values["kind"] != "user":
             raise

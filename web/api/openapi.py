@@ -60,7 +60,7 @@ def path_of(endpoint: Endpoint) -> str:
 
 
 _UUID: Final = {"type": "string", "format": "uuid"}
-_VERSION: Final = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'}  # an ETag
+_VERSION: Final = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}([.][0-9]{1,18})?")$'}  # an ETag
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:

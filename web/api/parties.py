@@ -37,7 +37,7 @@ from web.api.party_types import (
     QuickParty,
 )
 from web.api.reading import NoQuery, given, id_in_path, read_changed_since, read_version
-from web.api.versions import ETAG, IF_MATCH, versioned
+from web.api.versions import ETAG, IF_MATCH, party_reply
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
@@ -105,10 +105,11 @@ async def show(request: web.Request, _query: NoQuery) -> Reply:
     party_id = id_in_path(request)
     async with request.app[SESSIONS]() as session:
         card = await party_card(session, request[ACCESS], party_id)
-    if card.id != party_id:  # merged into another one
-        address = {"Location": f"{PATH}/{card.id}"}
-        return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
-    return versioned(msgspec.convert(card, Party, from_attributes=True), card.version)
+        if card.id != party_id:  # merged into another one
+            address = {"Location": f"{PATH}/{card.id}"}
+            return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
+        told = msgspec.convert(card, Party, from_attributes=True)
+        return await party_reply(session, told, card.id, card.version)
 
 
 @routes.endpoint(
@@ -134,7 +135,7 @@ async def edit(request: web.Request, _query: NoQuery, changes: PartyChanges) -> 
         if has_owner:
             await _give(session, access, party_id, owner_id)
             now = (await party_card(session, access, party_id)).version
-    return versioned(PartyVersion(id=party_id, version=now), now)
+        return await party_reply(session, PartyVersion(id=party_id, version=now), party_id, now)
 
 
 @routes.endpoint(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import signature
 from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from crm import affiliations, contact_points, kind_stays
 from crm.affiliations import ContactValues
+from crm.based_changes import check_base, queue_up
 from crm.emails import attach_email
 from crm.errors import Invalid, NotFound
 from crm.numbers import NumberValues, attach_number, end_ownership
 from crm.party_cards import party_card
 from crm.rights import Access
+from crm.schema import parties as schema
 from web.api.contract import ApiRoutes, Reply
 from web.api.part_types import (
     ContactChanges,
@@ -29,8 +32,8 @@ from web.api.part_types import (
     NumberChanges,
 )
 from web.api.party_types import NewNumber, Party
-from web.api.reading import NoQuery, Nothing, given, id_in_path
-from web.api.versions import ETAG, versioned
+from web.api.reading import NoQuery, Nothing, given, id_in_path, read_base
+from web.api.versions import ETAG, IF_MATCH, party_reply
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
@@ -39,26 +42,39 @@ _PARTY: Final = "/api/v1/parties/{id:[0-9]+}"
 _NUMBER: Final = "/api/v1/party-numbers/{id:[0-9]+}"
 _EMAIL: Final = "/api/v1/party-emails/{id:[0-9]+}"
 _CONTACT: Final = "/api/v1/affiliations/{id:[0-9]+}"
+_PARTY_OF: Final[
+    Mapping[str, InstrumentedAttribute[int]]
+] = {  # where the row that an address names tells its party
+    _PARTY: schema.Party.id,
+    _NUMBER: schema.PartyPhone.party_id,
+    _EMAIL: schema.PartyEmail.party_id,
+    _CONTACT: schema.Affiliation.organisation_id,
+}
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 def _part(
     method: str, path: str, summary: str, *, right: str = "party.edit", description: str = ""
 ) -> Callable[[Callable[[AsyncSession, Access, int, Body], Awaitable[int]]], Any]:
-    """An endpoint that changes a part of a party, and answers the party as it is then."""
+    """An endpoint that changes a part of a party, on the base of what was read, and answers the party as it is then."""
+    of = next(column for begins, column in _PARTY_OF.items() if path.startswith(begins))
 
     def named(act: Callable[[AsyncSession, Access, int, Body], Awaitable[int]]) -> Any:
         async def handler(request: web.Request, _query: NoQuery, body: Body) -> Reply:
+            access, row_id, base = request[ACCESS], id_in_path(request), read_base(request)
             async with request.app[SESSIONS].begin() as session:
-                party_id = await act(session, request[ACCESS], id_in_path(request), body)
-                card = await party_card(session, request[ACCESS], party_id)
-            return versioned(msgspec.convert(card, Party, from_attributes=True), card.version)
+                if base is not None:
+                    await queue_up(session, of, row_id)
+                card = await party_card(session, access, await act(session, access, row_id, body))
+                if base is not None:
+                    await check_base(session, access, card.id, base)
+                told = msgspec.convert(card, Party, from_attributes=True)
+                return await party_reply(session, told, card.id, card.version)
 
         handler.__name__ = act.__name__
         handler.__annotations__["body"] = get_type_hints(act)[list(signature(act).parameters)[3]]
-        return routes.endpoint(
-            method, path, right=right, summary=summary, description=description, answer=Party, sends=ETAG
-        )(handler)
+        said = {"summary": summary, "description": description, "answer": Party}
+        return routes.endpoint(method, path, right=right, **said, headers=IF_MATCH, sends=ETAG)(handler)
 
     return named
 

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, UnsetType
 
+from crm.based_changes import Base
 from crm.errors import NotFound
 from web.i18n import gettext as _
 
@@ -20,6 +21,7 @@ MOST_BODY_BYTES: Final = 256 * 1024
 BIGGEST_ID: Final = 2**63 - 1
 MOST_ITEMS: Final = 200
 _YEARS: Final = range(1900, 2200)
+_ETAG: Final = re.compile(r'"([0-9]{1,9})(?:\.([0-9]{1,18}))?"')
 _PLACE: Final = re.compile(r" - at `\$\.?(\w*).*`$", re.DOTALL)
 
 # A NUL can be stored nowhere; saying so in the type says it in the document too.
@@ -204,13 +206,20 @@ def read_version(request: web.Request) -> int | None:
     Raises:
         Unreadable: something else.
     """
+    base = read_base(request)
+    return None if base is None else base.version
+
+
+def read_base(request: web.Request) -> Base | None:
+    """The same with the newest change of a party, which its ETag names behind the version. Raises Unreadable."""
     text = request.headers.get("If-Match", "*").strip()
     if text == "*":
         return None
-    number = text.removeprefix('"').removesuffix('"')
-    if text != f'"{number}"' or not (number.isascii() and number.isdigit() and len(number) < 10):
+    found = _ETAG.fullmatch(text)
+    if found is None:
         raise Unreadable(_('If-Match is the ETag of the record, like "3".'))
-    return int(number)
+    version, change = found.groups()
+    return Base(version=int(version), change=None if change is None else int(change))
 
 
 def id_in_path(request: web.Request, name: str = "id") -> int:

@@ -35,9 +35,11 @@ async def problem(answer: Any) -> dict[str, Any]:
 async def test_some_fields_of_a_party_change_and_the_others_stay(company: Company) -> None:
     path = f"{PARTIES}/{await firm(company, 'Patched')}"
     shown = await company.get(path, "agent")
-    assert shown.headers["ETag"] == '"1"'
+    assert shown.headers["ETag"].startswith('"1.')
     changed = await patch(company, path, {"city": "Tver", "website": None}, **{"If-Match": '"1"'})
-    assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
+    assert changed.status == 200
+    assert changed.headers["ETag"].startswith('"2.')
+    assert changed.headers["ETag"] == (await company.get(path, "agent")).headers["ETag"]
     told = await company.told(path, "agent")
     assert (told["short_name"], told["city"], told["website"]) == ("Patched", "Tver", None)
     assert [kind["code"] for kind in told["kinds"]] == ["client"]
@@ -91,7 +93,8 @@ async def test_own_fields_take_the_version_of_their_party(company: Company) -> N
     new = {"key": "floor_no", "name": "Floor", "type": "number"}
     assert (await company.post("/api/v1/custom-fields", new)).status == 201
     done = await patch(company, f"{path}/custom", {"values": {"floor_no": 3}}, **{"If-Match": '"1"'})
-    assert (done.status, done.headers["ETag"]) == (200, '"2"')
+    assert done.status == 200
+    assert done.headers["ETag"].startswith('"2.')
     stale = await patch(company, f"{path}/custom", {"values": {"floor_no": 4}}, **{"If-Match": '"1"'})
     assert stale.status == 409
     assert (await company.told(path, "agent"))["custom"] == {"floor_no": 3}

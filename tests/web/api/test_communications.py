@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+import asyncio
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
@@ -176,3 +177,21 @@ async def test_a_comment_is_pinned_by_its_author_or_whoever_may_edit(company: Co
     assert (await company.told(path, "agent"))["items"][0]["is_pinned"] is True
     again = await company.post(pin, {"is_pinned": False}, "head")
     assert (await again.json())["is_pinned"] is False
+
+
+async def test_a_request_repeated_with_its_key_writes_one_communication_and_one_comment(
+    company: Company,
+) -> None:
+    party, lead = company.parties["agent"], company.leads["agent"]
+    asked = (
+        (PATH, LETTER | {"party_id": party, "subject": "Once"}),
+        (f"/api/v1/parties/{party}/comments", {"text": "Once"}),
+        (f"/api/v1/leads/{lead}/comments", {"text": "Once"}),
+    )
+    for path, body in asked:
+        key = {"Idempotency-Key": str(uuid4())}
+        answers = await asyncio.gather(*[company.post(path, body, "agent", headers=key) for _ in range(3)])
+        assert {answer.status for answer in answers} == {201}
+        assert len({(await answer.json())["id"] for answer in answers}) == 1
+        told = [await answer.json() for answer in answers]
+        assert told[0] == told[1] == told[2]
