@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -119,6 +120,31 @@ async def test_two_agents_at_one_moment_make_one_party(database: Database) -> No
     )
     assert [type(one) for one in told if not isinstance(one, int)] == [AlreadyExists]
     assert sum(isinstance(one, int) for one in told) == 1
+
+
+async def test_sixteen_agents_create_the_caller_of_one_call_at_once_one_party_one_call_one_link(
+    database: Database,
+) -> None:
+    people = [await agent(database, f"ring-{n}") for n in range(16)]
+    talk = await call(database, "+79010000016")
+
+    async def create(me: Access) -> int:
+        for _ in range(8):  # whoever meets a busy server presses again
+            with suppress(TimeoutError):
+                async with database.sessions.begin() as session:
+                    return await create_caller(session, me, talk, person=f"Звонящий шестнадцати {me.login}")
+        raise TimeoutError
+
+    told = await asyncio.gather(*(create(me) for me in people), return_exceptions=True)
+    made = [one for one in told if isinstance(one, int)]
+    late = [one for one in told if isinstance(one, AlreadyExists)]
+    assert (len(made), len(late)) == (1, 15), told
+    assert {one.party_id for one in late} == set(made)  # each is shown who was faster
+    assert await link(database, talk.id) == (made[0], None, "agent")
+    async with database.sessions() as session:
+        parties = select(func.count()).where(Party.display_name.like("Звонящий шестнадцати%"))
+        calls = select(func.count()).where(Communication.party_id == made[0])
+        assert (await session.scalar(parties), await session.scalar(calls)) == (1, 1)
 
 
 async def test_a_card_of_a_colleague_takes_the_call_but_no_number(database: Database) -> None:
