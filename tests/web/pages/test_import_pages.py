@@ -47,6 +47,7 @@ async def test_a_file_goes_all_the_way_and_back(office: Office) -> None:
     page = await (await office.get(f"{job}?show=refused")).text()
     assert "INN: This INN needs 10 digits" in page
     assert "INN · 1" in page
+    assert page.count("Will not get in") == 2  # on the tab and on the row
     assert "choose “import the row without the value”" in page  # the way out stands beside what is wrong
     wrong = await (await office.get(f"{job}?show=fault-inn")).text()
     assert BAD[2] in wrong

@@ -113,7 +113,9 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "field_words": FIELD_WORDS,
         "policy_words": POLICY_WORDS,
         "states": STATE_WORDS,
-        "row_words": {**VERDICT_WORDS, **OUTCOME_WORDS},
+        "row_words": OUTCOME_WORDS | VERDICT_WORDS
+        if job.state == "previewed"
+        else VERDICT_WORDS | OUTCOME_WORDS,
         "counted": _counted(job),
         "faults": _named_faults(job, own),
         "name_columns": _name_columns(job),
