@@ -95,6 +95,13 @@ async def show_state(request: web.Request) -> web.Response:
     return render_fragment(request, "imports/state.html", **await _shown(request))
 
 
+def _row_words(job: JobInfo) -> dict[str, tuple[str, str]]:
+    """Before the import what will become of a row, afterwards what became of it, where both have a word."""
+    if job.state == "previewed":
+        return {**OUTCOME_WORDS, **VERDICT_WORDS}
+    return {**VERDICT_WORDS, **OUTCOME_WORDS}
+
+
 async def _shown(request: web.Request, form: Form | None = None) -> dict[str, Any]:
     async with request.app[SESSIONS]() as session:
         job = await jobs.read_job(session, request[ACCESS], id_in_path(request))
@@ -113,9 +120,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "field_words": FIELD_WORDS,
         "policy_words": POLICY_WORDS,
         "states": STATE_WORDS,
-        "row_words": OUTCOME_WORDS | VERDICT_WORDS
-        if job.state == "previewed"
-        else VERDICT_WORDS | OUTCOME_WORDS,
+        "row_words": _row_words(job),
         "counted": _counted(job),
         "faults": _named_faults(job, own),
         "name_columns": _name_columns(job),
