@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.matching import MatchResult, as_agent_said, find_by_number
+from crm.matching import MatchOutcome, MatchResult, as_agent_said, find_by_number
 from crm.party_kinds import KindInfo, list_kinds
+from crm.window_facts import WindowFacts, window_facts
 from cti.desk import CallView
 from cti.desk.seats import PresentCall
-from cti.numbers import NumberInfo, describe
+from cti.numbers import Number, NumberInfo, describe
 from web.i18n import current_language
-from web.keys import ACCESS, DESK, SESSIONS
+from web.keys import ACCESS, DESK, NOW, SESSIONS
 from web.render import render_fragment
 from web.routes import SIGNED_IN, RouteKind, Routes
 
@@ -36,23 +41,31 @@ async def show_pop(request: web.Request) -> web.Response:
     view = desk.view(request[ACCESS].user_id, call_id_of(request))
     if view is None:
         raise web.HTTPNotFound
-    found, kinds = await _look_up(request, desk.sighting(request[ACCESS].user_id, view.id), view)
+    known = await _look_up(request, desk.sighting(request[ACCESS].user_id, view.id), view)
     return render_fragment(
         request,
         "pop.html",
         call=view,
-        found=found,
-        kinds=kinds,
+        found=known.found,
+        kinds=known.kinds,
+        facts=known.facts,
         place=_place(view),
     )
 
 
-async def _look_up(
-    request: web.Request, call: PresentCall | None, view: CallView
-) -> tuple[MatchResult | None, dict[str, KindInfo]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the database knows of a call; nothing while it is away."""
+
+    found: MatchResult | None = None
+    kinds: Mapping[str, KindInfo] = field(default_factory=dict)
+    facts: WindowFacts | None = None
+
+
+async def _look_up(request: web.Request, call: PresentCall | None, view: CallView) -> Known:
     """Who calls, with everything a window shows; nothing when the database is away: the window keeps its first picture."""
     if call is None or call.number is None:
-        return None, {}
+        return Known()
     line_id = call.line.id if call.line else None
     try:
         async with request.app[SESSIONS]() as session:
@@ -65,10 +78,19 @@ async def _look_up(
             )
             found = await as_agent_said(session, view.id, found)
             kinds = {kind.code: kind for kind in await list_kinds(session)} if found.parties else {}
+            facts = await _facts(session, found, call.number, request.app[NOW]())
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         log.warning("pop_without_database", call_id=str(view.id), error=repr(error))
-        return None, {}
-    return found, kinds
+        return Known()
+    return Known(found=found, kinds=kinds, facts=facts)
+
+
+async def _facts(session: AsyncSession, found: MatchResult, number: Number, at: datetime) -> WindowFacts:
+    """Of the one who calls; of several candidates nobody knows whose they would be."""
+    party = found.parties[0] if found.outcome is MatchOutcome.MATCHED else None
+    ids = {id_ for id_ in (party.id, party.contact_id) if id_} if party else set()
+    last_at = party.last.at if party and party.last else None
+    return await window_facts(session, ids, number.e164, at, last_at=last_at)
 
 
 def _place(view: CallView) -> NumberInfo | None:

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from crm.schema.base import uuid7
 from crm.schema.communications import Call, Communication
+from crm.schema.desk import WrapUp, WrapUpCode
+from crm.schema.tasks import Task
 from cti.calls.records import Direction
 from cti.numbers import to_e164
 from tests.cti.desk.calls import Office as Seats
@@ -82,6 +84,32 @@ async def test_a_client_is_told_with_the_last_contact_and_its_comment(seated: Of
     assert "inc. 1:20" in told
     assert "“Просили прислать договор”" in told
     assert 'href="tel:+74951203344"' in told
+
+
+async def test_a_client_is_told_with_tasks_the_call_we_owe_and_what_came_of_the_last_talk(
+    seated: Office,
+) -> None:
+    call_id, now = uuid7(), datetime.now(UTC)
+    async with seated.database.sessions.begin() as session:
+        late = {"title": "Перезвонить", "owner_id": seated.people["manager"].user_id, "number": 900}
+        deadline = now - timedelta(hours=1)
+        await session.execute(
+            insert(Task).values(**late, party_id=seated.firm_id, due_at=deadline, deadline=deadline)
+        )
+        latest = update(Communication).where(Communication.id == seated.missed_id)
+        await session.execute(latest.values(party_id=None, contact_id=None))
+        code = await session.scalar(select(WrapUpCode.id).where(WrapUpCode.name == "Advice given"))
+        await session.execute(update(WrapUp).where(WrapUp.call_id == seated.call_id).values(code_id=code))
+    ring(seated, call_id, customer_number="+74951203344")
+    told = await window(seated, call_id)
+    assert "<dt>Tasks</dt>" in told
+    assert "overdue: 2" in told  # with the one of the office
+    assert "waits for our call since" in told
+    assert "“Advice given”" in told
+    assert f"party_id={seated.firm_id}" in told  # of the lead that may follow
+    latest_ones = await (await seated.get(f"/parties/{seated.firm_id}/latest", "agent")).text()
+    assert 'class="timeline-item' in latest_ones
+    assert "timeline-more" not in latest_ones
 
 
 async def test_a_stranger_is_told_with_the_calls_before_this_one(seated: Office) -> None:

@@ -12,6 +12,7 @@ from crm.errors import Invalid, NotFound
 from crm.lead_lists import LeadFilter, list_leads
 from crm.merge_list import merges_of
 from crm.owners import possible_owners
+from crm.paging import Page
 from crm.party_cards import PartyCard, party_card
 from crm.party_story import ALL, Source, party_story
 from web.keys import ACCESS, SESSIONS
@@ -29,6 +30,7 @@ SHOWN: Final = {
     "changes": frozenset({Source.CHANGE}),
     "tasks": frozenset({Source.TASK}),
 }  # by the word in the address; any other is everything
+LATEST: Final = 5
 
 
 @routes.get(r"/parties/{id:\d+}", right="party.read")
@@ -103,6 +105,18 @@ async def show_timeline(request: web.Request) -> web.Response:
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
     return render_fragment(request, "parties/timeline.html", timeline=page, party_id=party_id, show=show)
+
+
+@routes.get(r"/parties/{id:\d+}/latest", right="party.read", kind=RouteKind.FRAGMENT)
+async def show_latest(request: web.Request) -> web.Response:
+    """The last few communications, for the window of a call."""
+    party_id = id_in_path(request)
+    async with request.app[SESSIONS]() as session:
+        page = await party_story(
+            session, request[ACCESS], party_id, sources=SHOWN["communications"], limit=LATEST
+        )
+    timeline = Page(items=page.items, next=None)
+    return render_fragment(request, "parties/timeline.html", timeline=timeline, party_id=party_id, show="")
 
 
 @routes.post(r"/parties/{id:\d+}/contacts/{tie:\d+}/primary", right="party.edit")

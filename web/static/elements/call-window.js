@@ -133,8 +133,8 @@ class CallWindow extends HTMLElement {
 
   // The button of an action, where the window has it now.
   buttonOf(action) {
-    const found = this.querySelector(`[data-key="${action}"]:not([disabled])`);
-    return found?.closest("[hidden]") ? null : found;
+    const found = [...this.querySelectorAll(`[data-key="${action}"]:not([disabled])`)].filter((one) => !one.closest("[hidden]"));
+    return found.find((one) => one.checkVisibility()) ?? found[0] ?? null; // in a line none is seen
   }
 
   // The nth of what can be chosen here: a found client, a candidate, an outcome of the call. Choosing marks.
