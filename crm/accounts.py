@@ -28,7 +28,16 @@ from crm.sign_in import (
     touch,
 )
 from crm.teams import TeamInfo, create_team, list_teams, put_in_team
-from crm.tokens import TokenInfo, create_token, end_token, end_tokens_of, list_tokens, token_access
+from crm.tokens import (
+    TokenInfo,
+    create_token,
+    end_token,
+    end_tokens_of,
+    list_tokens,
+    note_use,
+    read_token,
+    token_access,
+)
 from crm.user_lists import UserInfo, find_user, has_users, list_users, locked_user, user
 
 __all__ = [
@@ -54,7 +63,9 @@ __all__ = [
     "list_teams",
     "list_tokens",
     "list_users",
+    "note_use",
     "put_in_team",
+    "read_token",
     "session_access",
     "set_password",
     "set_roles",

@@ -231,10 +231,15 @@ def write_days(days: Mapping[date, Spans]) -> str:
 
 
 def hours_of(row: WorkCalendar) -> WorkHours:
+    return hours_as_stored(row.time_zone, row.week, row.days)
+
+
+def hours_as_stored(time_zone: str, week: Mapping[str, Any], days: Mapping[str, Any]) -> WorkHours:
+    """Hours from the columns of a calendar's row."""
     return WorkHours(
-        time_zone=row.time_zone,
-        week={int(day): _spans(spans) for day, spans in row.week.items()},
-        days={date.fromisoformat(day): _spans(spans) for day, spans in row.days.items()},
+        time_zone=time_zone,
+        week={int(day): _spans(spans) for day, spans in week.items()},
+        days={date.fromisoformat(day): _spans(spans) for day, spans in days.items()},
     )
 
 

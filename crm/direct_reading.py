@@ -1,4 +1,4 @@
-"""Reading at the driver's own speed, for the one question that every ringing call asks: who is it?
+"""Reading at the driver's own speed, for what every call asks: who is it, and before it rings, who should get it?
 
 Through a session that question costs ten times the processor time it costs the driver, and a call that rings meanwhile
 waits for it. The statements are the same ones, the rows have the same names.
@@ -6,13 +6,16 @@ waits for it. The statements are the same ones, the rows have the same names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from sqlalchemy import TextClause
 
 from crm.database import Database, driver_arguments
+from crm.readers import Reader
 
 # How the driver says that the server has hung up, depending on how much of that it has read.
 LOST = (
@@ -23,20 +26,6 @@ LOST = (
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
 )
-
-
-class Rows(Protocol):
-    """What a statement found; values of a row are attributes."""
-
-    def all(self) -> Sequence[Any]: ...
-
-    def first(self) -> Any: ...
-
-
-class Reader(Protocol):
-    """Whoever can be asked; an `AsyncSession` fits, and so does `DirectReader`."""
-
-    async def execute(self, statement: TextClause, params: dict[str, Any]) -> Rows: ...
 
 
 class DirectRow(asyncpg.Record):  # type: ignore[misc]  # the driver brings no types
@@ -124,3 +113,36 @@ class DirectReader:
             compiled = statement.compile(dialect=self._dialect)
             known = self._texts[statement] = str(compiled), tuple(compiled.positiontup or ())
         return known
+
+
+class DirectReaders:
+    """A few readers for many tasks; each is lent to one task at a time, the one that served last goes first.
+
+    A connection that never served makes its first question several times slower: the server reads its catalogues and
+    plans each statement. `warm_up` has that behind it before the first caller waits.
+    """
+
+    def __init__(self, database: Database, count: int) -> None:
+        self._all = [DirectReader(database) for _ in range(count)]
+        self._free: asyncio.LifoQueue[DirectReader] = asyncio.LifoQueue()
+        for reader in self._all:
+            self._free.put_nowait(reader)
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[DirectReader]:
+        """Waits while all are lent."""
+        reader = await self._free.get()
+        try:
+            yield reader
+        finally:
+            self._free.put_nowait(reader)
+
+    async def warm_up(self, ask: Callable[[Reader], Awaitable[object]]) -> None:
+        """Open all connections, and ask each of them the same."""
+        for reader in self._all:
+            await ask(reader)
+
+    def close(self) -> None:
+        """Hang up; a question that comes later opens a connection again."""
+        for reader in self._all:
+            reader.close()

@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 
 from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import Database
 from crm.gaps import begin_gap
@@ -31,12 +31,6 @@ async def begin_gaps_of_last_run(session: AsyncSession, at: datetime) -> None:
     for connection_id, heard_at in rows.all():
         if heard_at is not None:
             await begin_gap(session, connection_id, min(heard_at, at), "ringcard_stopped")
-
-
-def sessions_without_transaction(database: Database) -> async_sessionmaker[AsyncSession]:
-    """For single questions that only read: no begin and no commit around them, a third of the round trips."""
-    engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
-    return async_sessionmaker(engine, expire_on_commit=False, info=database.sessions.kw.get("info"))
 
 
 async def why_silent(database: Database) -> str | None:

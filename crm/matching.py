@@ -15,8 +15,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, TextClause
 
-from crm.direct_reading import Reader
 from crm.match_statements import COLLEAGUE, HAND, OWNERS_BY_DIGITS, OWNERS_BY_E164, SAID_BY_AGENT
+from crm.readers import Reader
 from cti.numbers import Number, NumberKind
 
 NOTE_CHARACTERS = 200

@@ -7,6 +7,7 @@ is the same rule for values that are already in hand (a live event).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -25,16 +26,17 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
 )
 from sqlalchemy import inspect as inspect_model
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.call_time import call_time_parties
 from crm.errors import NotAllowed
 from crm.granted_rights import RIGHTS
-from crm.schema.access import Permission, Role, RoleAssignment, Team, TeamMembership, User
+from crm.readers import Reader
+from crm.schema.access import TeamMembership
 from crm.schema.base import Base
 from crm.schema.communications import Call, Communication, Participation
 from crm.schema.desk import CallbackCase
@@ -127,53 +129,55 @@ def command_access(login: str = "ringcard") -> Access:
     return Access(user_id=0, login=login, name=login, role_codes=frozenset({"admin"}), scopes=everything)
 
 
-async def access_of(session: AsyncSession, user_id: int) -> Access | None:
+_ACCESS = text(
+    """
+    with recursive teams as (
+        select team_id, is_head from team_membership
+        where user_id = :user_id and valid_from <= statement_timestamp()
+            and (valid_to is null or valid_to > statement_timestamp())
+        union
+        select team.id, true from team join teams on team.parent_id = teams.team_id and teams.is_head
+    )
+    select id, login, name, language, time_zone, team_id, cast(settings -> 'keys' as text) as own_keys,
+        array(select team_id from teams) as team_ids,
+        array(
+            select role.code from role_assignment a join role on role.id = a.role_id where a.user_id = app_user.id
+        ) as role_codes,
+        array(
+            select array[p.area, p.action, p.scope]
+            from role_assignment a join permission p on p.role_id = a.role_id where a.user_id = app_user.id
+        ) as granted
+    from app_user where id = :user_id and status = 'active'
+    """  # the statement's time, not the transaction's: that one may have put the user in the team
+)
+
+
+async def access_of(session: Reader, user_id: int) -> Access | None:
     """What this user may do as of now; None if there is no such user or they are blocked."""
-    user = await session.scalar(select(User).where(User.id == user_id, User.status == "active"))
+    user = (await session.execute(_ACCESS, {"user_id": user_id})).first()
     if user is None:
         return None
-    role_codes, scopes = await _granted(session, user_id)
     return Access(
         user_id=user.id,
         login=user.login,
         name=user.name,
         language=user.language,
         time_zone=user.time_zone,
-        role_codes=role_codes,
+        role_codes=frozenset(user.role_codes),
         team_id=user.team_id,
-        team_ids=await _team_ids(session, user_id),
-        scopes=scopes,
-        keys=user.settings.get("keys", {}),
+        team_ids=frozenset(user.team_ids),
+        scopes=_widest(user.granted),
+        keys=json.loads(user.own_keys or "{}"),
     )
 
 
-async def _granted(session: AsyncSession, user_id: int) -> tuple[frozenset[str], Mapping[str, Scope]]:
-    rows = await session.execute(
-        select(Role.code, Permission.area, Permission.action, Permission.scope)
-        .join(RoleAssignment, RoleAssignment.role_id == Role.id)
-        .outerjoin(Permission, Permission.role_id == Role.id)
-        .where(RoleAssignment.user_id == user_id)
-    )
-    codes: set[str] = set()
+def _widest(granted: Iterable[Sequence[str]]) -> Mapping[str, Scope]:
     scopes: dict[str, Scope] = {}
-    for code, area, action, scope in rows:
-        codes.add(code)
+    for area, action, scope in granted:
         right = f"{area}.{action}" if action else area
         if right in RIGHTS:  # a right of a newer version that was rolled back means nothing here
             scopes[right] = max(scopes.get(right, Scope.NONE), Scope.named(scope))
-    return frozenset(codes), MappingProxyType(scopes)
-
-
-async def _team_ids(session: AsyncSession, user_id: int) -> frozenset[int]:
-    now = func.statement_timestamp()  # not the transaction's: it may have put the user in the team
-    memberships = select(TeamMembership.team_id, TeamMembership.is_head).where(
-        TeamMembership.user_id == user_id,
-        TeamMembership.valid_from <= now,
-        or_(TeamMembership.valid_to.is_(None), TeamMembership.valid_to > now),
-    )
-    teams = memberships.cte("teams", recursive=True)
-    below = select(Team.id, true()).join(teams, and_(Team.parent_id == teams.c.team_id, teams.c.is_head))
-    return frozenset(await session.scalars(select(teams.union(below).c.team_id)))
+    return MappingProxyType(scopes)
 
 
 Columns = TypeVarTuple("Columns")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import ACCESS_CHANNEL, log_access, notify
 from crm.delegation import refuse_wider
 from crm.errors import Invalid, NotFound
 from crm.granted_rights import RIGHTS
+from crm.readers import Reader
 from crm.rights import Access, Scope, access_of
 from crm.schema.access import ApiToken, User
 from crm.sign_in import TOUCH_EVERY, token_hash
@@ -22,6 +24,12 @@ from crm.sign_in import TOUCH_EVERY, token_hash
 PREFIX: Final = "rc_"
 MOST_TOKEN_CHARACTERS: Final = 128  # longer ones are not even hashed
 SHOWN_CHARACTERS: Final = 8  # of a token, to tell tokens apart in lists
+_TOKEN = text(
+    """
+    select id, user_id, cast(rights as text) as rights, last_used_at from api_token
+    where token_hash = :token_hash and ended_at is null and (expires_at is null or expires_at > :at)
+    """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,27 +103,44 @@ def _check_subset(owner: Access, rights: Mapping[str, str] | None) -> None:
             raise Invalid("rights", right, "The owner does not have “%(right)s” so far.", right=right)
 
 
-async def token_access(session: AsyncSession, token: str, at: datetime | None = None) -> Access | None:
-    """What this token may do now; None if it is unknown, ended, expired, or its owner is blocked.
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """What a token may do; `is_to_be_noted`: its use was not written down for a minute."""
 
-    Notes the use, at most once a minute: commit the transaction.
-    """
+    token_id: int
+    access: Access
+    is_to_be_noted: bool
+
+
+async def read_token(reader: Reader, token: str, at: datetime) -> TokenAccess | None:
+    """What this token may do now; None if it is unknown, ended, expired, or its owner is blocked."""
     if not token.startswith(PREFIX):
         return None
-    now = at or datetime.now(UTC)
-    row = await session.scalar(
-        select(ApiToken).where(
-            ApiToken.token_hash == token_hash(token),
-            ApiToken.ended_at.is_(None),
-            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
-        )
-    )
-    if row is None:
+    row = (await reader.execute(_TOKEN, {"token_hash": token_hash(token), "at": at})).first()
+    owner = None if row is None else await access_of(reader, row.user_id)
+    if row is None or owner is None:
         return None
-    if row.last_used_at is None or now - row.last_used_at >= TOUCH_EVERY:
-        await session.execute(update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now))
-    owner = await access_of(session, row.user_id)
-    return owner and owner.restricted_to(row.rights)
+    return TokenAccess(
+        row.id,
+        owner.restricted_to(None if row.rights is None else json.loads(row.rights)),
+        is_to_be_noted=row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY,
+    )
+
+
+async def note_use(session: AsyncSession, token_id: int, at: datetime) -> None:
+    """This token is in use; commit the transaction."""
+    await session.execute(update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=at))
+
+
+async def token_access(session: AsyncSession, token: str, at: datetime | None = None) -> Access | None:
+    """`read_token`, and notes the use, at most once a minute: commit the transaction."""
+    now = at or datetime.now(UTC)
+    found = await read_token(session, token, now)
+    if found is None:
+        return None
+    if found.is_to_be_noted:
+        await note_use(session, found.token_id, now)
+    return found.access
 
 
 async def list_tokens(session: AsyncSession, access: Access) -> list[TokenInfo]:

@@ -20,6 +20,7 @@ from web.keys import (
     LIVE,
     NOTES,
     NOW,
+    READERS,
     REFUSED_LOG,
     ROUTE,
     ROUTE_OF,
@@ -78,6 +79,7 @@ def create_app(services: Services, more: Sequence[Routes] = ()) -> web.Applicati
     catalogues = read_catalogues()
     files = read_assets({**message_tables(catalogues), STYLE_SHEET: style_sheet()})
     app[SERVICES], app[SESSIONS], app[GATE] = services, services.sessions, services.gate
+    app[READERS] = services.readers or services.sessions
     app[NOTES], app[DESK], app[NOW] = services.notes, services.desk, services.now
     app[CATALOGUES], app[ASSETS], app[TEMPLATES] = catalogues, files, open_templates(files)
     app[REFUSED_LOG] = refused = RefusedLog(services.sessions, services.now)

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm import accounts
+from crm.readers import Readers
 from crm.rights import Access
 
 
@@ -53,9 +54,15 @@ class Gate(Protocol):
 class CrmGate:
     """Accounts of the database. Asking notes the use of a session, so an open socket keeps its session awake."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        now: Callable[[], datetime],
+        readers: Readers | None = None,
+    ) -> None:
         self._sessions = sessions
         self._now = now
+        self._readers: Readers = readers or sessions
 
     async def sign_in(
         self, login: str, password: str, *, address: str, user_agent: str
@@ -70,6 +77,19 @@ class CrmGate:
             await accounts.end_session(session, token, self._now())
 
     async def access(self, credential: Credential) -> Access | None:
-        find = accounts.token_access if credential.is_token else accounts.session_access
+        if credential.is_token:
+            return await self._token_access(credential.secret)
         async with self._sessions.begin() as session:
-            return await find(session, credential.secret, self._now())
+            return await accounts.session_access(session, credential.secret, self._now())
+
+    async def _token_access(self, token: str) -> Access | None:
+        """Read apart from the note: a dialplan's caller waits for this."""
+        now = self._now()
+        async with self._readers() as reader:
+            found = await accounts.read_token(reader, token, now)
+        if found is None:
+            return None
+        if found.is_to_be_noted:
+            async with self._sessions.begin() as session:
+                await accounts.note_use(session, found.token_id, now)
+        return found.access

@@ -11,6 +11,7 @@ from aiohttp import web
 from jinja2 import Environment
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from crm.readers import Readers
 from crm.rights import Access
 from crm.sealing import Seal
 from cti.desk import Desk
@@ -42,7 +43,8 @@ class Services:
     trusted_proxies: Networks = ()  # their X-Forwarded-For is believed
     default_language: str = "ru"
     time_zone: str = "Europe/Moscow"
-    region: str = "RU"  # of captures that are exported
+    readers: Readers | None = None  # for what a dialplan waits for; None: sessions
+    region: str = "RU"  # of captures that are exported, and of numbers where a PBX has no profile
     stories: StoryShelf | None = None  # None: no stories are shown
     telephone: Telephone | None = None  # None: nobody dials from the screen
     subscriber_networks: Networks = ()  # of our own, where subscribers may be
@@ -51,6 +53,7 @@ class Services:
 
 SERVICES: web.AppKey[Services] = web.AppKey("services")
 SESSIONS: web.AppKey[async_sessionmaker[AsyncSession]] = web.AppKey("sessions")
+READERS: web.AppKey[Readers] = web.AppKey("readers")
 GATE: web.AppKey[Gate] = web.AppKey("gate")
 NOTES: web.AppKey[NoteStore] = web.AppKey("notes")
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)

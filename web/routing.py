@@ -11,7 +11,8 @@ from aiohttp import web
 
 from crm.errors import CrmError
 from crm.routing import CallRoute, RouteAction, route_call
-from web.keys import ACCESS, SERVICES, SESSIONS
+from cti.numbers import NumberingProfile
+from web.keys import ACCESS, READERS, SERVICES
 from web.routes import RouteKind, Routes
 
 routes = Routes(kind=RouteKind.API)
@@ -25,8 +26,10 @@ async def tell_route(request: web.Request) -> web.Response:
     """`connection`, `caller`, `did` in the query; the answer is one line of `name=value&…`, also when something is wrong."""
     asked = {name: request.query.get(name, "")[:_MOST_CHARACTERS] for name in ("connection", "caller", "did")}
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), request.app[SESSIONS]() as session:
-            answer = await route_call(session, request[ACCESS], **asked, at=request.app[SERVICES].now())
+        async with asyncio.timeout(PATIENCE_SECONDS), request.app[READERS]() as reader:
+            services = request.app[SERVICES]
+            home = NumberingProfile(region=services.region)
+            answer = await route_call(reader, request[ACCESS], **asked, at=services.now(), home=home)
     except CrmError as error:
         return _answer(_fallback("not_asked_rightly"), status=HTTPStatus.NOT_FOUND, problem=str(error))
     except TimeoutError:

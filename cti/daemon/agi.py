@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami_adapter.fast_agi import AgiTalk, FastAgi
 from crm.errors import CrmError
 from crm.journal import is_away
+from crm.readers import Readers
 from crm.routing import CallRoute, RouteAction, route_call
 from crm.tokens import MOST_TOKEN_CHARACTERS
+from cti.numbers import DEFAULT_PROFILE, NumberingProfile
 from web.gate import Credential, Gate
 
 log = structlog.get_logger(__name__)
@@ -32,11 +33,13 @@ class RouteAgi:
         host: str,
         port: int,
         *,
-        sessions: async_sessionmaker[AsyncSession],
+        readers: Readers,
         gate: Gate,
         now: Callable[[], datetime],
+        home: NumberingProfile = DEFAULT_PROFILE,
     ) -> None:
-        self._sessions = sessions
+        self._readers = readers
+        self._home = home
         self._gate = gate
         self._now = now
         self.server = FastAgi(host, port, self._answer)
@@ -67,14 +70,15 @@ class RouteAgi:
                     access = await self._gate.access(Credential(secret=token, is_token=True))
                 if access is None:
                     return _fallback("token_refused")
-                async with self._sessions() as session:
+                async with self._readers() as reader:
                     return await route_call(
-                        session,
+                        reader,
                         access,
                         asked.get("arg_1", "")[:_MOST_CHARACTERS],
                         "" if caller == "unknown" else caller[:_MOST_CHARACTERS],
                         did[:_MOST_CHARACTERS],
                         self._now(),
+                        home=self._home,
                     )
         except CrmError as error:
             log.warning("route_not_asked_rightly", why=str(error)[:200])

@@ -23,16 +23,17 @@ from crm.callback_states import CALLBACK_CHANNEL
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
 from crm.delivery_queue import SUBSCRIBER_CHANNEL
+from crm.direct_reading import DirectReaders
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
 from crm.errors import SecretUnreadable
 from crm.handling_rules import ACTION_CHANNEL
 from crm.importing.jobs import IMPORT_CHANNEL
 from crm.journal import Journal
-from crm.links import sessions_without_transaction
 from crm.notifications import NOTICE_CHANNEL
 from crm.open_calls import open_calls
 from crm.rights import command_access
+from crm.routing import warm_up_routing
 from crm.schema.base import uuid7
 from crm.sealing import Seal, open_seal
 from crm.spool import Spool
@@ -67,7 +68,7 @@ from cti.daemon.switchboard import Switchboard
 from cti.daemon.telephone import OfficeTelephone, open_telephone
 from cti.daemon.troubles import Troubles
 from cti.desk import ConnectionView, Desk, EmptyDirectory, Message
-from cti.numbers import warm_up
+from cti.numbers import NumberingProfile, warm_up
 from web.app import create_app
 from web.crm_notes import CrmNotes
 from web.gate import CrmGate
@@ -80,6 +81,7 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_SECONDS = 5.0  # a change is taken up at once; this is for when hearing of it fails
 FLUSH_SECONDS = 3.0
+ROUTE_READERS = 4  # connections on which dialplans are answered
 THREAD_TURN_SECONDS = 0.0005  # how long a thread that packs stories may hold up the loop; 5 ms by default
 
 
@@ -104,6 +106,7 @@ class Program:
             settings.data / FOLDER, days=settings.story_days, megabytes=settings.story_megabytes
         )
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
+        self._readers = DirectReaders(database, ROUTE_READERS)
         self.telephone = self._make_telephone()
         self._pausing = self._make_pausing()
         self.app = self._make_app()
@@ -129,6 +132,7 @@ class Program:
         """Serve until cancelled; `started` is set once the address answers."""
         # The names of regions: half a second that no first caller should wait.
         await asyncio.to_thread(warm_up)
+        await self._readers.warm_up(warm_up_routing)
         try:
             async with self._serving(), asyncio.TaskGroup() as tasks:
                 await self._begin()
@@ -146,6 +150,7 @@ class Program:
             await self._book.flush()
             await self._agent_book.flush()
             await self._flush_delays()
+            self._readers.close()
 
     async def _begin(self) -> None:
         """Take up what an earlier run left, then connect."""
@@ -242,7 +247,7 @@ class Program:
         app = create_app(
             Services(
                 sessions=self.database.sessions,
-                gate=CrmGate(self.database.sessions, wall_clock),
+                gate=CrmGate(self.database.sessions, wall_clock, self._readers),
                 notes=CrmNotes(),
                 desk=self.desk,
                 now=self._clock.now,
@@ -255,6 +260,7 @@ class Program:
                 stories=self._shelf,
                 subscriber_networks=networks(settings.subscriber_networks),
                 region=settings.region,
+                readers=self._readers,
             )
         )
         app[FIND_TROUBLES] = lambda: self._troubles.find()
@@ -394,9 +400,10 @@ class Program:
         asked = RouteAgi(
             host,
             port,
-            sessions=sessions_without_transaction(self.database),
-            gate=CrmGate(self.database.sessions, wall_clock),
+            readers=self._readers,
+            gate=CrmGate(self.database.sessions, wall_clock, self._readers),
             now=wall_clock,
+            home=NumberingProfile(region=self.settings.region),
         )
         try:
             await asked.server.run()

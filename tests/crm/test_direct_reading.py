@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.accounts import block_user, create_team, create_token, put_in_team, read_token
 from crm.database import Database, make_database
-from crm.direct_reading import DirectReader
+from crm.direct_reading import DirectReader, DirectReaders
 from crm.matching import MatchOutcome, find_by_number
 from crm.numbers import NumberValues
 from crm.parties import create_party, person_values
-from crm.rights import command_access
+from crm.readers import Reader
+from crm.rights import Scope, command_access
 from cti.numbers import to_e164
+from tests.crm.people import make_user
 
 ECHO = text("select cast(:word as text) as word, pg_backend_pid() as pid")
 SLEEP = text("select pg_sleep(:seconds) as nothing")
@@ -91,3 +95,51 @@ async def test_i9_no_database_is_an_error_at_once() -> None:
     with pytest.raises(OSError):
         await DirectReader(away).execute(ECHO, {"word": ""})
     await away.close()
+
+
+async def test_readers_are_lent_the_one_that_served_last_first_and_waited_for(database: Database) -> None:
+    readers = DirectReaders(database, 2)
+    asked: list[int] = []
+
+    async def ask(reader: Reader) -> None:
+        row = (await reader.execute(ECHO, {"word": "warm"})).first()
+        asked.append(row.pid)
+
+    await readers.warm_up(ask)
+    assert len(set(asked)) == 2
+    async with readers() as first:
+        pid = await pid_of(first)
+    async with readers() as again, readers() as other:
+        assert await pid_of(again) == pid
+        assert await pid_of(other) in set(asked) - {pid}
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), readers():
+                pass
+    readers.close()
+
+
+async def test_t18_a_token_is_read_directly_as_in_a_session_and_what_ended_opens_nothing(
+    database: Database, reader: DirectReader
+) -> None:
+    now = datetime.now(UTC)
+    async with database.sessions.begin() as session:
+        user = await make_user(session, ("head",))
+        team = await create_team(session, command_access(), "Продажи")
+        await put_in_team(session, command_access(), user.user_id, team, is_head=True)
+        token = await create_token(session, command_access(), user.user_id, "pbx")
+        narrow = await create_token(
+            session, command_access(), user.user_id, "few", rights={"party.read": "own"}
+        )
+    for each in (token, narrow):
+        read = await read_token(reader, each, now)
+        async with database.sessions() as session:
+            assert read == await read_token(session, each, now)
+        assert read is not None
+        assert read.is_to_be_noted
+        assert read.access.team_ids == {team}
+    assert read is not None
+    assert read.access.scopes == {"party.read": Scope.OWN}
+    assert await read_token(reader, token + "x", now) is None
+    async with database.sessions.begin() as session:
+        await block_user(session, command_access(), user.user_id)
+    assert await read_token(reader, token, now) is None

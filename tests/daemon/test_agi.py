@@ -40,7 +40,7 @@ async def token(database: Database) -> str:
 async def port(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(agi, "PATIENCE_SECONDS", 10)  # of a busy machine
     gate = CrmGate(database.sessions, now)
-    asked = RouteAgi("127.0.0.1", 0, sessions=database.sessions, gate=gate, now=now)
+    asked = RouteAgi("127.0.0.1", 0, readers=database.sessions, gate=gate, now=now)
     running = asyncio.create_task(asked.server.run())
     async with asyncio.timeout(5):
         while asked.server.port == 0:
