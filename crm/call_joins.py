@@ -74,6 +74,14 @@ _MOVE: tuple[TextClause, ...] = tuple(
             """,
             "update access_grant set call_id = :survivor where call_id = :absorbed",
             """
+            insert into wrap_up (call_id, user_id, code_id, started_at, due_at, extended, finished_at)
+            select cast(:survivor as uuid), user_id, code_id, started_at, due_at, extended, finished_at
+            from wrap_up where call_id = :absorbed
+            on conflict (call_id, user_id) do update set code_id = coalesce(wrap_up.code_id, excluded.code_id),
+                version = wrap_up.version + 1
+            """,
+            "delete from wrap_up where call_id = :absorbed",
+            """
             insert into outbox_event (type, record_kind, record_id, after) values
                 ('call.joined', 'call', cast(cast(:absorbed as uuid) as text),
                     jsonb_build_object('into', cast(:survivor as uuid)))
@@ -95,6 +103,15 @@ _DROP_APPENDED_NOTES = text(
     """
 )
 _MOVE_NOTES = text("update call_note set call_id = :target where call_id = :source")
+_MOVE_OUTCOMES = text(
+    """
+    with gone as (delete from said_outcome where call_id = :source returning user_id, code_id, at)
+    insert into said_outcome (call_id, user_id, code_id, at)
+    select cast(:target as uuid), user_id, code_id, at from gone
+    on conflict (call_id, user_id) do update set code_id = excluded.code_id, at = excluded.at
+    where said_outcome.at < excluded.at
+    """
+)
 _CLOSE_PARTICIPATIONS = text(
     """
     update participation p set left_at = greatest(call.ended_at, p.rang_at, p.answered_at),
@@ -136,7 +153,7 @@ async def drop_untold(
 async def join_calls(
     connection: AsyncConnection, absorbed: str, survivor: str, told: Sequence[Participation]
 ) -> None:
-    """The absorbed call's keys, participations, legs and notes go to the survivor; its row leaves every list.
+    """The absorbed call's keys, participations, legs, notes and outcomes go to the survivor; its row leaves every list.
 
     Args:
         told: the participations of the joined record, which the survivor gets anyway.
@@ -160,8 +177,11 @@ async def set_apart(connection: AsyncConnection, call: str, told: Sequence[Parti
 
 
 async def move_notes(connection: AsyncConnection, source: str, target: str) -> None:
-    """What was typed under one call's id stands under another's; of an agent with both, the texts are put together."""
-    for statement in (_APPEND_NOTES, _DROP_APPENDED_NOTES, _MOVE_NOTES):
+    """What agents typed and said under one call's id stands under another's.
+
+    Of an agent with both, the texts are put together, and the later outcome holds.
+    """
+    for statement in (_APPEND_NOTES, _DROP_APPENDED_NOTES, _MOVE_NOTES, _MOVE_OUTCOMES):
         await connection.execute(statement, {"source": UUID(source), "target": UUID(target)})
 
 

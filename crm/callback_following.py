@@ -7,7 +7,7 @@ late or corrected leaves the same cases (invariant I2); one follower at a time, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from crm import callback_statements as statements
 from crm.calendars import hours_of_lines
-from crm.callback_states import CALLBACK_CHANNEL, line_group_of
-from crm.changes import notify, publish_acts
+from crm.callback_news import CaseNews
+from crm.callback_states import line_group_of
+from crm.changes import notify
 from crm.handling_rules import (
     ACTION_CHANNEL,
     FollowUp,
@@ -27,7 +28,6 @@ from crm.handling_rules import (
     situation_of,
 )
 from crm.mirrors import LOCKS
-from crm.rights import command_access
 from crm.schema.desk import CallAction
 from cti.calls.records import Direction, Disposition
 
@@ -62,25 +62,16 @@ class _Miss:
         return (self.call.customer_e164, self.line_group)
 
 
-@dataclass(slots=True)
-class _News:
-    """What to tell at the end: of each case what happened to it, in order."""
-
-    told: list[tuple[str, int, int | None]] = field(default_factory=list)
-
-    def add(self, what: str, case_id: int, team_id: int | None) -> None:
-        self.told.append((what, case_id, team_id))
-
-
 async def _follow(session: AsyncSession, told: Sequence[Any]) -> None:
-    news = _News()
+    news = CaseNews()
     changed = await _take_back(session, [row for row in told if row.case_id and not _stays(row)], news)
     misses = await _apply_rules(session, [row for row in told if row.ended_at is not None and _counts(row)])
     if misses:
         changed |= await _miss(session, misses, news)
+        await news.describe(session)
     changed |= await _concerned(session, [row for row in told if _counts(row)])
     await _judge_touched(session, changed, news)
-    await _tell(session, news)
+    await news.tell(session)
 
 
 def _counts(row: Any) -> bool:
@@ -104,16 +95,20 @@ def _stays(row: Any) -> bool:
     return _is_missed(row) and row.customer_e164 == row.held_e164
 
 
-async def _take_back(session: AsyncSession, rows: Sequence[Any], news: _News) -> set[int]:
+async def _take_back(session: AsyncSession, rows: Sequence[Any], news: CaseNews) -> set[int]:
     """Nobody was missed after all: another connection saw the call answered, or the number was corrected."""
     if not rows:
         return set()
     cases = {row.case_id for row in rows}
+    for case in await session.execute(statements.SEEN, {"cases": sorted(cases)}):
+        news.seen(case)
     await session.execute(statements.DROP_MISSES, {"calls": [row.id for row in rows]})
     for empty in await session.execute(statements.DROP_EMPTY, {"cases": sorted(cases)}):
         cases.discard(empty.id)
         news.add("resolved", empty.id, empty.team_id)
-    await session.execute(statements.COUNT, {"cases": sorted(cases)})
+    for left in await session.execute(statements.COUNT, {"cases": sorted(cases)}):
+        news.add("changed", left.id, left.team_id)
+    await news.describe(session)
     return cases
 
 
@@ -149,9 +144,9 @@ async def _misses(session: AsyncSession, owed: Sequence[tuple[Any, int]]) -> lis
     return misses
 
 
-async def _miss(session: AsyncSession, misses: Sequence[_Miss], news: _News) -> set[int]:
+async def _miss(session: AsyncSession, misses: Sequence[_Miss], news: CaseNews) -> set[int]:
     """Put missed calls, which come by their start, into the cases they belong to: open at their moment, else new ones."""
-    held, fresh = await _place(session, misses)
+    held, fresh = await _place(session, misses, news)
     opened = await _open(session, fresh) if fresh else {}
     if held:
         await _add_to(session, held)
@@ -171,7 +166,7 @@ async def _miss(session: AsyncSession, misses: Sequence[_Miss], news: _News) -> 
 
 
 async def _place(
-    session: AsyncSession, misses: Sequence[_Miss]
+    session: AsyncSession, misses: Sequence[_Miss], news: CaseNews
 ) -> tuple[dict[int, list[_Miss]], dict[tuple[str, str], list[_Miss]]]:
     """By stored case, and by caller and line group of cases to come.
 
@@ -184,6 +179,8 @@ async def _place(
         "since": list(since.values()),
     }
     stored = (await session.execute(statements.CASES, values)).all()
+    for case in stored:
+        news.seen(case)
     held: dict[int, list[_Miss]] = {}
     fresh: dict[tuple[str, str], list[_Miss]] = {}
     for miss in misses:
@@ -247,7 +244,7 @@ async def _concerned(session: AsyncSession, rows: Sequence[Any]) -> set[int]:
     return set(await session.scalars(statements.CONCERNED, {"numbers": numbers, "parties": parties}))
 
 
-async def _judge_touched(session: AsyncSession, cases: Iterable[int], news: _News) -> None:
+async def _judge_touched(session: AsyncSession, cases: Iterable[int], news: CaseNews) -> None:
     """Judge those of the cases that have anything to judge."""
     values = {"cases": sorted(cases), "longest_wait": LONGEST_WAIT}
     if not values["cases"]:
@@ -256,11 +253,12 @@ async def _judge_touched(session: AsyncSession, cases: Iterable[int], news: _New
         await _judge(session, case_id, news)
 
 
-async def _judge(session: AsyncSession, case_id: int, news: _News) -> None:
+async def _judge(session: AsyncSession, case_id: int, news: CaseNews) -> None:
     """Read from the calls since the first miss whether anybody has spoken with the caller, or tried to."""
     case = (await session.execute(statements.LOCKED, {"case_id": case_id})).first()
     if case is None:
         return
+    news.seen(case)
     people = (
         await session.execute(
             statements.NUMBERS, {"e164": case.e164, "party_id": case.party_id, "contact_id": case.contact_id}
@@ -286,7 +284,7 @@ async def _judge(session: AsyncSession, case_id: int, news: _News) -> None:
 
 
 async def _resolve(
-    session: AsyncSession, case: Any, talk: Any, tries: Sequence[datetime], news: _News
+    session: AsyncSession, case: Any, talk: Any, tries: Sequence[datetime], news: CaseNews
 ) -> None:
     is_ours = talk.direction == Direction.OUTBOUND
     values = {
@@ -299,19 +297,33 @@ async def _resolve(
         "reacted_at": min([*tries, max(talk.started_at, case.first_missed_at)]),
     }
     await session.execute(statements.RESOLVE, values)
-    later = await session.scalar(statements.SPLIT, values)
+    later = await _split(session, case.id, talk.spoke_at)
     news.add("resolved", case.id, case.team_id)
     if later is not None:
         await session.execute(statements.COUNT, {"cases": [case.id, later]})
         news.add("opened", later, case.team_id)
+    await news.describe(session)
+    if later is not None:
         await _judge(session, later, news)
 
 
-async def _tell(session: AsyncSession, news: _News) -> None:
-    """To pages at commit, and to programs by the outbox."""
-    if not news.told:
-        return
-    payloads = [f"{what} {case_id} {team_id or 0}" for what, case_id, team_id in news.told]
-    await session.execute(statements.NOTIFY, {"channel": CALLBACK_CHANNEL, "payloads": payloads})
-    acts = [(f"callback.{what}", case_id) for what, case_id, _team_id in news.told]
-    await publish_acts(session, command_access(), "callback_case", acts)
+async def _split(session: AsyncSession, case_id: int, resolved_at: datetime) -> int | None:
+    """A talk that was told late lies between misses: those after it are a case of their own, due by their own rules and hours."""
+    values = {"case_id": case_id, "resolved_at": resolved_at}
+    calls = (await session.scalars(statements.LATER, values)).all()
+    if not calls:
+        return None
+    told = (await session.execute(statements.TOLD, {"calls": calls})).all()
+    misses = await _misses(session, await _owed(session, [row for row in told if row.case_id == case_id]))
+    later: int | None = await session.scalar(statements.SPLIT, values | _summary(misses))
+    return later
+
+
+async def _owed(session: AsyncSession, rows: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Missed calls, each with the minutes that its rule gives."""
+    rules = await all_rules(session)
+    owed = []
+    for row in rows:
+        is_known = is_known_caller(row.match_status, row.party_id)
+        owed.append((row, rules.of(row.line_id, Situation.INBOUND_MISSED, is_known).due_minutes))
+    return owed

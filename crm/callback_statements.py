@@ -25,7 +25,7 @@ TOLD: Final = text(
 # The cases that misses may belong to: what is open, and what was settled after the miss.
 CASES: Final = text(
     """
-    select held.id, held.e164, held.line_group, held.resolved_at
+    select held.*
     from unnest(cast(:e164s as text[]), cast(:line_groups as text[]), cast(:since as timestamptz[]))
         as wanted (e164, line_group, since)
     join callback_case held using (e164, line_group)
@@ -69,9 +69,10 @@ COUNT: Final = text(
         where case_id = any(:cases) group by case_id
     ) told
     where id = told.case_id
+    returning id, team_id
     """
 )
-NOTIFY: Final = text("select pg_notify(:channel, payload) from unnest(cast(:payloads as text[])) payload")
+SEEN: Final = text("select * from callback_case where id = any(:cases) order by id for update")
 DROP_MISSES: Final = text("delete from callback_miss where call_id = any(:calls)")
 DROP_EMPTY: Final = text(
     """
@@ -192,15 +193,18 @@ RESOLVE: Final = text(
     where id = :case_id
     """
 )
-# A talk that was told late lies between misses: those after it belong to a case of their own.
+LATER: Final = text(
+    "select call_id from callback_miss where case_id = :case_id and missed_at > :resolved_at order by missed_at, call_id"
+)
 SPLIT: Final = text(
     """
     with later as (select min(missed_at) as first from callback_miss where case_id = :case_id and missed_at > :resolved_at),
     opened as (
         insert into callback_case (e164, line_group, team_id, line_id, party_id, contact_id, first_missed_at, last_missed_at, due_at)
-        select e164, line_group, team_id, line_id, party_id, contact_id, later.first, later.first,
-            later.first + (due_at - first_missed_at)
-        from callback_case, later where id = :case_id and later.first is not null
+        select e164, line_group, team_id, coalesce(cast(:line_id as bigint), line_id),
+            coalesce(cast(:party_id as bigint), party_id), coalesce(cast(:contact_id as bigint), contact_id), later.first,
+            later.first, cast(:due_at as timestamptz)
+        from callback_case, later where id = :case_id
         returning id
     )
     update callback_miss set case_id = opened.id from opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -143,15 +143,6 @@ async def publish(
         "actor_id": access.actor_id,
     }
     await session.execute(insert(OutboxEvent), [row])
-
-
-async def publish_acts(
-    session: AsyncSession, access: Access, record_kind: str, acts: Sequence[tuple[str, object]]
-) -> None:
-    """Outbox events (type, id of the record) that carry no fields, in this order and in one statement."""
-    common = {"record_kind": record_kind, "actor_id": access.actor_id}
-    rows = [{**common, "type": event, "record_id": str(record_id)} for event, record_id in acts]
-    await session.execute(insert(OutboxEvent), rows)
 
 
 async def log_access(

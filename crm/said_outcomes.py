@@ -11,12 +11,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.rights import Access
+from crm.schema.communications import Call
 from crm.schema.desk import WrapUp, WrapUpCode
 from crm.schema.outcomes import SaidOutcome
 
 WRONG_NUMBER: Final = "wrong_number"
 SPAM: Final = "spam"
-KEPT: Final = timedelta(days=7)  # of calls that never came to an end, or became part of another one
+KEPT: Final = timedelta(days=7)  # of calls that never came to an end
 
 
 async def say_outcome(session: AsyncSession, access: Access, call_id: UUID, meaning: str) -> None:
@@ -32,6 +33,7 @@ async def say_outcome(session: AsyncSession, access: Access, call_id: UUID, mean
     code_id = await _code(session, meaning)
     if code_id is None:
         return
+    call_id = await _as_stored(session, call_id)
     if await _write(session, access, call_id, code_id, None):
         return
     await session.execute(delete(SaidOutcome).where(SaidOutcome.at < func.now() - KEPT))
@@ -47,9 +49,16 @@ async def take_outcome_back(session: AsyncSession, access: Access, call_id: UUID
     code_id = await _code(session, meaning)
     if code_id is None:
         return
+    call_id = await _as_stored(session, call_id)
     mine = (SaidOutcome.call_id == call_id) & (SaidOutcome.user_id == access.user_id)
     await session.execute(delete(SaidOutcome).where(mine, SaidOutcome.code_id == code_id))
     await _write(session, access, call_id, None, code_id)
+
+
+async def _as_stored(session: AsyncSession, call_id: UUID) -> UUID:
+    """The call that this one has become part of, else itself; the window may not have heard of it yet."""
+    joined = await session.scalar(select(Call.joined_into_id).where(Call.id == call_id))
+    return joined or call_id
 
 
 async def _code(session: AsyncSession, meaning: str) -> int | None:

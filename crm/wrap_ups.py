@@ -29,18 +29,21 @@ SECONDS: Final = 60  # where the queue says nothing else
 MOST_MINUTES: Final = 10  # that an agent may add
 MOST_COUNTED: Final = 99
 
-# One row for each agent of a talk that is over, once, whatever is told again. What was restored afterwards is nobody's work now.
+# One row for each agent whose part in a talk is over, once, whatever is told again; the call may go on with others. To
+# whom it came back, the time is given anew. What was restored afterwards is nobody's work now.
 _BEGIN: Final = text(
     """
     with ended as (
-        select p.call_id, p.user_id, max(coalesce(p.left_at, c.ended_at)) as started_at,
-            coalesce(max(q.wrap_up_seconds), :seconds) as seconds
+        select p.call_id, p.user_id,
+            max(coalesce(p.left_at, c.ended_at)) filter (where p.answered_at is not null) as started_at,
+            make_interval(secs => coalesce(max(q.wrap_up_seconds), :seconds)) as seconds
         from participation p join call c on c.id = p.call_id
         left join queue q on q.connection_id = c.connection_id and q.name = c.queue
-        where c.id = any(:calls) and c.ended_at is not null and c.answered_at is not null and c.direction <> 'internal'
+        where c.id = any(:calls) and c.answered_at is not null and c.direction <> 'internal'
             and c.origin <> 'back_filled' and c.joined_into_id is null and c.mirror_of_id is null
-            and p.user_id is not null and p.answered_at is not null
-        group by p.call_id, p.user_id
+            and p.user_id is not null
+        group by p.call_id, p.user_id, c.ended_at
+        having bool_or(p.answered_at is not null) and (c.ended_at is not null or bool_and(p.left_at is not null))
     ),
     said as (
         delete from said_outcome s using ended e where s.call_id = e.call_id and s.user_id = e.user_id
@@ -48,13 +51,22 @@ _BEGIN: Final = text(
     ),
     begun as (
         insert into wrap_up (call_id, user_id, started_at, due_at, code_id)
-        select call_id, user_id, started_at, started_at + make_interval(secs => seconds), said.code_id
+        select call_id, user_id, started_at, started_at + seconds, said.code_id
         from ended left join said using (call_id, user_id)
         order by call_id, user_id on conflict do nothing
         returning call_id, user_id, due_at
+    ),
+    again as (
+        update wrap_up w set code_id = coalesce(w.code_id, said.code_id), version = version + 1,
+            started_at = greatest(w.started_at, e.started_at), due_at = greatest(w.due_at, e.started_at + e.seconds)
+        from ended e left join said using (call_id, user_id)
+        where (w.call_id, w.user_id) = (e.call_id, e.user_id) and w.finished_at is null
+            and (e.started_at > w.started_at + interval '1 second' or (w.code_id is null and said.code_id is not null))
+        returning w.call_id, w.user_id, w.due_at
     )
     select pg_notify(:channel, 'started ' || user_id || ' ' || call_id || ' '
-        || to_char(due_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) from begun
+        || to_char(due_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+    from (select * from begun union all select * from again) told
     """
 )
 _TELL: Final = text("select pg_notify(:channel, :payload)")
@@ -73,7 +85,7 @@ class WrapUpInfo:
     call_id: UUID
     user_id: int
     direction: str
-    started_at: datetime  # of the wrap-up: the end of the talk
+    started_at: datetime  # of the wrap-up: the end of the agent's part in the talk
     due_at: datetime
     extended: int
     finished_at: datetime | None
@@ -106,7 +118,7 @@ class RunningWrapUp:
 
 
 async def begin_wrap_ups(connection: AsyncConnection, calls: Iterable[UUID]) -> None:
-    """For every agent of these stored calls that are over; in the transaction that stored them."""
+    """For every agent whose part in these stored calls is over; in the transaction that stored them."""
     ids = list(calls)
     if ids:
         values = {"calls": ids, "seconds": SECONDS, "channel": WRAP_UP_CHANNEL}

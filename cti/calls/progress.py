@@ -174,7 +174,7 @@ class Progress:
             self._join(call, who, news)
         if left:
             news.add(CallUpdated, what="agents")
-        self._note_departures(call, news.at)
+        self._note_departures(call, news)
 
     def _join(self, call: LiveCall, extension: str, news: News) -> None:
         """Somebody of ours talks; if they did before, they only come back."""
@@ -209,14 +209,16 @@ class Progress:
             return CameBy.TRANSFER
         return CameBy.QUEUE if call.is_in_queue else CameBy.RING
 
-    def _note_departures(self, call: LiveCall, at: datetime | None) -> None:
-        """Whoever talked has left once none of their telephones is on the call."""
+    def _note_departures(self, call: LiveCall, news: News) -> None:
+        """Whoever talked has left once none of their telephones is on the call; told while it goes on: their work after it begins."""
         for index, part in enumerate(call.participations):
             if part.result is ParticipationResult.ANSWERED and part.left_at is None:
                 if part.extension in call.talking or self._is_on_call(call, part.extension):
                     continue
-                call.participations[index] = replace(part, left_at=at)
-                call.tell(at, f"{part.extension} leaves")
+                call.participations[index] = replace(part, left_at=news.at)
+                call.tell(news.at, f"{part.extension} leaves")
+                if call.open_legs:
+                    news.add(CallUpdated, what="agents")
 
     def _is_on_call(self, call: LiveCall, extension: str) -> bool:
         return any(

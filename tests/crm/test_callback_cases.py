@@ -247,11 +247,73 @@ async def test_the_term_counts_the_hours_of_the_line(company: Company) -> None:
 async def test_what_happens_is_told_to_programs(company: Company) -> None:
     await company.tell(company.missed(caller(30), "10:00"), company.talk(caller(30), "10:15"))
     case = await company.case(caller(30))
-    query = select(OutboxEvent.type).where(
+    opened, resolved = await events_of(company, case)
+    assert (opened.type, resolved.type) == ("callback.opened", "callback.resolved")
+    assert opened.before is None
+    assert opened.after == {
+        "e164": caller(30),
+        "state": "open",
+        "team_id": company.team,
+        "line_id": company.line,
+        "missed_count": 1,
+        "first_missed_at": clock("10:00").isoformat(),
+        "last_missed_at": clock("10:00").isoformat(),
+        "due_at": clock("10:20").isoformat(),
+        "attempts": 0,
+    }
+    names = {"state", "attempts", "reacted_at", "resolved_at", "resolved_by_id", "resolving_call_id"}
+    assert resolved.before == {**dict.fromkeys(names), "state": "open", "attempts": 0}
+    assert resolved.after is not None
+    assert resolved.after.keys() == names
+    assert resolved.after["state"] == "resolved_by_callback"
+    assert resolved.after["resolved_by_id"] == company.agents[1].user_id
+
+
+async def events_of(company: Company, case: CallbackCase) -> list[OutboxEvent]:
+    query = select(OutboxEvent).where(
         OutboxEvent.record_kind == "callback_case", OutboxEvent.record_id == str(case.id)
     )
-    events = list(await company.session.scalars(query.order_by(OutboxEvent.id)))
-    assert events == ["callback.opened", "callback.resolved"]
+    return list(await company.session.scalars(query.order_by(OutboxEvent.id)))
+
+
+async def test_a_miss_that_adds_to_a_case_or_is_taken_back_is_told_with_what_changed(
+    company: Company,
+) -> None:
+    number = caller(44)
+    again = company.missed(number, "10:05")
+    await company.tell(company.missed(number, "10:00"), again)
+    case = await company.case(number)
+    changed = (await events_of(company, case))[-1]
+    assert (changed.type, changed.before, changed.after) == (
+        "callback.changed",
+        {"missed_count": 1, "last_missed_at": clock("10:00").isoformat()},
+        {"missed_count": 2, "last_missed_at": clock("10:05").isoformat()},
+    )
+    other = replace(again.record, customer_number=caller(45))  # the source corrects the number
+    facts = replace(again.facts, customer_e164=caller(45))
+    await company.tell(msgspec.structs.replace(again, record=other, facts=facts, step=again.step + 1_000))
+    taken_back = (await events_of(company, await company.case(number)))[-1]
+    assert (taken_back.type, taken_back.after) == (
+        "callback.changed",
+        {"missed_count": 1, "last_missed_at": clock("10:00").isoformat()},
+    )
+
+
+async def test_misses_after_a_talk_that_is_told_late_are_due_by_their_own_hours(company: Company) -> None:
+    number = caller(46)
+    hours = WorkHours(time_zone="UTC", week={0: ((9 * 60, 18 * 60),)}, days={})
+    calendar_id = await add_calendar(company.session, COMMAND, "Till six", hours)
+    await company.session.execute(update(Line).where(Line.id == company.line).values(calendar_id=calendar_id))
+    await company.tell(company.missed(number, "08:00"), company.missed(number, "10:00"))
+    assert (await company.case(number)).due_at == clock(
+        "09:20"
+    )  # an hour and twenty minutes after it was missed
+    await company.tell(company.talk(number, "09:30"))
+    earlier, later = await company.cases(number)
+    assert (earlier.state, later.state) == ("resolved_by_callback", "open")
+    assert (later.first_missed_at, later.due_at) == (clock("10:00"), clock("10:20"))
+    told = [(event.type, (event.after or {}).get("due_at")) for event in await events_of(company, later)]
+    assert told == [("callback.opened", clock("10:20").isoformat())]
 
 
 # What people do

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,12 +31,14 @@ from crm.wrap_ups import (
     wrap_up_of,
 )
 from cti.calls.presence_events import DeviceChanged, DeviceState
-from cti.calls.records import Origin
+from cti.calls.records import CallState, CameBy, Origin, Participation
 from cti.desk import AgentState, Wish
 from tests.crm.missing import Company, caller, clock
 from tests.crm.people import COMMAND
 from tests.cti.desk.floors import Floor
 from tests.cti.desk.floors import Hall as PeopleAt
+
+_steps = itertools.count(1_000)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -198,6 +202,87 @@ async def test_what_the_agent_said_of_the_caller_is_the_outcome(company: Company
     await finish(company.session, agent, entry.call_id, None)
     await say_outcome(company.session, agent, entry.call_id, WRONG_NUMBER)  # too late
     assert await outcome() is None
+    assert await company.session.scalar(text("select count(*) from said_outcome")) == 0
+
+
+def part(extension: str, begins: str, ends: str | None, **more: Any) -> Participation:
+    """A part in which the customer was talked to, from one minute to another."""
+    return Participation(
+        extension=extension,
+        came_by=CameBy.RING,
+        rang_at=clock(begins),
+        answered_at=clock(begins),
+        left_at=clock(ends) if ends else None,
+        **more,
+    )
+
+
+def going_on(entry: CallEntry, *parts: Participation) -> CallEntry:
+    """The call as it stands while somebody talks."""
+    record = replace(
+        entry.record, state=CallState.TALKING, ended_at=None, talk_seconds=None, participations=parts
+    )
+    return msgspec.structs.replace(entry, record=record, step=next(_steps))
+
+
+async def test_whoever_passed_the_call_on_wraps_up_while_it_goes_on_with_another(company: Company) -> None:
+    entry, (second, first) = company.talk(caller(87), "10:00", is_inbound=True), company.agents
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    await company.tell(going_on(entry, replace(mine, left_at=None)))
+    with pytest.raises(NotFound):
+        await wrap_up_of(company.session, first, entry.call_id)
+    theirs = part("101", "10:06", None, attempt=1)
+    await company.tell(going_on(entry, mine, theirs))
+    info = await wrap_up_of(company.session, first, entry.call_id)
+    assert (info.started_at, info.due_at) == (clock("10:05"), clock("10:06"))
+    assert list(await running_wrap_ups(company.session, clock("10:05"))) == [first.user_id]
+    with pytest.raises(NotFound):  # of the one who talks nothing is asked yet
+        await wrap_up_of(company.session, second, entry.call_id)
+    done = replace(
+        entry.record, ended_at=clock("10:20"), participations=(mine, part("101", "10:06", "10:20", attempt=1))
+    )
+    await company.tell(msgspec.structs.replace(entry, record=done, at=clock("10:20"), step=next(_steps)))
+    assert (await wrap_up_of(company.session, first, entry.call_id)).due_at == clock("10:06")
+    assert (await wrap_up_of(company.session, second, entry.call_id)).started_at == clock("10:20")
+
+
+async def test_to_whom_the_call_comes_back_the_time_is_given_anew(company: Company) -> None:
+    entry, agent = company.talk(caller(88), "10:00", is_inbound=True), company.agents[1]
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    again = part("102", "10:06", None, attempt=2)
+    await company.tell(going_on(entry, mine))
+    await company.tell(going_on(entry, mine, again))
+    assert (await wrap_up_of(company.session, agent, entry.call_id)).due_at == clock("10:06")
+    parts = (mine, replace(again, left_at=clock("10:09")))
+    done = replace(entry.record, ended_at=clock("10:09"), participations=parts)
+    await company.tell(msgspec.structs.replace(entry, record=done, at=clock("10:09"), step=next(_steps)))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.started_at, info.due_at) == (clock("10:09"), clock("10:10"))
+
+
+async def test_outcomes_said_before_two_calls_are_joined_are_kept(company: Company) -> None:
+    """102 says of one call what came of it, in its wrap-up of the other what came of that; then the two turn out to be one."""
+    first, second = (company.talk(caller(89), at, is_inbound=True) for at in ("10:00", "10:01"))
+    colleague, agent = company.agents
+    begun = part("102", "10:00", None, attempt=1, is_first_answer=True)
+    await company.tell(going_on(first, begun))
+    await say_outcome(company.session, agent, second.call_id, SPAM)
+    other = part("101", "10:01", "10:02", attempt=1, is_first_answer=True)
+    await company.tell(going_on(second, other))
+    await say_outcome(company.session, colleague, second.call_id, WRONG_NUMBER)
+    keys = (first.record.key, second.record.key)
+    joined = replace(first.record, linked_ids=keys, participations=(begun, other), ended_at=clock("10:03"))
+    await company.tell(msgspec.structs.replace(first, record=joined, at=clock("10:03"), step=next(_steps)))
+    codes = {code.id: code.name for code in await list_codes(company.session)}
+    for access, outcome in ((agent, "Spam"), (colleague, "Wrong number")):
+        info = await wrap_up_of(company.session, access, first.call_id)
+        assert codes[info.code_id or 0] == outcome
+        with pytest.raises(NotFound):
+            await wrap_up_of(company.session, access, second.call_id)
+    await say_outcome(
+        company.session, agent, second.call_id, WRONG_NUMBER
+    )  # a window that has not heard of it
+    await finish(company.session, agent, first.call_id, None)
     assert await company.session.scalar(text("select count(*) from said_outcome")) == 0
 
 

@@ -256,7 +256,7 @@ class CallWindow extends HTMLElement {
     this.#parts.news.textContent = this.isOpenCall
       ? [`${stateWords(call)[1]}: ${callerName(call)}`, lineName(call), passedOn].filter(Boolean).join(", ")
       : endWords(call);
-    if (this.isOpenCall) return;
+    if (this.isOpenCall) return this.#parts.wrapUp.putAway();
     if (call.state === "ended" && call.answered_at && call.direction !== "internal") this.#parts.wrapUp.load(call.id);
     const isOver = call.state === "stopped" || (call.state === "ended" && !call.answered_at && !call.reason);
     this.#timer = setTimeout(() => this.#closeByItself(), isOver ? 0 : this.#remaining(call));

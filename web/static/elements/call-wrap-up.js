@@ -38,6 +38,13 @@ class CallWrapUp extends HTMLElement {
     if (answer?.status === 200 && this.isConnected) this.#show(answer.text);
   }
 
+  // The call came back to its agent: what follows a talk waits for its end.
+  putAway() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.replaceChildren();
+  }
+
   until(moment) {
     this.#due = Date.parse(moment);
     this.#tick();
