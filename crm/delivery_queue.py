@@ -1,7 +1,7 @@
 """What waits for each subscriber: taken over from the outbox in the order of committing, sent one record at a time, kept until it got through.
 
-One program sends for a subscriber at a time; it says so in the row, and another one takes over 40 seconds after it fell silent. What was
-sent and not yet written down is sent again: at least once, never lost. The events of a subscriber that does not answer stay in the
+One program sends for a subscriber at a time; it says so in the row, and another one takes over 40 seconds after it fell silent; its own next
+run, under the same name, at once. What was sent and not yet written down is sent again: at least once, never lost. The events of a subscriber that does not answer stay in the
 outbox; only so many are taken over.
 """
 
@@ -24,7 +24,9 @@ from crm.schema.subscribers import Subscriber, SubscriberDelivery
 
 SUBSCRIBER_CHANNEL: Final = "ringcard_subscriber"  # payload: the id of a subscriber that changed
 TRIED_FOR: Final = timedelta(days=1)
-HELD_FOR: Final = timedelta(seconds=40)  # twice what a round takes at most
+HELD_FOR: Final = timedelta(
+    seconds=40
+)  # twice what a round takes at most: what is sent may be on its way so long
 MOST_WAITING: Final = 1_000  # of one subscriber; more stay in the outbox
 TAKEN_AT_ONCE: Final = 200
 KEPT_CHARACTERS: Final = 1_000  # of an answer

@@ -60,6 +60,7 @@ from cti.daemon.listening import Listener, Renewal
 from cti.daemon.pausing import Pausing
 from cti.daemon.recognition import Recognition
 from cti.daemon.reminders import Reminders
+from cti.daemon.sender_name import SenderName
 from cti.daemon.settings import Settings, address_of
 from cti.daemon.shifts import Shifts
 from cti.daemon.story_book import StoryBook
@@ -107,6 +108,7 @@ class Program:
         )
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
         self._readers = DirectReaders(database, ROUTE_READERS)
+        self._sender = SenderName(settings.data)
         self.telephone = self._make_telephone()
         self._pausing = self._make_pausing()
         self.app = self._make_app()
@@ -151,6 +153,7 @@ class Program:
             await self._agent_book.flush()
             await self._flush_delays()
             self._readers.close()
+            self._sender.close()
 
     async def _begin(self) -> None:
         """Take up what an earlier run left, then connect."""
@@ -207,7 +210,11 @@ class Program:
             sessions, now=wall_clock, time_zone=settings.time_zone, kept=kept_by(settings)
         )
         self._subscribers = Subscribers(
-            sessions, self._seal, networks=settings.subscriber_networks, now=wall_clock
+            sessions,
+            self._seal,
+            networks=settings.subscriber_networks,
+            now=wall_clock,
+            me=self._sender.id,
         )
         self._imports = Imports(self.database)
         self._reminders = Reminders(sessions, now=wall_clock)

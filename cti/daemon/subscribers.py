@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.delivery_queue import active_ids, count_waiting
-from crm.schema.base import uuid7
 from crm.sealing import Seal
 from cti.daemon.listening import Renewal
 from webhooks.addresses import networks_of
@@ -25,7 +25,11 @@ SENDERS = Gauge("ringcard_subscribers", "Subscribers that are being told of even
 
 
 class Subscribers:
-    """Starts and stops senders as the administrator makes, pauses and removes subscribers."""
+    """Starts and stops senders as the administrator makes, pauses and removes subscribers.
+
+    Args:
+        me: under which name they send; another program with the same one must not be running.
+    """
 
     def __init__(
         self,
@@ -34,12 +38,13 @@ class Subscribers:
         *,
         networks: Sequence[str],
         now: Callable[[], datetime],
+        me: UUID,
     ) -> None:
         self._sessions = sessions
         self._seal = seal
         self._networks = networks_of(networks)
         self._now = now
-        self._me = uuid7()
+        self._me = me
         self._turns = asyncio.Semaphore(AT_THE_DATABASE)
         self._senders: dict[int, tuple[Deliverer, asyncio.Task[None]]] = {}
         self._renewal = Renewal(self._equal, ROUND_SECONDS)

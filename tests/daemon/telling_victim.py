@@ -18,6 +18,7 @@ import structlog
 
 from crm.database import open_database
 from crm.sealing import open_seal
+from cti.daemon.sender_name import SenderName
 from cti.daemon.subscribers import Subscribers
 
 
@@ -25,7 +26,11 @@ async def tell(order: dict[str, str]) -> None:
     """As the program does, for ever."""
     database = await open_database(order["url"])
     seal = open_seal(Path(order["key"]))
-    await Subscribers(database.sessions, seal, networks=["127.0.0.0/8"], now=lambda: datetime.now(UTC)).run()
+    sender = SenderName(Path(order["key"]).parent)
+    networks = ["127.0.0.0/8"]
+    await Subscribers(
+        database.sessions, seal, networks=networks, now=lambda: datetime.now(UTC), me=sender.id
+    ).run()
 
 
 def main() -> None:
