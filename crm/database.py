@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from crm.database_errors import DatabaseUnreachable, ExtensionMissing, ServerTooOld, TextNotComparable
+from crm.feed_clock import keep_ahead
 from crm.numbering import HOME_PROFILE
 from crm.server_binaries import OLDEST_MAJOR
 from cti.numbers import NumberingProfile
@@ -189,6 +190,9 @@ async def migrate(url: str, revision: str = "head") -> None:
             await connection.commit()
             try:
                 await connection.run_sync(_move_to, revision)
+                if revision == "head":
+                    await keep_ahead(connection)
+                    await connection.commit()
             finally:
                 await connection.rollback()
                 await connection.execute(text("select pg_advisory_unlock(:key)"), lock)

@@ -100,8 +100,7 @@ async def let_go(session: AsyncSession, subscriber_id: int, me: UUID) -> None:
 _TAKE_OVER = text(
     """
     with mine as (
-        select id, event_types, place_tx, place_id,
-            cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint) as running
+        select id, event_types, place_tx, place_id, feed_running() as running
         from subscriber where id = :subscriber and (
             select count(*) from (
                 select from subscriber_delivery where subscriber_id = :subscriber and state = 'waiting' limit :waiting
@@ -131,16 +130,11 @@ _TAKE_OVER = text(
     returning (select count(*) from read)
     """
 )
-# Events that nobody will see: those that were pruned, and those of a database that was restored, whose transactions count anew.
+# Events that nobody will see: those that were pruned.
 _CATCH_UP = text(
     """
     with lost as (
-        select s.id, case when s.place_tx >= r.running then r.running - 1 else h.tx end as tx,
-            case when s.place_tx >= r.running then now() else h.at end as at
-        from subscriber s
-        cross join (select cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint) as running) r
-        left join outbox_horizon h on h.tx > s.place_tx and h.tx < r.running
-        where s.id = :subscriber and (h.tx is not null or s.place_tx >= r.running)
+        select s.id, h.tx, h.at from subscriber s join outbox_horizon h on h.tx > s.place_tx where s.id = :subscriber
     )
     update subscriber s set place_tx = lost.tx, place_id = :last, lost_until = lost.at from lost where s.id = lost.id
     """

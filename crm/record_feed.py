@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Text, cast, func, select, tuple_
+from sqlalchemy import BigInteger, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.party_access import readable
@@ -114,7 +114,8 @@ async def versions_within(
 
 
 def _oldest_running() -> Any:
-    return cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
+    """By the clock of `crm.feed_clock`."""
+    return func.feed_running(type_=BigInteger)
 
 
 def _told(event: OutboxEvent, actor_name: str | None) -> RecordEvent:

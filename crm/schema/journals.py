@@ -59,7 +59,7 @@ class OutboxEvent(HasId, Base):
     """Written in the transaction that changes the record; read below the oldest running transaction."""
 
     __tablename__ = "outbox_event"
-    tx: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
+    tx: Mapped[int] = mapped_column(BigInteger, server_default=text("feed_tx()"))
     type: Mapped[str]
     record_kind: Mapped[str]
     record_id: Mapped[str]

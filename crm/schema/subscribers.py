@@ -78,3 +78,12 @@ class OutboxHorizon(Base):
     tx: Mapped[int]
     at: Mapped[datetime]
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+
+class FeedClock(Base):
+    """By how much the numbers of the outbox are ahead of this cluster's transactions; one row. See `crm.feed_clock`."""
+
+    __tablename__ = "feed_clock"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    ahead: Mapped[int]
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)

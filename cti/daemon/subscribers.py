@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.delivery_queue import active_ids, count_waiting
+from crm.feed_clock import keep_ahead
 from crm.sealing import Seal
 from cti.daemon.listening import Renewal
 from webhooks.addresses import networks_of
 from webhooks.delivering import Deliverer
+
+log = structlog.get_logger(__name__)
 
 ROUND_SECONDS: Final = 10.0  # when hearing of a new subscriber fails
 AT_THE_DATABASE: Final = 2  # senders at a time; the others wait, so that pages and calls never do
@@ -65,7 +69,9 @@ class Subscribers:
 
     async def _equal(self) -> None:
         """A sender for each subscriber that is in use, and none besides."""
-        async with self._turns, self._sessions() as session:
+        async with self._turns, self._sessions.begin() as session:
+            if (ahead := await keep_ahead(session)) is not None:
+                log.warning("database_restored", ahead=ahead)
             wanted = await active_ids(session)
             WAITING.set(await count_waiting(session))
         await self._stop([each for each in self._senders if each not in wanted])
