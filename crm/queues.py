@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -101,3 +101,20 @@ async def set_wrap_up_seconds(
                 set_={**after, "version": Queue.version + 1},
             )
         )
+
+
+async def remove_queue(
+    session: AsyncSession, access: Access, connection_id: int, name: str, *, via: str = "form"
+) -> None:
+    """Nothing is said of this queue any more; as long as a PBX tells of it, it is listed with the usual seconds.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require("line.manage")
+    gone = delete(Queue).where(Queue.connection_id == connection_id, Queue.name == name)
+    seconds = await session.scalar(gone.returning(Queue.wrap_up_seconds))
+    if seconds is None:
+        raise NotFound("queue", name)
+    record = f"{connection_id}.{name}"
+    await record_change(session, access, "queue", record, before={"wrap_up_seconds": seconds}, via=via)

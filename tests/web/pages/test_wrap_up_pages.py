@@ -129,6 +129,10 @@ async def test_the_administrator_says_how_long_wrap_up_lasts_after_each_queue(of
         assert (await office.post("/admin/queues", typed | wrong, "admin")).status == 422
     for nobody in ("agent", "head"):
         assert (await office.post("/admin/queues", typed, nobody)).status == 404
+        assert (await office.post("/admin/queues/remove", typed, nobody)).status == 404
+    for _once_and_again in range(2):
+        assert (await office.post("/admin/queues/remove", typed, "admin")).status == 303
+    assert "after wrapped," not in await (await office.get("/admin/queues", "admin")).text()
 
 
 async def test_the_shift_says_when_a_pbx_does_not_pause(office: Office) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
-from crm.errors import Invalid
-from crm.queues import list_queues, named_connections, set_wrap_up_seconds
+from crm.errors import Invalid, NotFound
+from crm.queues import list_queues, named_connections, remove_queue, set_wrap_up_seconds
 from crm.wrap_ups import SECONDS
 from web.board_sight import BoardSight
 from web.keys import ACCESS, DESK, SESSIONS
@@ -40,6 +41,16 @@ async def set_seconds(request: web.Request) -> web.Response:
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _show(request, form, status=422)
+    raise web.HTTPSeeOther(f"{_PATH}?saved=1")
+
+
+@routes.post(f"{_PATH}/remove", right="line.manage")
+async def remove(request: web.Request) -> web.Response:
+    """`connection_id`, `queue`: of one that somebody entered. Removed already, it is gone as well."""
+    form = form_of((await request.post()).items())
+    with suppress(NotFound):
+        async with request.app[SESSIONS].begin() as session:
+            await remove_queue(session, request[ACCESS], form.whole("connection_id") or 0, form.text("queue"))
     raise web.HTTPSeeOther(f"{_PATH}?saved=1")
 
 
