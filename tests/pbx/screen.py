@@ -18,6 +18,7 @@ from ami_adapter.dialler import EVENT_CLASSES
 from ami_adapter.link import LinkStatus
 from crm.database import Database
 from crm.directory import directory
+from crm.journal import Journal
 from crm.journal_entries import Entry
 from crm.rights import Access
 from cti.daemon.call_ids import CallIds
@@ -86,7 +87,9 @@ class Screens:
 
 
 @asynccontextmanager
-async def screens(lab: AsteriskLab, database: Database) -> AsyncIterator[Screens]:
+async def screens(
+    lab: AsteriskLab, database: Database, journal: Journal | None = None
+) -> AsyncIterator[Screens]:
     async with database.sessions.begin() as session:
         for table in ("dial_request", "extension_assignment", "extension", "line"):
             await session.execute(text(f"delete from {table}"))
@@ -100,7 +103,7 @@ async def screens(lab: AsteriskLab, database: Database) -> AsyncIterator[Screens
     told: list[tuple[str, Any]] = []
     board = Switchboard(
         desk=desk,
-        journal=NoJournal(),
+        journal=journal or NoJournal(),
         ask=lambda _question: None,
         deliver=lambda _messages: None,
         now=lambda: datetime.now(UTC),

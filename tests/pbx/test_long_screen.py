@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from crm.database import Database
+from crm.errors import NotFound
+from crm.journal import Journal
+from crm.rights import Access
+from crm.spool import Spool
+from crm.wrap_ups import WrapUpInfo, wrap_up_of
 from cti.desk import SeatState
 from tests.pbx.floor import PROVIDER, Floor
 from tests.pbx.phones.line import Line
@@ -23,6 +33,17 @@ TO_101, SALES = "74951234501", "74951234520"
 async def screen(floor: Floor, database: Database) -> AsyncIterator[Screens]:
     async with screens(floor.pbx, database) as shown:
         yield shown
+
+
+@pytest.fixture
+async def kept_screen(floor: Floor, database: Database, tmp_path: Path) -> AsyncIterator[Screens]:
+    """The same, and what is told is stored as well."""
+    journal = Journal(database, Spool(tmp_path / "spool"))
+    writing = asyncio.create_task(journal.run())
+    async with screens(floor.pbx, database, journal) as shown:
+        yield shown
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
 
 
 async def talking(floor: Floor, screen: Screens, did: str = TO_101) -> tuple[Line, Line]:
@@ -68,6 +89,44 @@ async def test_passed_on_at_once_with_a_card(floor: Floor, screen: Screens) -> N
     assert talk.handed_over is not None
     assert (talk.handed_over.kind, talk.handed_over.extension) == ("blind", "101")
     await customer.hang_up()
+
+
+@pytest.mark.parametrize("is_consulted", [False, True], ids=["blind", "attended"])
+async def test_whoever_passed_the_call_on_wraps_up_while_the_next_one_talks(
+    floor: Floor, kept_screen: Screens, database: Database, *, is_consulted: bool
+) -> None:
+    first, second = kept_screen.agents["101"], kept_screen.agents["102"]
+    number = "89161230002" if is_consulted else "89161230003"  # else two connections seem to see one call
+    customer, agent = await floor.talks(number, TO_101, "101")
+    floor.answers("102", after=0.5)
+    if is_consulted:
+        await kept_screen.does("101", "consult", to="102")
+        await floor.answered_at("102")
+        await kept_screen.sees("101", lambda view: "cancel_consult" in view.controls)
+        await kept_screen.does("101", "hang_up")
+    else:
+        await kept_screen.does("101", "transfer", to="102")
+    await agent.until_ended()
+    talk = await kept_screen.sees("102", lambda view: view.state is SeatState.TALKING and view.phone)
+    begun = await wrap_up(database, first, talk.id)
+    window = await kept_screen.sees("102", lambda view: view.id == talk.id)
+    assert window.state is SeatState.TALKING
+    with pytest.raises(TimeoutError):
+        await wrap_up(database, second, talk.id, seconds=1)
+    await customer.hang_up()
+    assert (await wrap_up(database, second, talk.id)).started_at > begun.started_at
+    assert await wrap_up(database, first, talk.id) == begun
+
+
+async def wrap_up(database: Database, access: Access, call_id: UUID, seconds: float = 10) -> WrapUpInfo:
+    """This agent's, once it has begun."""
+    async with asyncio.timeout(seconds):
+        while True:
+            async with database.sessions() as session:
+                with suppress(NotFound):
+                    info = await wrap_up_of(session, access, call_id)
+                    return replace(info, talk_seconds=None)
+            await asyncio.sleep(0.1)
 
 
 async def test_talked_to_first_then_passed_on(floor: Floor, screen: Screens) -> None:
