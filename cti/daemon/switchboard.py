@@ -123,7 +123,12 @@ class Switchboard:
                 _note_error(type(event).__name__, error)
 
     def bring_back(self, one: RunningWrapUp) -> None:
-        """A talk that is being wrapped up: its window stays, and comes back after a restart. The journal knows it all."""
+        """A talk that is being wrapped up: its window stays, and comes back after a restart. The journal knows it all.
+
+        One that goes on with somebody else is the PBX's to tell first.
+        """
+        if one.call.ended_at is None and self._desk.call(one.call.id) is None:
+            return
         record, connection_id = record_of(one.call), one.call.connection_id
         number = customer_of(record, self._directory.connections.get(connection_id))
         talk = TalkOver(

@@ -235,7 +235,8 @@ async def test_whoever_passed_the_call_on_wraps_up_while_it_goes_on_with_another
     await company.tell(going_on(entry, mine, theirs))
     info = await wrap_up_of(company.session, first, entry.call_id)
     assert (info.started_at, info.due_at) == (clock("10:05"), clock("10:06"))
-    assert list(await running_wrap_ups(company.session, clock("10:05"))) == [first.user_id]
+    running = await running_wrap_ups(company.session, clock("10:05"))
+    assert [each.user_id for each in running] == [first.user_id]
     with pytest.raises(NotFound):  # of the one who talks nothing is asked yet
         await wrap_up_of(company.session, second, entry.call_id)
     done = replace(
