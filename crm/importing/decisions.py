@@ -31,8 +31,14 @@ class Slot:
     party_id: int | None = None
     made_by_row: int | None = None  # the row of this file that makes or made it
     organisations: set[int] = field(default_factory=set)  # where the person works: the slots' identities
-    has_contacts: bool = False
     is_new: bool = False
+    number: int | None = None  # of a new one, when it is given its id
+
+    @property
+    def known_id(self) -> int:
+        """The id of a party that is there, or was given one."""
+        assert self.party_id is not None, f"{self.name} has no id yet"
+        return self.party_id
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,15 +67,11 @@ class Decision:
         """The parties that this row makes."""
         assert self.plan is not None
         pairs = ((self.organisation, self.plan.organisation), (self.person, self.plan.person))
-        return [
-            (slot, side)
-            for slot, side in pairs
-            if slot and side and slot.is_new and slot.made_by_row == self.row
-        ]
+        return [(slot, side) for slot, side in pairs if slot and side and self.makes(slot)]
 
     def makes(self, slot: Slot | None) -> bool:
         """Whether this row makes the party."""
-        return any(slot is each for each, _ in self.new_slots)
+        return slot is not None and slot.is_new and slot.made_by_row == self.row
 
     @property
     def changes_anything(self) -> bool:

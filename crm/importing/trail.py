@@ -40,10 +40,6 @@ class Trail:
         self._request = request_of(job_id)
         self._events: list[dict[str, Any]] = []
 
-    def created(self, party_id: int, after: Mapping[str, Any]) -> None:
-        """A new party, with what is known of it."""
-        self._note("party", party_id, "party.created", None, _told(after))
-
     def changed(
         self, party_id: int, event: str, after: Mapping[str, Any], before: Mapping[str, Any] | None = None
     ) -> None:
