@@ -51,6 +51,13 @@ def _leads(wanted: LeadFilter, path: str) -> Asked:
     return Asked(ask=ask, path=path)
 
 
+def _changes(kind: str) -> Asked:
+    async def ask(session: AsyncSession, access: Access) -> None:
+        await list_changes(session, access, JournalFilter(record_kind=kind))
+
+    return Asked(ask=ask, path=f"/admin/changes?kind={kind}")
+
+
 async def _board(session: AsyncSession, access: Access) -> None:
     for scheme in await list_schemes(session, access, "lead"):
         await lead_board(session, access, scheme)
@@ -131,6 +138,8 @@ def asked(parties: int) -> dict[str, Asked]:
             ask=lambda session, access: list_changes(session, access, JournalFilter()),
             path="/admin/changes",
         ),
+        "changes of clients": _changes("party"),
+        "changes of users": _changes("user"),
         "accesses": Asked(
             ask=lambda session, access: list_accesses(session, access, JournalFilter()),
             path="/admin/access",

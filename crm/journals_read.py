@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.errors import NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
 from crm.party_access import readable, readable_party
+from crm.planning import plan_for_values
 from crm.rights import Access, Scope, condition
 from crm.schema.access import Role, Team, TeamMembership, User
 from crm.schema.journals import AccessLog, ChangeLog
@@ -205,7 +206,12 @@ async def _page_ids(
     cursor: str | None,
     most: int,
 ) -> list[int]:
-    """The newest rows: of each actor from their own part of the index, then the newest of these."""
+    """The newest rows: of each actor from their own part of the index, then the newest of these.
+
+    Planned for the kind that is asked for: nearly all changes are of clients and are found by time, others by their kind.
+    """
+    if wanted.record_kind is not None:
+        await plan_for_values(session)
     conditions = _conditions(model, wanted)
     if cursor:
         at, row_id = decode_cursor(cursor, str, int)

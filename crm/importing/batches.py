@@ -54,7 +54,7 @@ _NOTE: Final = text(
     """
     update import_row as kept set state = r.state, plan = r.plan, verdict = r.verdict, problems = r.problems,
         party_id = r.party_id
-    from jsonb_to_recordset(cast(:rows as jsonb)) as r (row int, state text, plan jsonb, verdict text, problems jsonb,
+    from json_to_recordset(cast(:rows as json)) as r (row int, state text, plan json, verdict text, problems jsonb,
         party_id bigint)
     where kept.job_id = :job and kept.row = r.row
     """

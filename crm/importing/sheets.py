@@ -72,8 +72,12 @@ def tied_rows(decisions: Sequence[Decision], held: Held, trail: Trail) -> Ties:
         phones=_phone_rows(decisions, _First(held.phones), trail),
         emails=_email_rows(decisions, _First(held.emails), trail),
         contacts=_contact_rows(decisions, _First(held.contacts), trail),
-        shared_numbers=sorted({phone.e164 for each in decisions for _, phone, shares in each.phones if shares}),
-        shared_addresses=sorted({address for each in decisions for _, address, shares in each.emails if shares}),
+        shared_numbers=sorted(
+            {phone.e164 for each in decisions for _, phone, shares in each.phones if shares}
+        ),
+        shared_addresses=sorted(
+            {address for each in decisions for _, address, shares in each.emails if shares}
+        ),
         changed=changed,
     )
 
@@ -96,7 +100,9 @@ def _kind_rows(
     """The kinds of new clients, and those that the file adds to known ones; and the rows that add some."""
     rows: list[dict[str, Any]] = []
     changed: set[int] = set()
-    given: set[tuple[int, str]] = {(party_id, code) for party_id, codes in held.kinds.items() for code in codes}
+    given: set[tuple[int, str]] = {
+        (party_id, code) for party_id, codes in held.kinds.items() for code in codes
+    }
     for each in decisions:
         if each.main is None or each.plan is None:
             continue

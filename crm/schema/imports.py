@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, func, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -60,7 +60,9 @@ class ImportRow(Base):
     row: Mapped[int] = mapped_column(Integer, primary_key=True)  # as a person counts them in the file
     state: Mapped[str] = mapped_column(server_default="read")
     cells: Mapped[Any] = mapped_column(JSONB)
-    plan: Mapped[dict[str, Any] | None]  # what to store, once the row was checked
+    plan: Mapped[dict[str, Any] | None] = mapped_column(
+        JSON(none_as_null=True)
+    )  # what to store, once the row was checked
     verdict: Mapped[str | None]  # of the preview: new, known, same_name, repeat, skipped, refused
     problems: Mapped[Any] = mapped_column(JSONB, server_default=EMPTY_LIST)
     party_id: Mapped[int | None]  # the record it became or went into; no foreign key: it may be undone

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import log_access
@@ -121,3 +122,29 @@ async def test_accesses_by_event_user_and_period(session: AsyncSession) -> None:
     assert (await list_accesses(session, COMMAND, past)).items == ()
     today = JournalFilter(event="sign_in", since=now - timedelta(hours=1), until=now + timedelta(hours=1))
     assert len((await list_accesses(session, COMMAND, today)).items) == 2
+
+
+@pytest.mark.parametrize(("kind", "index"), [("user", "ix_change_log_kind"), ("party", "ix_change_log_at")])
+async def test_changes_of_a_kind_are_found_without_reading_all(
+    session: AsyncSession, kind: str, index: str
+) -> None:
+    rows = """
+        insert into change_log (record_kind, record_id, field, via)
+        select case when n % 1000 = 0 then 'user' else 'party' end, n::text, 'name', 'form'
+        from generate_series(1, 5000) n
+    """
+    await session.execute(text(rows))
+    await session.execute(text("analyze change_log"))
+    connection = await session.connection()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection.sync_connection, "before_cursor_execute", note)
+    found = await list_changes(session, COMMAND, JournalFilter(record_kind=kind), limit=4)
+    assert {each.record_kind for each in found.items} == {kind}
+    event.remove(connection.sync_connection, "before_cursor_execute", note)
+    (statement, parameters), *_ = [each for each in asked if "change_log.record_kind = " in each[0]]
+    plan = "\n".join((await connection.exec_driver_sql("explain " + statement, parameters)).scalars())
+    assert f"using {index}" in plan, plan

@@ -122,6 +122,14 @@ async def test_g09_the_journals_are_append_only(session: AsyncSession, table: st
         await session.execute(text(change.format(table)))
 
 
+@pytest.mark.parametrize("removal", ["delete from app_user", "truncate app_user cascade"])
+async def test_g09_whom_the_journals_name_is_never_removed(session: AsyncSession, removal: str) -> None:
+    made = "insert into app_user (login, name) values ('a', 'A')"
+    await session.execute(text(made))
+    with pytest.raises(DBAPIError, match="blocked, never removed"):
+        await session.execute(text(removal))
+
+
 async def test_no_two_users_at_one_extension_at_one_time(session: AsyncSession) -> None:
     await session.execute(
         text(
