@@ -106,6 +106,20 @@ class Preview:
         self.understood = self.noted = None
 
 
+@dataclass(slots=True)
+class Place:
+    """How far a run has come: whatever stands before `after` is done. A program that starts anew finds it by looking from the
+    first row; looking so for each batch would read all that is done again and again.
+    """
+
+    after: int = 0
+    reached: int = 0  # once the batch at hand is committed
+
+    def go_on(self) -> None:
+        """The batch is committed."""
+        self.after = self.reached
+
+
 async def held_job(session: AsyncSession, job_id: int, state: str) -> ImportJob | None:
     """The job, locked until the transaction ends, if it is (still) in this state."""
     query = select(ImportJob).where(ImportJob.id == job_id, ImportJob.state == state)
@@ -229,16 +243,21 @@ def _noted(resolver: Resolver, row: int, checked: Checked) -> dict[str, Any]:
 
 
 async def run_batch(
-    session: AsyncSession, access: Access, job: ImportJob, most: int = WRITTEN_AT_ONCE
+    session: AsyncSession,
+    access: Access,
+    job: ImportJob,
+    place: Place | None = None,
+    most: int = WRITTEN_AT_ONCE,
 ) -> bool:
-    """Write the next rows of a held job, with all locks and checks; True if none were left.
+    """Write the next rows of a held job, with all locks and checks; True if none were left. `place` learns how far it came.
 
     Raises:
         Stale, IntegrityError: somebody else was faster; roll back and try again, with fewer rows.
     """
     # What a power cut takes from the disk it takes whole, rows and their state alike: they are simply written again.
     await session.execute(text("set local synchronous_commit = off"))
-    rows, keys = await _next_rows(session, job.id, most)
+    place = place or Place()
+    rows, keys = await _next_rows(session, job.id, place, most)
     policy = msgspec.convert(job.policy, Policy)
     if not rows:
         await _finish(session, job)
@@ -263,10 +282,10 @@ async def renew_statistics(session: AsyncSession) -> None:
 
 
 async def _next_rows(
-    session: AsyncSession, job_id: int, most: int
+    session: AsyncSession, job_id: int, place: Place, most: int
 ) -> tuple[list[tuple[int, Plan]], set[str]]:
     """As many as one transaction may lock the keys of, and these keys."""
-    of_job = (ImportRow.job_id == job_id, ImportRow.state == "ready")
+    of_job = (ImportRow.job_id == job_id, ImportRow.row > place.after, ImportRow.state == "ready")
     query = (
         select(ImportRow.row, cast(ImportRow.plan, Text)).where(*of_job).order_by(ImportRow.row).limit(most)
     )
@@ -279,6 +298,7 @@ async def _next_rows(
             break
         keys.update(more)
         taken.append((row, plan))
+        place.reached = row
     return taken, keys
 
 
@@ -303,9 +323,9 @@ def _done(decision: Decision, changed: set[int]) -> dict[str, Any]:
     }
 
 
-async def refuse_next(session: AsyncSession, access: Access, job: ImportJob) -> bool:
+async def refuse_next(session: AsyncSession, access: Access, job: ImportJob, place: Place) -> bool:
     """The next row cannot be stored whatever we do: say so and go on."""
-    rows, _keys = await _next_rows(session, job.id, 1)
+    rows, _keys = await _next_rows(session, job.id, place, 1)
     for row, plan in rows:
         told = [*plan.notes, RowProblem(why=COULD_NOT)]
         await _note(session, _DONE, job.id, [{"row": row, "state": "refused", "problems": told}])

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.database import Database
 from crm.importing.batches import (
     WRITTEN_AT_ONCE,
+    Place,
     Preview,
     acting,
     begin_anew,
@@ -109,19 +110,22 @@ class Imports:
             await self._all(job_id, "mapped", check)
 
     async def _run(self, job_id: int) -> None:
-        most, batches = WRITTEN_AT_ONCE, 0
+        most, batches, place = WRITTEN_AT_ONCE, 0, Place()
         while True:
             batches += 1
             if batches in STATISTICS_AFTER:
                 await self._batch(job_id, "running", _renew_statistics)
             try:
-                if await self._batch(job_id, "running", partial(run_batch, most=most)):
+                if await self._batch(job_id, "running", partial(run_batch, place=place, most=most)):
                     return
+                place.go_on()
                 most = WRITTEN_AT_ONCE
             except (IntegrityError, Stale) as error:  # somebody entered one of them at this very moment
                 log.info("import_batch_again", job=job_id, rows=most, error=type(error).__name__)
                 if most == 1:
-                    await self._batch(job_id, "running", refuse_next)
+                    if await self._batch(job_id, "running", partial(refuse_next, place=place)):
+                        return
+                    place.go_on()
                 most = max(1, most // FEWER)
             except TimeoutError:  # the server is busy: smaller pieces, until even those are too much
                 if most <= FEWEST:
