@@ -174,10 +174,13 @@ async def _by_form(database: Database, access: Access) -> float:
     return BY_FORM / watch.spent.processor
 
 
-async def imported(database: Database, access: Access, count: int) -> tuple[Spent, Spent, Spent]:
+async def imported(
+    database: Database, access: Access, count: int, *, first: int = 0
+) -> tuple[Spent, Spent, Spent]:
+    """Reading, checking and writing of so many rows, the first of them numbered so."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clients.csv"
-        write_file(path, count)
+        write_file(path, range(first, first + count))
         async with Watch(database) as reading:
             job_id = await upload(database.sessions, access, path, path.name)
     worker = Imports(database)
@@ -197,12 +200,12 @@ async def imported(database: Database, access: Access, count: int) -> tuple[Spen
     return reading.spent, checking.spent, writing.spent
 
 
-def write_file(path: Path, count: int) -> None:
+def write_file(path: Path, rows: range) -> None:
     """The price list of a company that never was."""
     with path.open("w", encoding="cp1251", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(HEADER)
-        for n in range(count):
+        for n in rows:
             firm = n - 1 if n % 10 == 9 else n
             email = f"contact{n}@example.org" if n % 3 == 0 else ""
             contact = f"Примеров{n} Иван"
