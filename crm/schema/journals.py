@@ -17,7 +17,7 @@ class ChangeLog(HasId, Base):
     """Every change of a record: who, when, via, old and new. The program's role may insert and read, nothing else.
 
     Who did it is an id without a foreign key, here and in the outbox: an import would check it for each field of each row. The
-    database refuses to remove a user (revision 0051).
+    database refuses to remove a user (revision 0053).
     """
 
     __tablename__ = "change_log"
