@@ -99,6 +99,8 @@ _SECTIONS: Final[Mapping[str, tuple[PartyFilter, str]]] = {
     "contacts alone": (PartyFilter(which=Which.CONTACTS_ALONE), "/parties/contacts-alone"),
     "without a number": (PartyFilter(has_phone=False), "/parties?phone=no"),
     "nobody's": (PartyFilter(owner_id=0), "/parties?owner=nobody"),
+    "from a region": (PartyFilter(region="Московская обл."), "/parties?region=Московская обл."),
+    "from a rare region": (PartyFilter(region="Псковская обл."), "/parties?region=Псковская обл."),
     "from a source": (PartyFilter(source="site"), "/parties?source=site"),
 }
 _WORDS: Final = {Sort.NAME: "name", Sort.LAST_COMMUNICATION: "last", Sort.CREATED: "created"}

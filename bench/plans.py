@@ -11,7 +11,7 @@ from bench.asks import Ask
 from crm.rights import Access
 
 GROWING: Final = (
-    "party", "person", "organisation", "party_kind_assignment", "party_lack", "affiliation", "party_phone", "phone_number",
+    "party", "person", "organisation", "party_kind_assignment", "party_lack", "party_region", "affiliation", "party_phone", "phone_number",
     "party_email", "email_address", "communication", "call", "participation", "call_note", "meeting", "comment", "lead",
     "stage_visit", "change_log", "duplicate_pair", "name_key", "bin_entry",
 )  # fmt: skip

@@ -82,8 +82,9 @@ DETAILS = (
     where type = 'person' and id - id % 10 + 1 <= (select max(id) from party where type = 'organisation')
     """,
     f"""
-    insert into phone_number (id, e164, country, type) overriding system value
-    select n, '+79' || lpad((n * {NUMBER_STEP} % 1000000000)::text, 9, '0'), 'RU', 'mobile'
+    insert into phone_number (id, e164, country, type, region) overriding system value
+    select n, '+79' || lpad((n * {NUMBER_STEP} % 1000000000)::text, 9, '0'), 'RU', 'mobile',
+        case when n % 1000 = 7 then 'Псковская обл.' when n % 10 < 4 then 'Московская обл.' else '' end
     from generate_series(1, (select count(*) * 4 / 3 from party)) n
     """,
     """
@@ -102,12 +103,13 @@ DETAILS = (
     on conflict (kind) do update set value = excluded.value
     """,
     LACKS,
+    "insert into party_region select * from regions_of(array(select id from party))",
     *(f"select setval(pg_get_serial_sequence('{table}', 'id'), (select max(id) from {table}))"
       for table in ("party", "phone_number", "email_address")),
 )  # fmt: skip
 TABLES = (
     "party", "organisation", "person", "party_phone", "party_kind_assignment", "affiliation", "phone_number",
-    "email_address", "party_email", "party_lack",
+    "email_address", "party_email", "party_lack", "party_region",
 )  # fmt: skip
 SETTINGS = {
     "maintenance_work_mem": "512MB",

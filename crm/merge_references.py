@@ -38,6 +38,7 @@ from crm.schema.parties import (
     PartyPhone,
     Person,
 )
+from crm.schema.regions import PartyRegion
 from crm.schema.requests import AccessRequest
 from crm.schema.stages import Hold, StageVisit
 from crm.schema.tasks import Task
@@ -204,6 +205,7 @@ STAYING: Final[tuple[Column, ...]] = (
     DuplicateDismissal.low_id,
     DuplicateDismissal.high_id,
     PartyLack.party_id,  # kept by triggers
+    PartyRegion.party_id,  # likewise
     NameKey.party_id,  # kept by the search for duplicates
 )
 

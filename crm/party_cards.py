@@ -41,6 +41,7 @@ class PhoneInfo:
     label: str | None
     presented: str
     type: str | None  # mobile, fixed …
+    region: str | None  # where it is from, in Russian; None if its digits do not tell
     is_primary: bool
     do_not_call: bool
     is_spam: bool
@@ -217,6 +218,7 @@ def _phone(tie: PartyPhone, number: PhoneNumber) -> PhoneInfo:
         label=tie.label,
         presented=tie.presented,
         type=number.type,
+        region=number.region or None,
         is_primary=tie.is_primary,
         do_not_call=tie.do_not_call,
         is_spam=number.is_spam,

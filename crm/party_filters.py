@@ -16,6 +16,7 @@ from crm.errors import Invalid
 from crm.party_kinds import kind_ids
 from crm.schema.directories import PartyTag
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
+from crm.schema.regions import PartyRegion
 
 
 class Which(StrEnum):
@@ -44,6 +45,7 @@ class PartyFilter:
     type: str | None = None  # person, organisation
     source: str | None = None
     city: str | None = None  # as it is written on the card
+    region: str | None = None  # of one of its numbers, or of its primary contact's
     tag_id: int | None = None
     has_phone: bool | None = None
     spoken_since: datetime | None = None  # the last communication
@@ -127,6 +129,8 @@ def _chosen(wanted: PartyFilter, copies: Any) -> list[ColumnElement[bool]]:
         found.append(Party.source == wanted.source)
     if wanted.city is not None:
         found.append(Party.city == wanted.city)
+    if wanted.region is not None:
+        found.append(_is_in(wanted.region))
     if wanted.tag_id is not None:
         found.append(_has_tag(wanted.tag_id))
     if wanted.spoken_since is not None:
@@ -142,6 +146,11 @@ def _chosen(wanted: PartyFilter, copies: Any) -> list[ColumnElement[bool]]:
 
 def _has_tag(tag_id: int) -> ColumnElement[bool]:
     return select(PartyTag.id).where(PartyTag.party_id == Party.id, PartyTag.tag_id == tag_id).exists()
+
+
+def _is_in(region: str) -> ColumnElement[bool]:
+    mine = (PartyRegion.party_id == Party.id, PartyRegion.region == region)
+    return select(PartyRegion.party_id).where(*mine).exists()
 
 
 def _lacks(what: str) -> ColumnElement[bool]:

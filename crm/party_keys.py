@@ -80,9 +80,10 @@ async def key_queries(
     await plan_for_page(session)
     lack = await _lack_to_read(session, wanted)
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
-    # A tag, and a source or a city of any kind have indexes of their own, over the party.
+    # A tag, a region, and a source or a city of any kind have indexes of their own, over the party.
     has_place = wanted.source is not None or wanted.city is not None
-    is_chosen = wanted.tag_id is not None or (has_place and wanted.kind is None)
+    is_marked = wanted.tag_id is not None or wanted.region is not None
+    is_chosen = is_marked or (has_place and wanted.kind is None)
     if lack:
         model: Any = PartyLack
         key, party_id = _OF_KEY[sort](model), model.party_id

@@ -335,7 +335,7 @@ class PhoneNumber(HasId, Base):
     local_digits: Mapped[str | None]
     profile_id: Mapped[int | None] = mapped_column(ForeignKey("numbering_profile.id"))
     country: Mapped[str | None]
-    region: Mapped[str | None]
+    region: Mapped[str | None]  # None: not looked at yet; "": its digits do not tell
     type: Mapped[str | None]
     usage: Mapped[str] = mapped_column(server_default="direct")
     is_spam: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -351,6 +351,11 @@ class PhoneNumber(HasId, Base):
             func.coalesce(text("profile_id"), text("0")),
             unique=True,
             postgresql_where=text("local_digits is not null"),
+        ),
+        Index(
+            "ix_phone_number_undescribed",
+            "id",
+            postgresql_where=text("region is null and e164 is not null"),
         ),
         Index(
             "ix_phone_number_e164_trgm",

@@ -19,6 +19,7 @@ from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
 from crm.pruning import prune_accesses, prune_deliveries, prune_outbox, prune_sessions
+from crm.regions import describe_piece
 from crm.rights import command_access
 from crm.sources import spread_piece
 from cti.daemon.settings import Settings
@@ -70,6 +71,7 @@ class Housekeeping:
         self._kept = kept
         self._pruned: datetime | None = None  # the night of which old rows went
         self._round_seconds = round_seconds
+        self._describing_seconds = round_seconds / 2
         self._asked = asyncio.Event()
         self._failures = 0
         self._since = now().astimezone(UTC)
@@ -85,7 +87,14 @@ class Housekeeping:
                 async with asyncio.timeout(self._round_seconds):
                     await self._asked.wait()
             self._asked.clear()
-            for work in (self._gather, self._spread, self._empty_bin, self._prune, self._search):
+            for work in (
+                self._gather,
+                self._spread,
+                self._empty_bin,
+                self._prune,
+                self._search,
+                self._describe,
+            ):
                 try:
                     await work()
                 except Exception as error:
@@ -132,6 +141,15 @@ class Housekeeping:
             async with self._sessions.begin() as session:
                 is_more = await piece(session)
             await asyncio.sleep(max(LEAST_REST, REST * (time.monotonic() - began)))
+
+    async def _describe(self) -> None:
+        """Where numbers are from. All of them after an upgrade take hours: the rest waits for the next round."""
+        until = time.monotonic() + self._describing_seconds
+
+        async def piece(session: AsyncSession) -> bool:
+            return await describe_piece(session) and time.monotonic() < until
+
+        await self._in_pieces(piece)
 
     async def _search(self) -> None:
         async with self._sessions.begin() as session:

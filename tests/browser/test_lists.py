@@ -9,6 +9,9 @@ from playwright.async_api import Browser, expect
 
 from crm.comments import add_comment
 from crm.notifications import list_notices
+from crm.numbers import NumberValues
+from crm.parties import create_party, organisation_values
+from crm.regions import describe_piece
 from tests.browser.conftest import PHONE
 from tests.browser.test_pages import planted as planted
 from tests.browser.test_pages import visit
@@ -51,6 +54,29 @@ async def test_columns_are_ordered_with_buttons_also_on_a_telephone(
         await page.get_by_role("button", name="Выше: Город").click()
     await page.locator(".view-form").get_by_role("button", name="Показать").click()
     await expect(page.locator("thead th").nth(2)).to_have_text("Город")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_a_list_is_narrowed_by_the_region_of_the_number(planted: Office, chromium: Browser) -> None:
+    async with planted.database.sessions.begin() as session:
+        for name, number in (("Здешняя", "+74955550001"), ("Тверская", "+74822550001")):
+            values = organisation_values(name)
+            numbers = [NumberValues(presented=number)]
+            await create_party(session, planted.people["head"], values, kinds=["client"], numbers=numbers)
+    is_more = True
+    while is_more:
+        async with planted.database.sessions.begin() as session:
+            is_more = await describe_piece(session)
+    visitor = await visit(planted, chromium, "head")
+    page = visitor.page
+    await visitor.go("/parties/clients")
+    await page.locator("summary", has_text="Ещё фильтры").click()
+    await page.get_by_label("Регион номера").select_option("Тверская обл.")
+    await expect(page.get_by_role("link", name="Тверская")).to_be_visible()
+    await expect(page.get_by_role("link", name="Здешняя")).to_have_count(0)
+    await page.get_by_role("link", name="Тверская").click()
+    await expect(page.locator("main")).to_contain_text("Тверская обл.")
     assert visitor.complaints == []
     await visitor.context.close()
 

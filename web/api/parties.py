@@ -21,6 +21,7 @@ from crm.party_patching import patch_party
 from crm.party_search import search_parties
 from crm.party_values import PartyValues
 from crm.rights import Access
+from crm.sources import source_named
 from web.api.contract import ApiRoutes, Reply
 from web.api.once import ONCE, once
 from web.api.party_types import (
@@ -57,10 +58,9 @@ async def list_(request: web.Request, query: PartyQuery) -> PartyList:
     since = read_changed_since(query)
     if since is not None:
         return await _changed(request, query, since)
-    kind, party_type = given(query.kind), given(query.type)
-    wanted = PartyFilter(which=Which.EVERYBODY, kind=kind, kind_status=query.kind_status, type=party_type)
     text = given(query.q)
     async with request.app[SESSIONS]() as session:
+        wanted = await _wanted(session, query)
         if text is not None:
             return await _search(session, request[ACCESS], text, wanted, query.limit)
         page = await list_parties(
@@ -76,6 +76,20 @@ async def _changed(request: web.Request, query: PartyQuery, since: datetime) -> 
         )
     items = [_item(row) for row in page.items]
     return PartyList(items=items, next=page.next, gone=list(page.gone), resume=page.resume)
+
+
+async def _wanted(session: AsyncSession, query: PartyQuery) -> PartyFilter:
+    source = given(query.source)
+    return PartyFilter(
+        which=Which.EVERYBODY,
+        kind=given(query.kind),
+        kind_status=query.kind_status,
+        type=given(query.type),
+        owner_id=given(query.owner),
+        source=None if source is None else await source_named(session, source),
+        city=given(query.city),
+        region=given(query.region),
+    )
 
 
 async def _search(

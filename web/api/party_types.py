@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from web.api.custom_fields import Value, Values
-from web.api.reading import ChangedQuery, Id, LongText, Name, Text
+from web.api.reading import BIGGEST_ID, ChangedQuery, Id, LongText, Name, Text
 
 PartyType = Literal["person", "organisation"]
 Lifecycle = Literal["unqualified", "active", "archived", "merged"]
@@ -28,6 +28,9 @@ Search = Annotated[
 ]
 
 
+OwnerId = Annotated[int, Meta(ge=0, le=BIGGEST_ID, description="0: nobody is responsible")]
+
+
 class PartyQuery(ChangedQuery, kw_only=True):
     """Active parties by name; with `q` a search, which finds archived ones too. `kind_status` says how that kind stands."""
 
@@ -35,6 +38,12 @@ class PartyQuery(ChangedQuery, kw_only=True):
     kind: Code | UnsetType = UNSET
     kind_status: KindStatus = "active"
     type: PartyType | UnsetType = UNSET
+    owner: OwnerId | UnsetType = UNSET
+    source: Text | UnsetType = UNSET
+    city: Text | UnsetType = UNSET
+    region: Annotated[
+        Text | UnsetType, Meta(description="of a number of theirs or of their primary contact")
+    ] = UNSET
 
 
 class Kind(msgspec.Struct):
@@ -97,6 +106,7 @@ class Phone(msgspec.Struct):
     label: str | None
     presented: str
     type: str | None
+    region: str | None
     is_primary: bool
     do_not_call: bool
     is_spam: bool

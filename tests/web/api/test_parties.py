@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
+from crm.regions import describe_piece
 from crm.schema.parties import Party
 from tests.web.api.company import Company
 
@@ -192,3 +193,35 @@ async def test_searching(company: Company, query: str, finds: bool) -> None:
 async def test_a_search_for_two_letters_says_what_to_do(company: Company) -> None:
     told = await problem_of(await company.get(f"{PATH}?q=ab"))
     assert (told["status"], told["field"]) == (422, "q")
+
+
+async def test_a_list_is_narrowed_by_region_city_source_and_responsible(company: Company) -> None:
+    body = {
+        "type": "organisation",
+        "short_name": "Узкая",
+        "kinds": ["client"],
+        "city": "Тверь",
+        "source": "Витрина",
+    }
+    made = await company.post("/api/v1/parties", body | {"numbers": [{"number": "+74959990001"}]}, "agent")
+    assert made.status == 201, await made.text()
+    party_id = (await made.json())["id"]
+    is_more = True
+    while is_more:
+        async with company.database.sessions.begin() as session:
+            is_more = await describe_piece(session)
+    agent = company.people["agent"].user_id
+    for query in (
+        "region=Московская обл.",
+        "city=Тверь",
+        "source=витрина",
+        "source=Витрина",
+        f"owner={agent}",
+    ):
+        listed = await company.told(f"/api/v1/parties?{query}", "agent")
+        is_found = party_id in [item["id"] for item in listed["items"]]
+        assert is_found == (query != "source=витрина"), query  # a text that no entry knows is taken as it is
+    assert (await company.told("/api/v1/parties?region=Казань", "agent"))["items"] == []
+    assert (await company.told(f"/api/v1/parties/{party_id}", "agent"))["phones"][0][
+        "region"
+    ] == "Московская обл."

@@ -27,6 +27,7 @@ from crm.party_lists import (
     rows_of,
 )
 from crm.party_search import SearchHit, search_parties
+from crm.regions import known_regions
 from crm.rights import Access, Scope
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
@@ -120,6 +121,7 @@ async def _choices(session: AsyncSession, access: Access) -> dict[str, Any]:
         "heirs": await possible_owners(session, access) if access.may("party.change_owner") else [],
         "sources": await known_sources(session),
         "cities": await known_cities(session),
+        "regions": await known_regions(session),
         "tags": await list_entries(session, TAG),
         "periods": list(PeriodName),
         "silent_days": SILENT_DAYS,

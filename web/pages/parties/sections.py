@@ -38,7 +38,19 @@ _COLUMNS: Final = (
 )
 _FIRMS: Final = ("name", "kinds", "contact", "phone", "owner", "last")
 _PEOPLE: Final = ("name", "kinds", "organisation", "phone", "owner", "last")
-_FILTERS: Final = ("q", "owner", "source", "city", "tag", "phone", "spoken", "first", "last", "silent")
+_FILTERS: Final = (
+    "q",
+    "owner",
+    "source",
+    "city",
+    "region",
+    "tag",
+    "phone",
+    "spoken",
+    "first",
+    "last",
+    "silent",
+)
 KIND_STATES: Final = {"paused": N_("Kind on pause"), "ended": N_("Kind ended")}
 
 
@@ -70,6 +82,7 @@ class ListSection:
             owner_id=_owner(values.get("owner", "")),
             source=values.get("source") or None,
             city=values.get("city") or None,
+            region=values.get("region") or None,
             tag_id=_id(values.get("tag", "")),
             has_phone={"yes": True, "no": False}.get(values.get("phone", "")),
             spoken_since=period[0],

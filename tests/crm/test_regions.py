@@ -1,0 +1,102 @@
+"""Regions of numbers: found out afterwards, kept in step with whose the numbers are, and what lists are narrowed by."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from crm.affiliations import ContactValues, affiliate
+from crm.merging import merge_parties, undo_merge
+from crm.numbers import NumberValues, attach_number, end_ownership
+from crm.parties import create_party, organisation_values, person_values
+from crm.party_bin import bin_party, restore_party
+from crm.party_cards import party_card
+from crm.party_lists import PartyFilter, Which, list_parties
+from crm.regions import describe_piece, known_regions
+from crm.schema.parties import PhoneNumber
+from crm.schema.regions import PartyRegion
+from tests.crm.people import COMMAND
+
+MOSCOW, PETERSBURG, MOBILE = "+74951230001", "+78123230001", "+79001230001"
+
+
+async def firm(session: AsyncSession, name: str, *numbers: str) -> int:
+    made = organisation_values(name)
+    values = [NumberValues(presented=number) for number in numbers]
+    return await create_party(session, COMMAND, made, kinds=["client"], numbers=values)
+
+
+async def described(session: AsyncSession) -> None:
+    while await describe_piece(session):
+        pass
+
+
+async def regions_of(session: AsyncSession, party_id: int) -> set[str]:
+    query = select(PartyRegion.region).where(PartyRegion.party_id == party_id)
+    return set(await session.scalars(query))
+
+
+async def found(session: AsyncSession, region: str, **more: str) -> list[str]:
+    for which in (Which.EVERYBODY, Which.COUNTERPARTIES):
+        page = await list_parties(session, COMMAND, PartyFilter(which=which, region=region, **more))  # type: ignore[arg-type]
+    return [row.name for row in page.items]
+
+
+async def test_a_list_is_narrowed_by_the_region_of_numbers(session: AsyncSession) -> None:
+    moscow = await firm(session, "Московская", MOSCOW, MOBILE)
+    await firm(session, "Петербургская", PETERSBURG)
+    assert await known_regions(session) == []  # nobody looked yet
+    await described(session)
+    assert await known_regions(session) == ["Московская обл.", "г. Санкт-Петербург"]
+    assert await found(session, "Московская обл.") == ["Московская"]
+    assert await found(session, "г. Санкт-Петербург", type="organisation") == ["Петербургская"]
+    assert await found(session, "Казань") == []
+    phones = {phone.e164: phone.region for phone in (await party_card(session, COMMAND, moscow)).phones}
+    assert phones == {MOSCOW: "Московская обл.", MOBILE: None}
+    assert await describe_piece(session) is False
+
+
+async def test_a_firm_has_the_region_of_its_primary_contact(session: AsyncSession) -> None:
+    company = await firm(session, "Без номера")
+    one, other = [
+        await create_party(session, COMMAND, person_values(name), numbers=[NumberValues(presented=number)])
+        for name, number in (("Анна", MOSCOW), ("Борис", PETERSBURG))
+    ]
+    await described(session)
+    for person_id in (one, other):
+        await affiliate(session, COMMAND, person_id, company, ContactValues())
+    assert await regions_of(session, company) == {"Московская обл."}
+    await bin_party(session, COMMAND, one)  # the next contact is primary
+    assert await regions_of(session, company) == {"г. Санкт-Петербург"}
+    assert await regions_of(session, one) == set()
+    await restore_party(session, COMMAND, one)
+    assert await regions_of(session, one) == {"Московская обл."}
+
+
+async def test_it_goes_and_comes_with_the_number(session: AsyncSession) -> None:
+    company, other = await firm(session, "Одна", MOSCOW), await firm(session, "Другая", PETERSBURG)
+    await described(session)
+    (phone,) = (await party_card(session, COMMAND, company)).phones
+    await end_ownership(session, COMMAND, phone.id)
+    assert await regions_of(session, company) == set()
+    await attach_number(session, COMMAND, other, NumberValues(presented=MOSCOW))
+    assert await regions_of(session, other) == {"Московская обл.", "г. Санкт-Петербург"}
+    merged = await merge_parties(session, COMMAND, company, [other])
+    assert await regions_of(session, company) == {"Московская обл.", "г. Санкт-Петербург"}
+    assert await regions_of(session, other) == set()
+    await undo_merge(session, COMMAND, merged.merge_id)
+    assert await regions_of(session, other) == {"Московская обл.", "г. Санкт-Петербург"}
+
+
+async def test_numbers_are_described_a_few_at_a_time(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm.regions.AT_ONCE", 2)
+    await firm(session, "Много номеров", *[f"+7495123000{number}" for number in range(5)])
+    pieces = 0
+    while await describe_piece(session):
+        pieces += 1
+    assert pieces == 3
+    await session.execute(update(PhoneNumber).values(region=""))
+    assert await known_regions(session) == []
