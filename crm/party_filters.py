@@ -29,6 +29,8 @@ class Which(StrEnum):
     EVERYBODY = "everybody"  # active parties, for search
 
 
+# Made once: that costs more than to ask with them.
+_stay, _other = aliased(PartyKindAssignment), aliased(PartyLack)
 MOST_WORDS: Final = 100
 ACTIVE: Final = "active"
 STATUSES: Final = (ACTIVE, "paused", "ended")  # of a kind that a party has, or had
@@ -154,8 +156,7 @@ def _is_in(region: str) -> ColumnElement[bool]:
 
 
 def _lacks(what: str) -> ColumnElement[bool]:
-    other = aliased(PartyLack)
-    return select(other.party_id).where(other.party_id == Party.id, lacking(what, other)).exists()
+    return select(_other.party_id).where(_other.party_id == Party.id, lacking(what, _other)).exists()
 
 
 def lacking(what: str, lack: Any = PartyLack) -> ColumnElement[bool]:
@@ -166,9 +167,8 @@ def lacking(what: str, lack: Any = PartyLack) -> ColumnElement[bool]:
 
 def _has_kind(status: str = ACTIVE, kind_id: int | None = None) -> ColumnElement[bool]:
     """Any kind, or this one, that stands so."""
-    stay = aliased(PartyKindAssignment)
-    stays = select(stay.id).where(stay.party_id == Party.id, stands(stay, status))
-    return (stays if kind_id is None else stays.where(stay.kind_id == kind_id)).exists()
+    stays = select(_stay.id).where(_stay.party_id == Party.id, stands(_stay, status))
+    return (stays if kind_id is None else stays.where(_stay.kind_id == kind_id)).exists()
 
 
 def stands(stay: Any, status: str) -> ColumnElement[bool]:
@@ -178,9 +178,10 @@ def stands(stay: Any, status: str) -> ColumnElement[bool]:
 
 
 def _is_former_client() -> ColumnElement[bool]:
-    stay = aliased(PartyKindAssignment)
     client = select(PartyKind.id).where(PartyKind.code == "client").scalar_subquery()
-    ended = select(stay.id).where(stay.party_id == Party.id, stands(stay, "ended"), stay.kind_id == client)
+    ended = select(_stay.id).where(
+        _stay.party_id == Party.id, stands(_stay, "ended"), _stay.kind_id == client
+    )
     return and_(ended.exists(), not_(_has_kind()))
 
 

@@ -38,6 +38,7 @@ from crm.rights import Access, Scope
 from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, PartyPhone, Person, PhoneNumber
 from cti.numbers import NumberingProfile, NumberKind, to_e164
 
+_gone = aliased(Party)
 FEWEST_CHARACTERS: Final = 3
 MOST_CHARACTERS: Final = 100
 MOST_HITS: Final = 500
@@ -207,11 +208,10 @@ def _by_name(words: list[str]) -> Select[Any]:
 
 def _by_merged_name(words: list[str]) -> Select[Any]:
     """Who was merged is found as the one who lives on."""
-    gone = aliased(Party)
     return (
-        _hit(FoundBy.MERGED, gone.display_name, 4)
-        .join(gone, gone.merged_into_id == Party.id)
-        .where(gone.merged_into_id.is_not(None), *[gone.sort_name.like(f"%{word}%") for word in words])
+        _hit(FoundBy.MERGED, _gone.display_name, 4)
+        .join(_gone, _gone.merged_into_id == Party.id)
+        .where(_gone.merged_into_id.is_not(None), *[_gone.sort_name.like(f"%{word}%") for word in words])
     )
 
 
