@@ -7,9 +7,12 @@ need not: it has the name of the one before, which is proved dead by the lock th
 from __future__ import annotations
 
 import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import UUID
+from weakref import finalize
 
 import structlog
 
@@ -23,43 +26,34 @@ class SenderName:
     """`id` of the data folder, while nobody else has it; of a second program in the same folder one of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._file: IO[str] | None = None
+        self.close: Callable[[], object] = lambda: None
         self.id = self._kept(folder) or uuid7()
 
     def _kept(self, folder: Path) -> UUID | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / FILE).open("a+", encoding="ascii")
+            file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             log.warning("sender_not_named", why=error.strerror)
             return None
+        # Open, and so locked, as long as this program needs it.
+        self.close = finalize(self, os.close, file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file = file  # open, and so locked, as long as this program lives
             return _read(file) or _write(file)
         except OSError:
-            if self._file is None:
-                file.close()
             return None
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
-
-def _read(file: IO[str]) -> UUID | None:
-    file.seek(0)
+def _read(file: int) -> UUID | None:
     try:
-        return UUID(file.read(100).strip())
+        return UUID(os.pread(file, 100, 0).decode("ascii").strip())
     except ValueError:
         return None
 
 
-def _write(file: IO[str]) -> UUID:
+def _write(file: int) -> UUID:
     name = uuid7()
-    file.seek(0)
-    file.truncate()
-    file.write(f"{name}\n")
-    file.flush()
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{name}\n".encode(), 0)
     return name
