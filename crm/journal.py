@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -341,6 +342,10 @@ def is_away(error: Exception) -> bool:
     """Whether an error says that the database does not serve now, and not that the entry is at fault."""
     if isinstance(error, OSError | TimeoutError | PoolTimeout):
         return True
+    if isinstance(error, asyncpg.PostgresError):  # asked without a session
+        return _says_away(error.sqlstate)
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return not isinstance(error, ValueError)  # of what was asked, not of whom
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated:
@@ -349,7 +354,11 @@ def is_away(error: Exception) -> bool:
     if code is None:  # not the server's word: the driver lost its connection
         cause = getattr(error.orig, "__cause__", None)
         return type(cause).__module__.startswith("asyncpg") and "DataError" not in type(cause).__name__
-    return code.startswith(AWAY_CLASSES) or code == IS_READ_ONLY
+    return _says_away(code)
+
+
+def _says_away(code: str | None) -> bool:
+    return code is not None and (code.startswith(AWAY_CLASSES) or code == IS_READ_ONLY)
 
 
 __all__ = ["CallEntry", "Journal", "SnapshotEntry", "StoredCall", "is_away", "latest_only", "store_entries"]

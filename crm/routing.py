@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import text
 
 from crm.calendars import WorkHours, hours_as_stored
+from crm.changes import storable
 from crm.errors import NotFound
 from crm.matching import MatchedParty, MatchOutcome, MatchResult, find_by_number
 from crm.numbering import as_profile
@@ -155,7 +156,7 @@ def _both(party: MatchedParty) -> str:
 
 async def _asking(reader: Reader, connection: str, home: NumberingProfile) -> tuple[int, NumberingProfile]:
     """The id of the PBX of this name, and how it writes numbers. Raises NotFound."""
-    row = (await reader.execute(_ASKING, {"name": connection})).first()
+    row = (await reader.execute(_ASKING, {"name": storable(connection)})).first()
     if row is None:
         raise NotFound("connection", connection)
     return row.connection_id, as_profile(None if row.profile_id is None else row, home)

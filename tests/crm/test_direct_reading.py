@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.accounts import block_user, create_team, create_token, put_in_team, read_token
 from crm.database import Database, make_database
 from crm.direct_reading import DirectReader, DirectReaders
+from crm.journal import is_away
 from crm.matching import MatchOutcome, find_by_number
 from crm.numbers import NumberValues
 from crm.parties import create_party, person_values
@@ -143,3 +144,25 @@ async def test_t18_a_token_is_read_directly_as_in_a_session_and_what_ended_opens
     async with database.sessions.begin() as session:
         await block_user(session, command_access(), user.user_id)
     assert await read_token(reader, token, now) is None
+
+
+async def test_i13_a_database_that_is_away_is_told_from_a_wrong_question(
+    reader: DirectReader,
+) -> None:
+    with pytest.raises(asyncpg.PostgresError) as wrong:
+        await reader.execute(text("select 1 / 0 as nothing"), {})
+    assert not is_away(wrong.value)
+    with pytest.raises(asyncpg.DataError) as odd:
+        await reader.execute(text("select cast(:one as bigint) as one"), {"one": "two"})
+    assert not is_away(odd.value)
+    nowhere = make_database("postgresql://nobody@127.0.0.1:1/nothing")
+    gone = DirectReader(nowhere)
+    with pytest.raises(OSError) as refused:
+        await gone.execute(ECHO, {"word": "here"})
+    assert is_away(refused.value)
+    await nowhere.close()
+
+
+@pytest.mark.parametrize("code", ["57P01", "57P03", "53300", "08006"])
+def test_i13_what_the_server_says_when_it_stops_means_away(code: str) -> None:
+    assert is_away(asyncpg.PostgresError.new({"C": code, "M": "as if"}))

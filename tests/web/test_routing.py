@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from crm.database import Database
+from crm.direct_reading import DirectReaders
 from tests.crm import planting
 from tests.cti.desk.calls import desk
 from tests.web.frame import FakeGate, access_with, services_with
@@ -36,12 +38,22 @@ async def office(database: Database) -> None:
         await planting.owns(session, firm, await planting.number(session, "+79161234567"))
 
 
+@pytest.fixture
+async def readers(database: Database) -> AsyncIterator[DirectReaders]:
+    readers = DirectReaders(database, 2)
+    yield readers
+    readers.close()
+
+
 @pytest_asyncio.fixture
-async def client(database: Database, office: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+async def client(
+    database: Database, office: None, readers: DirectReaders, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Client]:
     monkeypatch.setattr(routing, "PATIENCE_SECONDS", 10)  # of a busy machine
     tokens = {"rc_pbx": access_with("telephony"), "rc_agent": access_with("agent")}
     gate = FakeGate(people={"s": access_with("telephony")}, tokens=tokens)
-    app = create_app(services_with(gate, desk(), sessions=database.sessions))
+    services = replace(services_with(gate, desk(), sessions=database.sessions), readers=readers)
+    app = create_app(services)
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -70,6 +82,11 @@ async def test_what_is_asked_wrongly_is_told_and_goes_the_usual_way(client: Clie
     told = parse_qs(await answer.text())
     assert (answer.status, told["action"]) == (404, ["fallback"])
     assert "nowhere" in told["problem"][0]
+    for odd in ("%00", "%FF", "%F0%9F%93%9E", "'; drop table party; --"):
+        query = f"/route?connection={odd}&caller={odd}&did={odd}"
+        assert (await client.get(query, headers=password("rc_pbx"))).status == 404
+        query = f"/route?connection=office&caller={odd}&did={odd}"
+        assert (await client.get(query, headers=password("rc_pbx"))).status == 200
 
 
 async def test_only_tokens_with_the_right_are_answered_and_passwords_count_here_alone(client: Client) -> None:
