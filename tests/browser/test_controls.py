@@ -11,12 +11,14 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from sqlalchemy import select
 
 from crm.database import Database
 from crm.schema.base import uuid7
-from cti.calls.call_events import CallEvent, CallUpdated
-from cti.calls.records import CallState
-from cti.desk import Agent
+from crm.schema.tasks import Task
+from cti.calls.call_events import CallEnded, CallEvent, CallUpdated
+from cti.calls.records import CallState, Direction, Disposition
+from cti.desk import Agent, Match, MatchParty
 from cti.numbers import to_e164
 from tests.browser.conftest import now
 from tests.browser.test_dialling import until_asked
@@ -179,3 +181,29 @@ async def test_alt_l_opens_a_lead_about_whoever_calls_and_the_latest_communicati
     assert f"call_id={call_id}" in page.url
     assert f"party_id={line.office.firm_id}" in page.url
     await expect(page.locator("call-window[data-state=talking]")).to_be_visible()
+
+
+async def test_whom_we_called_in_vain_is_called_again_or_later(line: Line) -> None:
+    page, call_id = line.page, uuid7()
+    ours: dict[str, Any] = {**of(call_id), "direction": Direction.OUTBOUND, "placed_by": "101"}
+    dialling = record(**ours, state=CallState.ARRIVED)
+    line.happen(call_id, CallUpdated(call=dialling, what="number", at=now()))
+    assert line.office.server is not None
+    party = MatchParty(id=line.office.firm_id, name="ООО «Пример»")
+    match = Match(outcome="matched", parties=(party,))
+    line.office.server.app[LIVE].deliver(line.office.desk.set_match(call_id, match, now()))
+    await expect(page.locator(".call-details .pop-name")).to_contain_text("ООО «Пример»")
+    over = record(**ours, state=CallState.ENDED, disposition=Disposition.NO_ANSWER, ended_at=now())
+    line.happen(call_id, CallEnded(call=over, at=now()))
+    await expect(page.locator(".call-end")).to_have_text("Не отвечает")
+    await page.get_by_role("button", name="Перезвонить позже").click()
+    title = page.get_by_label("Новая задача")
+    await expect(title).to_have_value("Перезвонить: ООО «Пример»")
+    await title.press("Enter")
+    await expect(page.locator(".call-task [role=status]")).to_be_visible()
+    async with line.office.database.sessions() as session:
+        found = select(Task.kind, Task.party_id).where(Task.title == "Перезвонить: ООО «Пример»")
+        assert (await session.execute(found)).all() == [("call", line.office.firm_id)]
+    await page.get_by_role("link", name="Повторить").click()
+    await expect(page.locator("#notices")).to_contain_text("Поднимите трубку")
+    assert [click.number for click in line.telephone.clicks] == ["+74951203344"]

@@ -1,12 +1,9 @@
 // All call windows, outside #main: they stay through visits inside the page. Newest last; three open, the rest as lines.
 
-import { coversSaveButton } from "../dom.js";
 import { actionOf, isTextField } from "../keys.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
 
-const MOST_OPEN = 3;
-const PLACES = [[], ["at-left"], ["at-top"], ["at-left", "at-top"]]; // where the stack may stand; the first that is free
 const isHelp = (event) => (event.code === "F1" && !event.ctrlKey && !event.altKey) || (event.key === "?" && !isTextField(event.target));
 
 class CallStack extends HTMLElement {
@@ -16,6 +13,7 @@ class CallStack extends HTMLElement {
   #wanted = null; // a line that its user asked to see
   #sizes = new ResizeObserver(() => this.#arrangeSoon());
   #frame = 0;
+  #room = null; // comes with the windows' own code
 
   connectedCallback() {
     this.setAttribute("aria-label", t("Calls"));
@@ -43,7 +41,7 @@ class CallStack extends HTMLElement {
 
   // The windows' own code comes after the page: then the picture is asked for once more, and nothing is missed.
   async #loadWindows(signal) {
-    await import("./call-window.js");
+    [this.#room] = await Promise.all([import("../call-room.js"), import("./call-window.js")]);
     if (signal.aborted) return;
     live.addEventListener("message", ({ detail }) => this.#hear(detail), { signal });
     live.askAgain();
@@ -133,14 +131,9 @@ class CallStack extends HTMLElement {
   // Which are open: three at most, and no more than the screen has room for; the rest is a line each.
   #arrange() {
     const ranked = this.#ranked();
-    ranked.forEach((shown, rank) => {
-      shown.toggleAttribute("behind", rank > 0 && !shown.contains(document.activeElement));
-      shown.toggleAttribute("as-line", rank >= MOST_OPEN && !shown.isInUse);
-    });
-    this.#makeRoom(ranked);
     this.toggleAttribute("has-calls", ranked.length > 0);
     this.#showTitle();
-    this.#place();
+    this.#room?.giveRoom(this, ranked);
   }
 
   // Calls that go on come before those that are over, newer before older.
@@ -149,38 +142,6 @@ class CallStack extends HTMLElement {
     const ranked = [...all.filter((one) => !one.isOpenCall), ...all.filter((one) => one.isOpenCall)].reverse();
     if (!ranked.includes(this.#wanted)) return ranked;
     return [this.#wanted, ...ranked.filter((one) => one !== this.#wanted)];
-  }
-
-  // The last ones become lines until the others fit; never the first, nor one in which somebody types.
-  #makeRoom(ranked) {
-    const { maxHeight, rowGap } = getComputedStyle(this);
-    const gap = parseFloat(rowGap);
-    const heights = new Map(ranked.map((shown) => [shown, shown.wantedHeight + gap]));
-    let missing = [...heights.values()].reduce((sum, height) => sum + height, -gap) - parseFloat(maxHeight);
-    for (const shown of ranked.slice(1).reverse()) {
-      if (missing <= 0) break;
-      if (shown.isInUse || shown.hasAttribute("as-line")) continue;
-      shown.toggleAttribute("as-line", true);
-      missing -= heights.get(shown) - gap - shown.wantedHeight;
-    }
-  }
-
-  // Never over the save button of an open form: then it stands elsewhere, with lines only if it has to.
-  #place() {
-    if (this.#windows.size === 0 || this.#findPlace()) return;
-    for (const shown of this.#ranked().slice(1)) shown.toggleAttribute("as-line", !shown.isInUse);
-    if (!this.#findPlace()) this.#stand([]);
-  }
-
-  #findPlace() {
-    return PLACES.some((place) => {
-      this.#stand(place);
-      return !coversSaveButton(this.getBoundingClientRect());
-    });
-  }
-
-  #stand(place) {
-    for (const side of ["at-left", "at-top"]) this.toggleAttribute(side, place.includes(side));
   }
 
   // A hidden tab shows the caller in its title.

@@ -26,6 +26,8 @@ class CallWindow extends HTMLElement {
   #detailsOf = null;
   #isTouched = false;
   #isTaskAsked = false;
+  #taskTitle = ""; // what the line of a new task shall say when it comes
+  #listeners = null;
   #whoOf = null; // the call whose panel «Кто звонит?» was asked for, or left
 
   connectedCallback() {
@@ -37,10 +39,13 @@ class CallWindow extends HTMLElement {
     this.addEventListener("click", ({ target }) => target.closest("[data-key=task]") && (this.#isTaskAsked = true));
     this.addEventListener("pointerdown", () => (this.#isTouched = true));
     this.addEventListener("focusin", () => (this.#isTouched = true));
+    this.#listeners = new AbortController();
+    document.addEventListener("htmx:after:swap", () => this.#nameTask(), this.#listeners);
   }
 
   disconnectedCallback() {
     clearTimeout(this.#timer);
+    this.#listeners.abort();
     this.#detailsOf = null;
   }
 
@@ -187,14 +192,15 @@ class CallWindow extends HTMLElement {
     const task = el("div", { class: "call-new-task" });
     const asked = el("div", { class: "call-asked" });
     const end = el("p", { class: "call-end", hidden: true });
+    const again = el("p", { class: "call-again", hidden: true });
     const controls = el("call-controls");
     const wrapUp = el("call-wrap-up");
-    const body = el("div", { class: "call-body" }, passed, who, details, task, asked, controls, end, wrapUp);
+    const body = el("div", { class: "call-body" }, passed, who, details, task, asked, controls, end, again, wrapUp);
     const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
     head.addEventListener("click", ({ target }) => target.closest("button") || this.open());
     const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
     const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, task, asked, controls, end, wrapUp, body, news, note: null };
+    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, task, asked, controls, end, again, wrapUp, body, news, note: null };
     this.append(section);
   }
 
@@ -244,10 +250,31 @@ class CallWindow extends HTMLElement {
   }
 
   #showEnd(call) {
-    const { end } = this.#parts;
+    const { end, again } = this.#parts;
     const words = this.isOpenCall ? "" : endWords(call);
     end.hidden = words === "" || words === stateWords(call)[1]; // not twice what the head says
     end.textContent = words;
+    if (isUnanswered(call) && again.childElementCount === 0) again.append(...this.#againButtons(call));
+    again.hidden = !isUnanswered(call);
+  }
+
+  #againButtons(call) {
+    const later = el("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, icon("clock"), t("Call back tomorrow"));
+    later.addEventListener("click", () => {
+      this.#taskTitle = t("Call back: {name}", { name: callerName(this.#call) });
+      this.askForTask();
+      this.#nameTask();
+    });
+    const repeat = el("a", { class: "btn btn-sm btn-success", href: `tel:${call.phone}`, "hx-boost": "false" }, icon("phone"), t("Repeat"));
+    return call.direction === "outbound" ? [repeat, later] : [later]; // who called us is called from the details
+  }
+
+  #nameTask() {
+    const field = this.#taskTitle ? this.querySelector(".call-task input[name=title]") : null;
+    if (!field) return;
+    field.value ||= this.#taskTitle;
+    this.#taskTitle = "";
+    field.focus();
   }
 
   #stateChanged(call) {
@@ -373,6 +400,8 @@ class CallWindow extends HTMLElement {
 }
 
 const clockStart = (call) => (TALK.has(call.state) ? call.answered_at : call.ringing_since);
+// Nobody spoke: who called us left, or whom we called did not answer.
+const isUnanswered = (call) => Boolean(call.phone) && (call.state === "caller_left" || (call.state === "ended" && call.direction === "outbound" && !call.answered_at));
 const sameMatch = (one, other) => JSON.stringify(one.match) === JSON.stringify(other.match);
 
 customElements.define("call-window", CallWindow);
