@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import TextClause
 
-from crm.database import Database, driver_arguments
+from crm.database import STATEMENT_SECONDS, Database, driver_arguments
 from crm.readers import Reader
 
 # How the driver says that the server has hung up, depending on how much of that it has read.
@@ -122,7 +122,8 @@ class DirectReaders:
     plans each statement. `warm_up` has that behind it before the first caller waits.
     """
 
-    def __init__(self, database: Database, count: int) -> None:
+    def __init__(self, database: Database, count: int, *, patience: float = STATEMENT_SECONDS) -> None:
+        self._patience = patience
         self._all = [DirectReader(database) for _ in range(count)]
         self._free: asyncio.LifoQueue[DirectReader] = asyncio.LifoQueue()
         for reader in self._all:
@@ -130,8 +131,9 @@ class DirectReaders:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[DirectReader]:
-        """Waits while all are lent."""
-        reader = await self._free.get()
+        """Waits while all are lent, no longer than for an answer. Raises TimeoutError."""
+        async with asyncio.timeout(self._patience):
+            reader = await self._free.get()
         try:
             yield reader
         finally:
