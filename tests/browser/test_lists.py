@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from crm.comments import add_comment
 from crm.notifications import list_notices
 from crm.numbers import NumberValues
-from crm.parties import create_party, organisation_values
+from crm.parties import create_party, organisation_values, quick_create
 from crm.regions import describe_piece
 from tests.browser.conftest import PHONE
 from tests.browser.test_pages import planted as planted
@@ -117,5 +117,56 @@ async def test_what_is_typed_comes_back_after_the_page_was_left(planted: Office,
     await expect(page.get_by_label("Название", exact=True)).to_have_value("ООО «Недописанное»")
     await page.get_by_role("button", name="Выбросить черновик").click()
     await expect(page.get_by_label("Название", exact=True)).to_have_value("")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+OVERLAPPING = """
+() => [...document.querySelectorAll("tr[data-row]")].flatMap((row) => {
+  const cells = [...row.cells].filter((cell) => !cell.matches(".cell-actions")).map((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return { cell, box: range.getBoundingClientRect() };
+  }).filter(({ box }) => box.width && box.height);
+  return cells.flatMap(({ cell, box }, at) => cells.slice(at + 1).filter(({ box: other }) =>
+    box.left < other.right - 1 && other.left < box.right - 1 && box.top < other.bottom - 1 && other.top < box.bottom - 1
+  ).map(({ cell: other }) => `${cell.textContent.trim()} × ${other.textContent.trim()}`));
+})
+"""
+BROKEN = """
+() => [...document.querySelectorAll("tr[data-row] .cell-main > a:first-child")].filter((link) => {
+  if (link.firstChild.nodeType !== Node.TEXT_NODE) return false;
+  const range = document.createRange();
+  return [...link.textContent.matchAll(/[^\\s-]+/g)].some((word) => {
+    range.setStart(link.firstChild, word.index);
+    range.setEnd(link.firstChild, word.index + word[0].length);
+    return range.getClientRects().length > 1;
+  });
+}).map((link) => link.textContent)
+"""
+
+
+async def test_on_a_telephone_no_word_of_a_name_is_broken_and_nothing_lies_over_another(
+    planted: Office, chromium: Browser
+) -> None:
+    async with planted.database.sessions.begin() as session:
+        for kind in ("prospect", "supplier"):
+            await quick_create(
+                session,
+                planted.people["manager"],
+                organisation=f"Администрация Ромашково-{kind}-1181",
+                person="Администратор Замоскворечный",
+                number="8 921 55500" + ("81" if kind == "prospect" else "82"),
+                kind=kind,
+            )
+    visitor = await visit(planted, chromium, **PHONE)
+    for address in ("/parties", "/parties/contacts", "/communications", "/leads", "/tasks/given"):
+        await visitor.go(address)
+        assert await visitor.page.evaluate(OVERLAPPING) == [], address
+        assert await visitor.page.evaluate(BROKEN) == [], address
+    await visitor.go("/parties?q=Ромашково")
+    assert await visitor.page.locator("tr[data-row]").count() == 2
+    # A value that is not there takes no place: without its heading a dash says nothing.
+    assert await visitor.page.locator("tr[data-row] .nothing:visible").count() == 0
     assert visitor.complaints == []
     await visitor.context.close()
