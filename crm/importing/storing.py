@@ -53,6 +53,7 @@ NUMBERED: Final = text(
     from given cross join sequence cross join generate_series(1, cast(:count as bigint)) as place
     """
 )
+# The transaction's place in the feed is asked for once: as a column's default it would be for each row (revision 0051).
 # The shown name follows from the names beside it, and no history shows it (`crm.history`): it is told to other programs only.
 MAKE: Final = text(
     """
@@ -78,8 +79,8 @@ MAKE: Final = text(
     ), imported as (
         insert into imported_party (party_id, job_id, row) select r.id, :job, r.row from r
     ), published as (
-        insert into outbox_event (type, record_kind, record_id, after, actor_id)
-        select 'party.created', 'party', r.id::text, r.told, :actor from r order by r.id
+        insert into outbox_event (tx, type, record_kind, record_id, after, actor_id)
+        select (select feed_tx()), 'party.created', 'party', r.id::text, r.told, :actor from r order by r.id
     )
     insert into change_log (record_kind, record_id, field, new, actor_id, via, request_id)
     select 'party', r.id::text, field.key, field.value, :actor, 'import', :request

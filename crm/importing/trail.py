@@ -19,8 +19,8 @@ _WRITE: Final = text(
         from rows from (jsonb_to_recordset(cast(:rows as jsonb)) as (type text, kind text, id text, before jsonb,
             after jsonb)) with ordinality as r (type, kind, id, before, after, place)
     ), published as (
-        insert into outbox_event (type, record_kind, record_id, before, after, actor_id)
-        select type, kind, id, before, after, :actor from told order by place
+        insert into outbox_event (tx, type, record_kind, record_id, before, after, actor_id)
+        select (select feed_tx()), type, kind, id, before, after, :actor from told order by place
     )
     insert into change_log (record_kind, record_id, field, old, new, actor_id, via, request_id)
     select told.kind, told.id, field.key, nullif(told.before -> field.key, 'null'), nullif(field.value, 'null'), :actor,
