@@ -88,9 +88,9 @@ DETAILS = (
     from generate_series(1, (select count(*) * 4 / 3 from party)) n
     """,
     """
-    insert into party_phone (party_id, number_id, presented, is_primary)
+    insert into party_phone (party_id, number_id, presented, is_primary, is_adopting)
     select case when n.id <= total.parties then n.id else (n.id - total.parties) * 3 end, n.id, n.e164,
-        n.id <= total.parties
+        n.id <= total.parties, false
     from phone_number n, (select count(*) as parties from party) total
     """,
     """

@@ -380,7 +380,11 @@ class PartyPhone(HasId, Tracked, Base):
     do_not_call: Mapped[bool] = mapped_column(server_default=text("false"))
     since: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+    is_adopting: Mapped[bool] = mapped_column(
+        server_default=text("true")
+    )  # earlier calls are to be looked at
     __table_args__ = (
+        Index("ix_party_phone_adopting", "id", postgresql_where=text("is_adopting")),
         ForeignKeyConstraint(
             ["number_id", "usage"],
             ["phone_number.id", "phone_number.usage"],

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from crm.adopting import adopt_piece
 from crm.bin_emptying import empty_leads, empty_piece
 from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
@@ -93,6 +94,7 @@ class Housekeeping:
                 self._empty_bin,
                 self._prune,
                 self._search,
+                self._adopt,
                 self._describe,
             ):
                 try:
@@ -141,6 +143,11 @@ class Housekeeping:
             async with self._sessions.begin() as session:
                 is_more = await piece(session)
             await asyncio.sleep(max(LEAST_REST, REST * (time.monotonic() - began)))
+
+    async def _adopt(self) -> None:
+        """Earlier calls of numbers that were attached since."""
+        access = command_access()
+        await self._in_pieces(lambda session: adopt_piece(session, access))
 
     async def _describe(self) -> None:
         """Where numbers are from. All of them after an upgrade take hours: the rest waits for the next round."""
