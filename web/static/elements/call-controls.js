@@ -23,10 +23,10 @@ class CallControls extends HTMLElement {
 
   show(call) {
     this.#call = call;
-    const wanted = JSON.stringify([call.id, call.controls, call.is_recording_paused, call.is_muted, call.card]);
+    const wanted = JSON.stringify([call.id, call.controls, call.is_recording_paused, call.is_muted, call.card, call.phone_text]);
     if (wanted === this.#shown) return;
     this.#shown = wanted;
-    const card = call.card ? [handOverCard(call.card)] : [];
+    const card = call.card ? [handOverCard(call)] : [];
     const keepsPanel = this.#panel && call.controls.some((name) => this.#panel.dataset.of.split(" ").includes(name));
     if (!keepsPanel) this.#panel = null;
     this.replaceChildren(...card, this.#row(call), ...(this.#panel ? [this.#panel] : []));
@@ -164,14 +164,14 @@ function labelled(label, field) {
   return el("div", { class: "field" }, el("label", { class: "form-label", for: field.id }, label), field);
 }
 
-export function handOverCard({ by, reason, note, caller }) {
+function handOverCard({ card: { by, reason, note, caller }, phone, phone_text: text }) {
   return el(
     "section",
     { class: "hand-over-card", "aria-label": t("From the colleague") },
     el("p", { class: "pop-soft" }, t("{name} passes the call on", { name: by })),
     reason ? el("p", { class: "hand-over-reason" }, reason) : null,
     note ? el("p", { class: "hand-over-note" }, note) : null,
-    caller ? el("p", { class: "pop-soft" }, t("Calls: {number}", { number: caller })) : null,
+    caller ? el("p", { class: "pop-soft" }, t("Calls: {number}", { number: caller === phone ? text : caller })) : null,
   );
 }
 
