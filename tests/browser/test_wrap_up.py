@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from playwright.async_api import expect
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from crm.schema.base import uuid7
+from crm.schema.communications import Call, Participation
 from crm.schema.desk import WrapUp
+from crm.wrap_ups import begin_wrap_ups
 from tests.browser.conftest import Office, now
-from tests.browser.test_pop import window
+from tests.browser.test_pop import fresh, of, ring, window
 from tests.browser.test_window_room import talk_over
+from tests.browser.test_windows import stored
+from tests.cti.desk.calls import answers, ends
 
 pytestmark = pytest.mark.browser
 NUMBER = "+79000000351"
@@ -37,3 +43,39 @@ async def test_a_long_wrap_up_comes_back_after_a_reload(office: Office) -> None:
     await page.reload()
     await expect(page.locator("line-state[data-state=up]")).to_be_visible()
     await expect(window(page)).to_have_count(0)
+
+
+async def test_passed_on_it_is_wrapped_up_and_come_back_it_waits_for_the_end(office: Office) -> None:
+    """The form stands while the colleague talks, goes when the call is back here, and comes with its end."""
+    page, theirs = (
+        await office.enter("agent", "/notifications"),
+        await office.enter("colleague", "/notifications"),
+    )
+    number = "+79000000352"
+    call_id = await ring(office, customer_number=number)
+    call = {**of(call_id), "customer_number": number}
+    await stored(office, call_id, number)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await _left(office, call_id)
+    office.happen(call_id, fresh(answers("102", **call)))
+    form = page.locator("call-wrap-up form")
+    await expect(form.get_by_text("Осталось")).to_be_visible()
+    await expect(window(theirs, "talking")).to_be_visible()
+    await expect(theirs.locator("call-wrap-up form")).to_have_count(0)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await expect(window(page, "talking")).to_be_visible()
+    await expect(form).to_have_count(0)
+    office.happen(call_id, fresh(ends(**call, answered_by="101")))
+    await expect(form.get_by_text("Осталось")).to_be_visible()
+
+
+async def _left(office: Office, call_id: UUID) -> None:
+    """The journal has stored that the first agent's part is over, and that the call is not."""
+    begun, left = now() - timedelta(seconds=30), now()
+    async with office.company.database.sessions.begin() as session:
+        talking = {"state": "talking", "started_at": begun, "answered_at": begun}
+        await session.execute(update(Call).where(Call.id == call_id).values(talking))
+        seat = {"user_id": office.company.users["agent"], "extension": "101", "attempt": 1, "came_by": "ring"}
+        times = {"answered_at": begun, "left_at": left}
+        await session.execute(insert(Participation).values(id=uuid7(), call_id=call_id, **seat, **times))
+        await begin_wrap_ups(await session.connection(), [call_id])
