@@ -170,3 +170,20 @@ async def test_on_a_telephone_no_word_of_a_name_is_broken_and_nothing_lies_over_
     assert await visitor.page.locator("tr[data-row] .nothing:visible").count() == 0
     assert visitor.complaints == []
     await visitor.context.close()
+
+
+async def test_a_communication_that_is_half_written_is_there_on_return(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "agent")
+    page = visitor.page
+    await visitor.go(f"/communications/new?party={planted.firm_id}")
+    await page.get_by_label("О чём говорили").fill("Обсудили поставку, осталось")
+    await expect(page.locator("[data-draft-state]")).to_have_text("Черновик сохранён")
+    await visitor.go("/parties")
+    await visitor.go(f"/communications/new?party={planted.firm_id}")
+    await expect(page.get_by_label("О чём говорили")).to_have_value("Обсудили поставку, осталось")
+    await page.get_by_role("button", name="Выбросить черновик").click()
+    await expect(page.get_by_label("О чём говорили")).to_have_value("")
+    assert visitor.complaints == []
+    await visitor.context.close()

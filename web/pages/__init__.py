@@ -32,6 +32,7 @@ from web.pages.admin import (
 )
 from web.pages.bins import pages as bins
 from web.pages.calls import pages as calls
+from web.pages.communications import drafts as communication_drafts
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
 from web.pages.dial import pages as dial
@@ -87,6 +88,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     comments.routes,
     drafts.routes,
     communications.routes,
+    communication_drafts.routes,
     notices.routes,
     contacts.routes,
     party_numbers.routes,

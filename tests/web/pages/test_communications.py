@@ -206,3 +206,34 @@ async def test_own_kinds_are_the_administrators(office: Office) -> None:
     assert "Ярмарка" in await (await office.get(made.headers["Location"], "agent")).text()
     assert (await office.post(f"{path}/{kind_id}", {"name": "Ярмарка", "is_archived": "1"})).status == 303
     assert "Ярмарка" not in await (await office.get("/communications/new", "agent")).text()
+
+
+async def test_a_communication_being_written_is_kept_for_its_card_and_goes_with_the_saving(
+    office: Office,
+) -> None:
+    new = f"/communications/new?party={office.firm_id}"
+    typed = {"party": str(office.firm_id), "kind": "email", "direction": "out", "summary": "Недописанное"}
+    assert (await office.post("/communications/new/draft", typed, "agent")).status == 204
+    page = await (await office.get(new, "agent")).text()
+    assert "Недописанное" in page
+    assert "/communications/new/draft/drop" in page
+    for other in ("/communications/new", f"/communications/new?lead={office.lead_id}"):
+        assert "Недописанное" not in await (await office.get(other, "agent")).text()
+    assert "Недописанное" not in await (await office.get(new, "admin")).text()
+    saved = await office.post("/communications/new", typed | {"started": "20.11.2026 10:00"}, "agent")
+    assert saved.status == 303, await saved.text()
+    assert "Недописанное" not in await (await office.get(new, "agent")).text()
+    assert (await office.post("/communications/new/draft", typed, "agent")).status == 204
+    dropped = await office.post("/communications/new/draft/drop", typed, "agent")
+    assert dropped.headers["Location"] == new
+    assert "Недописанное" not in await (await office.get(new, "agent")).text()
+
+
+async def test_a_communication_being_edited_is_kept_for_whoever_may_edit_it(office: Office) -> None:
+    address = f"/communications/{office.letter_id}"
+    assert (await office.post(f"{address}/draft", {"summary": "Иначе"}, "stranger")).status == 404
+    assert (await office.post(f"{address}/draft", {"summary": "Иначе"}, "agent")).status == 204
+    assert "Иначе" in await (await office.get(f"{address}/edit", "agent")).text()
+    dropped = await office.post(f"{address}/draft/drop", {}, "agent")
+    assert dropped.headers["Location"] == f"{address}/edit"
+    assert "Иначе" not in await (await office.get(f"{address}/edit", "agent")).text()

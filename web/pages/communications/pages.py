@@ -20,6 +20,7 @@ from crm.communications import (
     communication_card,
     list_communications,
 )
+from crm.drafts import StoredDraft, drop_draft
 from crm.errors import Conflict, CrmError, Invalid, NotFound
 from crm.lead_access import readable_lead
 from crm.lead_lists import LeadRow, lead_rows
@@ -29,16 +30,18 @@ from crm.rights import Scope
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
+from web.pages.communications import drafts
 from web.pages.communications.typed import OWN, form_of_values, typed_moment
 from web.pages.communications.typed import values_of as typed_values
 from web.pages.forms import Form, filled, form_of
 from web.pages.lists.frame import Column, ListFrame, arranged, named
+from web.pages.parties.drafts import restored
 from web.pages.periods import PeriodName, period_of
 from web.pages.problems import FORM_ERRORS, note_on, tell
 from web.render import render, render_apart, wants_rows, zone_of
 
 routes = PageRoutes()
-_ID: Final = r"{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
+_ID: Final = drafts.ID
 FRAME: Final = named(
     ListFrame(
         area="communications",
@@ -116,7 +119,10 @@ async def show_new(request: web.Request) -> web.Response:
     """An empty form; a party in the address is the one it is about, a kind the one that is meant."""
     now = typed_moment(request.app[NOW](), zone_of(request))
     said = {name: request.query.get(name, "")[:20] for name in ("party", "contact", "lead", "kind")}
-    return await _answer_form(request, filled({**said, "started": now}))
+    form = filled({**said, "started": now})
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, drafts.NEW, drafts.about(form))
+    return await _answer_form(request, form, draft=draft)
 
 
 @routes.post("/communications/new", right="party.read")
@@ -126,6 +132,7 @@ async def create(request: web.Request) -> web.Response:
         values = typed_values(form, zone_of(request))
         async with request.app[SESSIONS].begin() as session:
             made = await log_communication(session, request[ACCESS], values, lead_id=form.whole("lead"))
+            await drafts.drop(session, request[ACCESS], form)
     except FORM_ERRORS as error:
         note_on(form, error)
         return await _answer_form(request, form, error=error)
@@ -146,7 +153,9 @@ async def show(request: web.Request) -> web.Response:
 async def show_edit(request: web.Request) -> web.Response:
     card = await _editable(request)
     form = form_of_values(values_of(card), card.communication.version, zone_of(request))
-    return await _answer_form(request, form, card=card)
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, drafts.EDIT, str(card.communication.id))
+    return await _answer_form(request, form, card=card, draft=draft)
 
 
 @routes.post(f"/communications/{_ID}/edit", right="party.read")
@@ -160,6 +169,7 @@ async def edit(request: web.Request) -> web.Response:
             await edit_communication(
                 session, request[ACCESS], communication_id, values, version=form.whole("version") or 0
             )
+            await drop_draft(session, request[ACCESS], drafts.EDIT, str(communication_id))
     except FORM_ERRORS as error:
         note_on(form, error)
         if isinstance(error, Conflict):
@@ -181,7 +191,12 @@ async def _editable(request: web.Request) -> CommunicationCard:
 
 
 async def _answer_form(
-    request: web.Request, form: Form, *, card: CommunicationCard | None = None, error: CrmError | None = None
+    request: web.Request,
+    form: Form,
+    *,
+    card: CommunicationCard | None = None,
+    error: CrmError | None = None,
+    draft: StoredDraft | None = None,
 ) -> web.Response:
     async with request.app[SESSIONS]() as session:
         party = await _party(session, request, form, card)
@@ -196,6 +211,7 @@ async def _answer_form(
         status=(409 if isinstance(error, Conflict) else 422) if error else 200,
         form=form,
         card=card,
+        draft=draft,
         party=party,
         lead=lead,
         kinds=KINDS,
