@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import io
 import zipfile
 from collections.abc import AsyncIterator
@@ -11,12 +13,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, FilePayload, Page, expect
+from sqlalchemy import func, select
 
 from crm.database import Database
+from crm.schema.parties import Party
+from cti.daemon import imports
 from cti.daemon.imports import Imports
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.crm.importing.books import book_of
+from tests.crm.importing.dirty import dirty_book, dirty_rows
 from tests.web.pages.office import Office, open_office
 
 pytestmark = pytest.mark.browser
@@ -87,7 +93,7 @@ async def test_a_file_is_imported_and_undone(
 
 async def looked_at(page: Page, size: dict[str, Any]) -> None:
     """Nothing is wider than the screen, and axe finds nothing."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    await fits(page)
     width = size["viewport"]["width"]
     height = await page.evaluate("document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": width, "height": height + 100})
@@ -126,3 +132,71 @@ def archive_of(*names: str) -> bytes:
         for name in names:
             archive.writestr(name, "<x/>")
     return out.getvalue()
+
+
+@pytest.mark.slow
+async def test_a_dirty_price_list_of_5000_rows_is_stopped_resumed_and_undone_with_a_telephone_in_hand(
+    planted: Office, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await visit(planted, chromium, **PHONE)
+    page, worker = visitor.page, Imports(planted.database)
+    page.on("dialog", lambda dialog: dialog.accept())
+    before = await known(planted)
+    await visitor.go("/parties/imports")
+    made = dirty_rows()
+    book = FilePayload(
+        name="база.xlsx", mimeType="application/octet-stream", buffer=dirty_book([cells for cells, _ in made])
+    )
+    await page.get_by_label("Файл").set_input_files(book)
+    await page.get_by_role("button", name="Загрузить").click()
+    await page.get_by_role("button", name="Проверить строки").click()
+    await expect(page.get_by_text("Проверяем строки")).to_be_visible()
+    await worker.work()
+    bad = sum(not is_good for _, is_good in made)
+    await expect(page.get_by_role("link", name=f"Не загрузится · {bad}")).to_be_visible()
+    await expect(page.get_by_role("link", name="Изменить правило")).to_be_visible()
+    await fits(page)
+    await page.get_by_role("button", name="Импортировать").click()
+    monkeypatch.setattr(imports, "PAUSE_SECONDS", 0.5)  # as on a machine that has more to do
+    stop = page.get_by_role("button", name="Остановить")
+    await expect(stop).to_be_visible()
+    running = asyncio.create_task(worker.work())
+    await expect(page.get_by_text("Создана ·")).to_be_visible()
+    await stop.click()
+    await running
+    monkeypatch.undo()
+    await expect(page.get_by_role("button", name="Продолжить")).to_be_visible()
+    assert before < await known(planted) < before + len(made) - bad
+    await fits(page)
+    await page.get_by_role("button", name="Продолжить").click()
+    await expect(stop).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_text(f"Не загружено · {bad}")).to_be_visible()
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="CSV").click()
+    refused = Path(await (await download.value).path()).read_text("utf-8-sig")
+    assert len(list(csv.reader(io.StringIO(refused), delimiter=";"))) == bad + 1  # and the headings
+    await page.get_by_role("button", name="Отменить импорт").click()
+    await expect(page.get_by_text("Отменяем")).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_role("link", name="Корзина")).to_be_visible()
+    await fits(page)
+    assert await known(planted) == before
+    await visitor.go("/notifications")
+    await expect(page.get_by_text("Импорт «база.xlsx» завершён.")).to_be_visible()
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def known(office: Office) -> int:
+    async with office.database.sessions() as session:
+        firms = (
+            select(func.count())
+            .select_from(Party)
+            .where(Party.deleted_at.is_(None), Party.type == "organisation")
+        )
+        return await session.scalar(firms) or 0
+
+
+async def fits(page: Page) -> None:
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
