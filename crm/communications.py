@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, true, tuple_, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select, true, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,6 +16,7 @@ from crm.errors import NotFound
 from crm.lead_access import readable_lead
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_access import readable
+from crm.party_lists import MOST_COUNTED, Count
 from crm.planning import plan_for_page
 from crm.rights import Access, Scope, condition, of_teams, ways
 from crm.schema.access import User
@@ -144,9 +145,7 @@ async def list_communications(
         after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
         conditions.append(tuple_(Communication.started_at, Communication.id) < after)
     await plan_for_page(session)
-    is_all = wanted.lead_id is not None  # whoever reads the lead reads them
-    allowed = [true()] if is_all else _ways(access, wanted.kind)
-    ids = union(*(_newest(conditions, way, size + 1) for way in allowed))
+    ids = _ids(access, wanted, conditions, size + 1)
     query = _all().where(Communication.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
     items = await _infos(session, access, (await session.execute(query)).all())
     last = items[size - 1] if len(items) > size else None
@@ -154,6 +153,29 @@ async def list_communications(
         items=tuple(items[:size]),
         next=encode_cursor(last.started_at.isoformat(), str(last.id)) if last else None,
     )
+
+
+async def count_communications(
+    session: AsyncSession, access: Access, wanted: CommunicationFilter = CommunicationFilter()
+) -> Count:
+    """How many the list has, up to 1,000. Raises NotAllowed, NotFound (the lead)."""
+    access.require("party.read")
+    if wanted.lead_id is not None:
+        await readable_lead(session, access, wanted.lead_id)
+    await plan_for_page(session)
+    conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
+    some = _ids(access, wanted, conditions, MOST_COUNTED + 1).subquery()
+    counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+def _ids(
+    access: Access, wanted: CommunicationFilter, conditions: Sequence[ColumnElement[bool]], most: int
+) -> CompoundSelect[UUID]:
+    """The newest of each way in which one may be within the user's rights, each once."""
+    is_all = wanted.lead_id is not None  # whoever reads the lead reads them
+    allowed = [true()] if is_all else _ways(access, wanted.kind)
+    return union(*(_newest(conditions, way, most) for way in allowed))
 
 
 async def communications_of(

@@ -175,7 +175,7 @@ async def test_on_a_telephone_no_word_of_a_name_is_broken_and_nothing_lies_over_
 async def test_a_communication_that_is_half_written_is_there_on_return(
     planted: Office, chromium: Browser
 ) -> None:
-    visitor = await visit(planted, chromium, "agent")
+    visitor = await visit(planted, chromium, "head")
     page = visitor.page
     await visitor.go(f"/communications/new?party={planted.firm_id}")
     await page.get_by_label("О чём говорили").fill("Обсудили поставку, осталось")
@@ -185,5 +185,21 @@ async def test_a_communication_that_is_half_written_is_there_on_return(
     await expect(page.get_by_label("О чём говорили")).to_have_value("Обсудили поставку, осталось")
     await page.get_by_role("button", name="Выбросить черновик").click()
     await expect(page.get_by_label("О чём говорили")).to_have_value("")
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+async def test_how_many_communications_there_are_follows_the_filters(
+    planted: Office, chromium: Browser
+) -> None:
+    visitor = await visit(planted, chromium, "admin")
+    page = visitor.page
+    await visitor.go("/communications")
+    count = page.locator("#communication-count")
+    await expect(count).to_contain_text("коммуникаци")
+    whole = await count.inner_text()
+    await page.get_by_label("Вид", exact=True).select_option("meeting")
+    await expect(count).not_to_have_text(whole)
+    await expect(count).to_contain_text("коммуникаци")
     assert visitor.complaints == []
     await visitor.context.close()

@@ -237,3 +237,15 @@ async def test_a_communication_being_edited_is_kept_for_whoever_may_edit_it(offi
     dropped = await office.post(f"{address}/draft/drop", {}, "agent")
     assert dropped.headers["Location"] == f"{address}/edit"
     assert "Иначе" not in await (await office.get(f"{address}/edit", "agent")).text()
+
+
+async def test_the_list_says_how_many_there_are_and_again_when_it_is_narrowed(office: Office) -> None:
+    whole = await (await office.get("/communications", "admin")).text()
+    told = re.search(r'id="communication-count">(\d+) communications', whole)
+    assert told
+    target = {"HX-Request": "true", "HX-Target": "tbody#communication-rows"}
+    rows = await (await office.get("/communications?kind=meeting", "admin", **target)).text()
+    narrowed = re.search(r'hx-target="#communication-count"[^>]*>(\d+) communication', rows)
+    assert narrowed
+    assert 0 < int(narrowed[1]) < int(told[1])
+    assert "within your rights" in await (await office.get("/communications", "agent")).text()

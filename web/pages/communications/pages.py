@@ -18,6 +18,7 @@ from crm.communications import (
     CommunicationCard,
     CommunicationFilter,
     communication_card,
+    count_communications,
     list_communications,
 )
 from crm.drafts import StoredDraft, drop_draft
@@ -69,15 +70,17 @@ async def show_list(request: web.Request) -> web.Response:
     access = request[ACCESS]
     async with request.app[SESSIONS]() as session:
         list_ = await arranged(session, request, FRAME)
+        cursor, wanted = request.query.get("after"), wanted_of(request, list_.values)
         try:
-            page = await list_communications(
-                session, access, wanted_of(request, list_.values), cursor=request.query.get("after")
-            )
+            page = await list_communications(session, access, wanted, cursor=cursor)
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
-        shown: dict[str, Any] = {"list": list_, "page": page}
+        count = None if cursor else await count_communications(session, access, wanted)
+        shown: dict[str, Any] = {"list": list_, "page": page, "count": count}
         if wants_rows(request, "communication-rows") or wants_rows(request, "communication-more"):
-            return await render_apart(request, "communications/rows.html", is_fragment=True, **shown)
+            return await render_apart(
+                request, "communications/rows.html", is_fragment=True, is_alone=True, **shown
+            )
         has_others = access.scope("party.read") is not Scope.OWN
         shown |= {
             "own_kinds": await own_kinds(session, with_archived=True),
@@ -86,6 +89,7 @@ async def show_list(request: web.Request) -> web.Response:
     return await render_apart(
         request,
         "communications/list.html",
+        is_alone=False,
         kinds=KINDS,
         directions=DIRECTIONS,
         states=MEETING_STATES,
