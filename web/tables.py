@@ -169,7 +169,7 @@ def _number(value: float) -> str:
 def number_of(e164: str, extension: str) -> str:
     """«+7 495 123-45-67 доб. 12»."""
     shown = phone(e164)
-    return f"{shown} " + _("outside ext. %(digits)s") % {"digits": extension} if extension else shown
+    return f"{shown} " + _("extension %(digits)s") % {"digits": extension} if extension else shown
 
 
 def moment_of(at: datetime | None, zone: ZoneInfo) -> str:
