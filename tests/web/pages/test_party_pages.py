@@ -144,7 +144,7 @@ async def test_numbers_are_added_shared_shown_first_and_ended(office: Office) ->
     ).status == 303
     text = await (await office.get(base, "agent")).text()
     assert "+7 495 700-00-02" in text
-    assert "ext. 12" in text
+    assert "extension 12" in text
     ids = re.findall(rf'action="{base}/numbers/(\d+)/end"', text)
     assert len(ids) == 2
     assert (await office.post(f"{base}/numbers/{ids[1]}/primary", {}, "agent")).status == 303
