@@ -92,6 +92,12 @@ def _asset(suffix: str, body: bytes) -> Asset:
     return Asset(content_type=_TYPES[suffix], body=body, gzipped=gzipped)
 
 
+@routes.get("/favicon.ico", right=OPEN)
+async def show_icon(request: web.Request) -> web.Response:
+    """Browsers ask for it where no page names one: a fragment or an answer of the API opened by itself."""
+    raise web.HTTPFound(request.app[ASSETS].url("favicon.svg"))
+
+
 @routes.get(r"/s/{build:[0-9a-f]{12}}/{path:.+}", right=OPEN)
 async def show_asset(request: web.Request) -> web.Response:
     """A file of the present build, or what stands at that path now when a page of an older build asks."""

@@ -243,6 +243,11 @@ async def test_assets_are_kept_for_ever_under_their_build(client: Client) -> Non
     assert await older.read() == await answer.read()
 
 
+async def test_what_no_page_frames_has_an_icon_as_well(client: Client) -> None:
+    answer = await client.get("/favicon.ico")
+    assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+
+
 async def test_assets_are_sent_compressed_to_who_can_read_it(client: Client) -> None:
     answer = await client.get("/s/000000000000/css/frame.css", auto_decompress=False)
     assert answer.headers["Content-Encoding"] == "gzip"
