@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -136,8 +136,7 @@ async def list_communications(
         NotAllowed, Invalid (the cursor), NotFound (the lead).
     """
     access.require("party.read")
-    if wanted.lead_id is not None:
-        await readable_lead(session, access, wanted.lead_id)
+    wanted = await _of_the_survivor(session, access, wanted)
     size = page_size(limit)
     conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
     if cursor:
@@ -160,13 +159,22 @@ async def count_communications(
 ) -> Count:
     """How many the list has, up to 1,000. Raises NotAllowed, NotFound (the lead)."""
     access.require("party.read")
-    if wanted.lead_id is not None:
-        await readable_lead(session, access, wanted.lead_id)
+    wanted = await _of_the_survivor(session, access, wanted)
     await plan_for_page(session)
     conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
     some = _ids(access, wanted, conditions, MOST_COUNTED + 1).subquery()
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+async def _of_the_survivor(
+    session: AsyncSession, access: Access, wanted: CommunicationFilter
+) -> CommunicationFilter:
+    """What was said with a lead that was merged stands at the one that goes on."""
+    if wanted.lead_id is None:
+        return wanted
+    lead = await readable_lead(session, access, wanted.lead_id)
+    return replace(wanted, lead_id=lead.merged_into_id or lead.id)
 
 
 def _ids(

@@ -75,10 +75,10 @@ async def list_pairs(
     access.require("party.merge")
     size = page_size(limit)
     found = await _pairs(session, access, cursor, size + 1)
-    shown = found[:size]
+    shown = await _judged(session, access, found[:size])
     parties = await rows_of(session, list({each for pair in shown for each in (pair.low_id, pair.high_id)}))
     by_id = {party.id: party for party in parties}
-    last = shown[-1] if len(found) > size else None
+    last = found[size - 1] if len(found) > size else None
     return Page(
         items=tuple(_told(pair, by_id) for pair in shown),
         next=encode_cursor(last.likeness, last.id) if last else None,
@@ -102,6 +102,16 @@ async def _pairs(
     ids = union(*parts).subquery()
     query = select(DuplicatePair).join(ids, ids.c.id == DuplicatePair.id).order_by(*order).limit(most)
     return (await session.scalars(query)).all()
+
+
+async def _judged(
+    session: AsyncSession, access: Access, pairs: Sequence[DuplicatePair]
+) -> list[DuplicatePair]:
+    """By the parties themselves: whose they are is copied into the pairs, and may be a moment behind."""
+    ids = [pair.id for pair in pairs]
+    query = _both_mine(select(DuplicatePair.id), DuplicatePair, access).where(DuplicatePair.id.in_(ids))
+    mine = set(await session.scalars(query))
+    return [pair for pair in pairs if pair.id in mine]
 
 
 def _mine(access: Access, keeper: Any, team: Any) -> list[ColumnElement[bool]]:

@@ -140,8 +140,11 @@ async def _take_out_with(session: AsyncSession, access: Access, lead: Lead, via:
         .order_by(Party.id)
         .execution_options(populate_existing=True)
     )
+    found = rows.all()
+    ids = [party.id for party, _entry in found]  # their tie comes back when both are there
+    await session.execute(update(Party).where(Party.id.in_(ids)).values(deleted_at=None))
     taken: list[TakenPoint] = []
-    for party, entry in rows.all():
+    for party, entry in found:
         taken += (await take_out(session, access, party, entry, via=via)).taken
     return taken
 

@@ -29,6 +29,7 @@ from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
 from crm.schemes import scheme_for
+from crm.sources import as_stored
 from crm.stage_rules import SchemeInfo
 from crm.stages import clock, enter, require_complete
 
@@ -254,7 +255,7 @@ async def _row(
     lifecycle = await session.scalar(select(Party.lifecycle).where(Party.id == subject.party_id))
     is_repeat = subject.is_known and (lifecycle == "active" or await session.scalar(earlier) is not None)
     return {
-        **columns_of(values),
+        **await as_stored(session, columns_of(values)),
         "number": await _next_number(session),
         "scheme_id": scheme.id,
         "stage_id": scheme.first.id,

@@ -26,6 +26,7 @@ from crm.schema.access import User
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
 from crm.schemes import scheme_of
+from crm.sources import as_stored
 from crm.stage_rules import Outcome, SchemeInfo, StageIncomplete
 from crm.stages import Move, Moved, hold, lacks, locked, move, resume, write
 
@@ -48,7 +49,7 @@ async def edit_lead(
         needs what is emptied).
     """
     lead = await _open_lead(session, access, lead_id)
-    columns = read_fields(fields)
+    columns = await as_stored(session, read_fields(fields))
     await _refuse_stale(session, lead, columns, base_version)
     await _keep_required(session, lead, columns)
     return await write(session, access, LEAD, lead, columns, via=via)

@@ -18,6 +18,7 @@ from crm.names import checked_name
 from crm.numbering import profile_of_connection
 from crm.rights import Access
 from crm.schema.telephony import Line, PbxConnection
+from crm.sources import source_named
 from cti.numbers import NumberKind, to_e164
 
 MAX_SOURCE: Final = 300
@@ -74,7 +75,7 @@ async def add_line(
         "colour": checked_colour(colour),
         "team_id": team_id,
         "calendar_id": calendar_id,
-        "lead_source": _source(lead_source),
+        "lead_source": await _source(session, lead_source),
     }
     try:
         async with session.begin_nested():
@@ -118,7 +119,7 @@ async def edit_line(
         "colour": checked_colour(colour),
         "team_id": team_id,
         "calendar_id": calendar_id,
-        "lead_source": _source(lead_source),
+        "lead_source": await _source(session, lead_source),
     }
     old = {column: getattr(row, column) for column in new}
     if row.version != version:
@@ -176,11 +177,11 @@ async def list_lines(session: AsyncSession, connection_id: int | None = None) ->
     ]
 
 
-def _source(text: str | None) -> str | None:
+async def _source(session: AsyncSession, text: str | None) -> str | None:
     source = " ".join((text or "").split())
     if len(source) > MAX_SOURCE:
         raise Invalid("lead_source", source, "At most %(most)d characters fit here.", most=MAX_SOURCE)
-    return source or None
+    return await source_named(session, source) if source else None
 
 
 async def _e164(session: AsyncSession, connection_id: int, presented: str) -> str:

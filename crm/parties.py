@@ -46,6 +46,7 @@ from crm.required_fields import check_required
 from crm.rights import Access
 from crm.schema.access import NumberCounter, User
 from crm.schema.parties import Organisation, Party, Person
+from crm.sources import as_stored
 from cti.numbers import Number, NumberingProfile
 
 __all__ = [
@@ -84,6 +85,11 @@ class QuickCreated:
         return party_id
 
 
+async def _stored_columns(session: AsyncSession, values: PartyValues) -> PartyColumns:
+    columns = columns_of(values)
+    return replace(columns, party=await as_stored(session, columns.party))
+
+
 async def create_party(
     session: AsyncSession,
     access: Access,
@@ -110,7 +116,7 @@ async def create_party(
         NotAllowed, Invalid (also: a field that the kinds require is missing), AlreadyExists (a direct number, address or INN is somebody's already).
     """
     access.require("party.create")
-    columns = columns_of(values)
+    columns = await _stored_columns(session, values)
     if values.type == ORGANISATION and not kinds:
         raise Invalid("kinds", "", "An organisation has at least one kind: prospect, client, supplier …")
     if custom:
@@ -231,7 +237,7 @@ async def edit_party(
         Conflict (saved by somebody meanwhile, in fields that would be overwritten).
     """
     access.require("party.edit")
-    columns = columns_of(values)
+    columns = await _stored_columns(session, values)
     await _lock_inn(session, columns)
     party = await editable_party(session, access, party_id)
     if party.type != values.type:

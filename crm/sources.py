@@ -8,7 +8,7 @@ have the former one a piece at a time (`spread_piece`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -79,6 +79,25 @@ async def source_named(session: AsyncSession, typed: str) -> str:
         .where(SourceWord.word == typed.strip().lower())
     )
     return await session.scalar(known) or typed
+
+
+async def source_words(session: AsyncSession) -> dict[str, str]:
+    """The directory's names by all texts that mean them, in small letters."""
+    rows = await session.execute(
+        select(SourceWord.word, DirectoryEntry.name).join(
+            DirectoryEntry, DirectoryEntry.id == SourceWord.entry_id
+        )
+    )
+    names: dict[str, str] = dict(rows.all())
+    return names
+
+
+async def as_stored(
+    session: AsyncSession, columns: Mapping[str, Any], column: str = SOURCE
+) -> dict[str, Any]:
+    """A row as the database will store it, so that journals tell what is there and no spelling is taken for a change."""
+    typed = columns.get(column)
+    return {**columns, column: await source_named(session, typed)} if typed else dict(columns)
 
 
 async def know_words(session: AsyncSession, entry_id: int, words: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from crm.schema.access import User
 from crm.schema.journals import ChangeLog
 from crm.schema.stages import Hold, Scheme, StageVisit
 from crm.schemes import reason_of, require_open, requirements_of, scheme_of, stage_names
+from crm.sources import as_stored
 from crm.stage_rules import (
     MoveNotAllowed,
     Outcome,
@@ -228,6 +229,7 @@ async def write(
     via: str,
 ) -> int:
     """Write these columns of a locked record, with change log and outbox event. Returns the version."""
+    changes = await as_stored(session, changes)
     before = {name: getattr(record, name) for name in changes}
     record_id, version = record.id, record.version
     changed = await record_change(

@@ -59,6 +59,7 @@ class RowReader:
         found: dict[str, list[str]] = {}
         for field, cell in zip(self._rules.columns, cells, strict=False):
             if field and field not in self._own and (text := clean(cell)):
+                text = self._rules.sources.get(text.lower(), text) if field == "source" else text
                 found.setdefault(field, []).append(text)
         return found
 

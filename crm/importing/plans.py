@@ -176,6 +176,7 @@ class Rules(msgspec.Struct, kw_only=True):
     namesakes: list[str] = []  # names that several users have
     own_lines: dict[str, str] = {}  # E.164 → the line's name
     own_fields: list[OwnField] = []
+    sources: dict[str, str] = {}  # what means a source, in small letters → the directory's name
 
 
 class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):

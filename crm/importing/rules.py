@@ -17,6 +17,7 @@ from crm.rights import Access
 from crm.schema.access import User
 from crm.schema.imports import ImportJob
 from crm.schema.telephony import Line
+from crm.sources import source_words
 
 # The names of the system's kinds are message ids; files have the words of both languages.
 _KIND_WORDS: Final = {
@@ -47,6 +48,7 @@ async def rules_for(session: AsyncSession, access: Access, job: ImportJob) -> Ru
         namesakes=namesakes,
         own_lines={e164: name for e164, name in lines if e164},
         own_fields=[each for each in await own_fields(session) if each.column in job.columns],
+        sources=await source_words(session),
     )
 
 

@@ -163,6 +163,18 @@ async def test_who_sees_which_pairs(session: AsyncSession) -> None:
     assert set(await pairs(session, manager)) == {(one, other)}
 
 
+async def test_g02_whose_a_pair_is_is_judged_by_the_parties_themselves(session: AsyncSession) -> None:
+    manager = await make_user(session, ("manager",))
+    pair = [await firm(session, name, manager) for name in ("Весенний сад", "Весенний сад, ООО")]
+    await search(session)
+    # As where the pair was written at the very moment at which its party was given away.
+    await session.execute(text("set session_replication_role = replica"))
+    await session.execute(update(Party).where(Party.id == pair[1]).values(owner_id=None, created_by=None))
+    await session.execute(text("set session_replication_role = origin"))
+    assert await pairs(session, manager) == {}
+    assert set(await pairs(session)) == {tuple(pair)}
+
+
 async def test_pages_go_from_the_likeliest_on(session: AsyncSession) -> None:
     names = ("Весенний сад", "Весенний сад 2", "Весенний садик", "ООО Весенний сад")
     for name in names:

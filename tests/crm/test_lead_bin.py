@@ -252,3 +252,14 @@ def test_the_database_knows_what_becomes_of_whatever_refers_to_a_lead() -> None:
             name = f"{key.parent.table.name}.{key.parent.name}"
             if key.column.table.name == "lead" and name not in treated:
                 assert key.ondelete in {"cascade", "set null"}, name
+
+
+async def test_a_firm_and_its_contact_come_back_with_their_tie(session: AsyncSession) -> None:
+    lead = await make_lead(session, COMMAND, person="Пришедший Вновь", organisation="Пришедшая Вновь")
+    await bin_lead(session, COMMAND, lead.id)
+    assert (await restore_lead(session, COMMAND, lead.id)).taken == ()
+    row = await lead_row(session, lead.id)
+    assert row.organisation_id is not None
+    assert [each.party_id for each in (await party_card(session, COMMAND, row.organisation_id)).contacts] == [
+        row.person_id
+    ]

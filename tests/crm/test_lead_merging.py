@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.comments import add_lead_comment
+from crm.communications import CommunicationFilter, count_communications, list_communications
 from crm.errors import Invalid, NotAllowed, NotFound
 from crm.lead_cards import lead_card
 from crm.lead_errors import LeadIsOver, LeadMerged
@@ -304,3 +305,12 @@ async def test_the_merge_knows_every_foreign_key_to_a_lead(session: AsyncSession
     assert not unknown, (
         f"{unknown}: add them to crm.merge_references.LEAD_REFERENCES, or to STAYING_WITH_LEAD"
     )
+
+
+async def test_who_knows_the_old_id_finds_what_was_said_at_the_survivor(session: AsyncSession) -> None:
+    _client, first, second = await two_of_a_client(session)
+    letter = await said(session, second)
+    await merge_leads(session, COMMAND, first, [second])
+    asked = CommunicationFilter(lead_id=second)
+    assert [each.id for each in (await list_communications(session, COMMAND, asked)).items] == [letter]
+    assert (await count_communications(session, COMMAND, asked)).value == 1

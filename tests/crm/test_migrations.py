@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import alembic_config, migrate, open_database
 from crm.granted_rights import DEFAULT_PERMISSIONS, ROLE_CODES, area_and_action
+from crm.lead_bin import bin_lead, list_lead_bin, restore_lead
+from crm.lead_cards import lead_card
 from crm.leads import disqualify_lead
 from crm.schema.base import uuid7
 from crm.sources import list_sources, spread_piece
@@ -80,6 +82,24 @@ async def test_sources_that_records_say_become_the_directory(empty_database: Emp
         assert set(found.scalars()) == {"Сайт"}
         found = await session.execute(text("select source from lead order by id"))
         assert found.scalars().all() == ["Знакомые", None, "Сайт"]
+    await database.close()
+
+
+async def test_leads_in_the_bin_can_be_taken_out_after_down_and_up(empty_database: EmptyDatabase) -> None:
+    url = await empty_database()
+    await migrate(url)
+    database = await open_database(url)
+    async with database.sessions.begin() as session:
+        lead = await make_lead(session, COMMAND, person="Удалённый Вместе")
+        await bin_lead(session, COMMAND, lead.id)
+    await database.close()
+    await migrate(url, before("0045"))
+    await migrate(url)
+    database = await open_database(url)
+    async with database.sessions.begin() as session:
+        assert [each.id for each in (await list_lead_bin(session, COMMAND)).items] == [lead.id]
+        assert (await restore_lead(session, COMMAND, lead.id)).taken == ()
+        assert (await lead_card(session, COMMAND, lead.id)).lead.party_id == lead.party_id
     await database.close()
 
 

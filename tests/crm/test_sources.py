@@ -16,6 +16,7 @@ from crm.parties import create_party, edit_party, organisation_values
 from crm.party_bin import bin_party
 from crm.party_cards import party_card
 from crm.schema.directories import SourceSpread
+from crm.schema.journals import ChangeLog
 from crm.schema.parties import Party
 from crm.schema.telephony import Line
 from crm.sources import (
@@ -56,8 +57,10 @@ async def test_records_say_the_directorys_name_whichever_way_they_are_written(se
     assert await source_of(session, client) == "Наш сайт"
     version = (await party_card(session, COMMAND, client)).version
     values = organisation_values("Первая", source="site")
-    await edit_party(session, COMMAND, client, values, version=version)
+    assert await edit_party(session, COMMAND, client, values, version=version) == version  # no change
     assert await source_of(session, client) == "Наш сайт"
+    told = select(ChangeLog.new).where(ChangeLog.record_id == str(client), ChangeLog.field == "source")
+    assert (await session.scalars(told)).all() == ["Наш сайт"]
     enquiry = await lead(session, "SITE")
     assert (await lead_row(session, enquiry)).source == "Наш сайт"
     await edit_lead(session, COMMAND, enquiry, {"source": "Знакомые"})

@@ -59,7 +59,7 @@ class PageQuery(msgspec.Struct, kw_only=True):
 class BinQuery(PageQuery, kw_only=True):
     """What lists of deleted records take. `q`: a part of the name, or the record's number."""
 
-    q: Annotated[str, Meta(max_length=100)] = ""
+    q: Annotated[str, Meta(max_length=100, pattern=_NO_NUL)] = ""
 
 
 class ChangedQuery(PageQuery, kw_only=True):

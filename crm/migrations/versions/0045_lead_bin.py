@@ -29,6 +29,17 @@ UP = (
     join (values ('manager', 'own'), ('head', 'team'), ('admin', 'all')) as given (code, scope) on given.code = role.code
     on conflict do nothing
     """,
+    # Where this revision was undone with leads in the bin: they, and who went with them, can be taken out again.
+    """
+    insert into lead_bin_entry (lead_id, at, via)
+    select id, deleted_at, 'command' from lead where deleted_at is not null and merged_into_id is null
+    """,
+    """
+    update bin_entry set is_with_lead = true from party p
+    where p.id = bin_entry.party_id and p.lifecycle = 'unqualified' and exists (
+        select from lead l join lead_bin_entry e on e.lead_id = l.id where p.id in (l.person_id, l.organisation_id)
+    )
+    """,
 )
 
 

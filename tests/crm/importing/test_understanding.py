@@ -184,3 +184,11 @@ def test_names_of_one_client_fit(one: str, other: str, fit: bool) -> None:
 def test_no_row_breaks_the_reader(cells: list[str]) -> None:
     checked = read(list(FIELDS), *cells)
     assert checked.plan is not None or checked.problems
+
+
+def test_a_source_is_called_as_the_directory_calls_it() -> None:
+    sources = {"site": "Наш сайт", "наш сайт": "Наш сайт"}
+    for typed, stored in (("SITE", "Наш сайт"), (" наш Сайт", "Наш сайт"), ("Знакомые", "Знакомые")):
+        plan = read(["organisation", "source"], "Первая", typed, sources=sources).plan
+        assert plan is not None
+        assert plan.sides[0].party["source"] == stored

@@ -35,6 +35,8 @@ async def status_of(answer: Any) -> int:
         (PARTIES + "?limit=10&limit=20", 400),
         (PARTIES + "?sort=created_by;drop", 400),
         (PARTIES + "?q=%00abc", 422),
+        ("/api/v1/bin?q=%00", 422),
+        ("/api/v1/lead-bin?q=%001", 422),
         (PARTIES + "?q=" + "a" * 101, 422),
         (PARTIES + "?q=%%%", 422),
         (PARTIES + "?kind=friend", 422),

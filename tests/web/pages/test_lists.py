@@ -7,7 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import ClientResponse
 
-from crm import parties
+from crm import directories, parties
+from crm.lead_intake import NewLead, create_lead
+from crm.lead_subjects import SubjectValues
+from crm.lead_values import LeadValues
+from crm.parties import organisation_values
+from crm.sources import spread_piece
+from tests.crm.people import COMMAND
 from tests.web.pages.office import Office
 
 
@@ -123,3 +129,21 @@ async def test_a_row_offers_what_its_reader_may_do(office: Office) -> None:
     manager = await (await office.get("/parties/clients", "manager")).text()
     assert "ООО «Пример»" in manager  # read by the team, edited by its own
     assert row not in manager
+
+
+async def test_a_view_that_knows_a_source_by_its_former_name_goes_on(office: Office) -> None:
+    async with office.database.sessions.begin() as session:
+        entry = await directories.add_entry(session, COMMAND, "source", "Яндекс")
+        values = organisation_values("Пришедший из Яндекса", source="яндекс")
+        party_id = await parties.create_party(session, COMMAND, values, kinds=["client"])
+        new = NewLead(
+            subject=SubjectValues(party_id=party_id), values=LeadValues(need="Окна", source="яндекс")
+        )
+        lead = await create_lead(session, COMMAND, new)
+        await directories.edit_entry(session, COMMAND, "source", entry, name="Yandex Direct", colour=None)
+        while await spread_piece(session):
+            pass
+    for path in ("/parties/clients", "/parties/export.csv"):
+        assert "Пришедший из Яндекса" in await (await office.get(f"{path}?source=Яндекс", "admin")).text()
+    for path in ("/leads", "/leads/board"):
+        assert f"/leads/{lead.id}" in await (await office.get(f"{path}?source=Яндекс", "admin")).text()

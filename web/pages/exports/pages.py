@@ -28,9 +28,9 @@ async def export_parties(request: web.Request) -> web.StreamResponse:
     section = next((one for one in SECTIONS if one.frame.area == request.query.get("list")), SECTIONS[0])
     values = values_in(section.frame, request.query)
     try:
-        wanted, only = wanted_of(request, section, values), None
-        if "q" in values:
-            async with request.app[SESSIONS]() as session:
+        async with request.app[SESSIONS]() as session:
+            wanted, only = await wanted_of(session, request, section, values), None
+            if "q" in values:
                 only = await all_found(session, request, section, values)
                 wanted = section.searched(wanted)
         return await send_parties(

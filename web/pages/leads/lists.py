@@ -30,7 +30,7 @@ from crm.paging import Page
 from crm.party_lists import Count
 from crm.rights import Access, Scope
 from crm.schemes import list_reasons, list_schemes
-from crm.sources import SOURCE
+from crm.sources import SOURCE, source_named
 from crm.stage_rules import SchemeInfo
 from crm.task_lists import next_tasks
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
@@ -152,7 +152,7 @@ async def _rows(session: AsyncSession, request: web.Request, chosen: Chosen, lis
     access, is_oldest_first = request[ACCESS], list_.sort == _OLDEST
     if "row" in request.query:
         return await one_row(session, access, request.query["row"])
-    wanted = filter_of(access, chosen)
+    wanted = await filter_of(session, access, chosen)
     if chosen.q:
         found = await search_leads(session, access, chosen.q, limit=MOST_HITS)
         if not found.is_too_short:
@@ -206,7 +206,7 @@ async def answer_board(request: web.Request, chosen: Chosen) -> web.Response:
     async with request.app[SESSIONS]() as session:
         schemes = await list_schemes(session, request[ACCESS], "lead")
         scheme = _scheme_among(schemes, chosen.scheme)
-        wanted = filter_of(request[ACCESS], chosen)
+        wanted = await filter_of(session, request[ACCESS], chosen)
         columns = await lead_board(session, request[ACCESS], scheme, wanted) if scheme else []
     return render(request, "leads/board.html", scheme=scheme, schemes=schemes, columns=columns, chosen=chosen)
 
@@ -236,8 +236,8 @@ def chosen_in(query: Mapping[str, str]) -> Chosen:
     )
 
 
-def filter_of(access: Access, chosen: Chosen) -> LeadFilter:
-    """What was chosen, as the list asks for it."""
+async def filter_of(session: AsyncSession, access: Access, chosen: Chosen) -> LeadFilter:
+    """What was chosen, as the list asks for it; a source also by a name that it had before."""
     state = chosen.state or (
         "all" if chosen.number else "going"
     )  # a number finds its lead wherever it stands
@@ -248,7 +248,7 @@ def filter_of(access: Access, chosen: Chosen) -> LeadFilter:
         owner_id=access.user_id if chosen.whose == "mine" else owner_id,
         is_unassigned=chosen.whose == "nobodys",
         number=int(chosen.number) if chosen.number else None,
-        source=chosen.source or None,
+        source=await source_named(session, chosen.source) if chosen.source else None,
         line_id=int(chosen.line) if chosen.line else None,
         response=chosen.response or None,
         utm_source=chosen.utm_source or None,
@@ -262,4 +262,4 @@ async def found_by(session: AsyncSession, access: Access, chosen: Chosen) -> Lea
         found = await search_leads(session, access, chosen.q, limit=MOST_HITS)
         if not found.is_too_short:
             return LeadFilter(state="all", among=tuple(hit.lead.id for hit in found.hits))
-    return filter_of(access, chosen)
+    return await filter_of(session, access, chosen)

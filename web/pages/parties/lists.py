@@ -29,6 +29,7 @@ from crm.party_lists import (
 from crm.party_search import SearchHit, search_parties
 from crm.regions import known_regions
 from crm.rights import Access, Scope
+from crm.sources import source_named
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.lists.frame import Arrangement, arranged
@@ -55,16 +56,19 @@ class Rows:
     is_too_short: bool = False
 
 
-def wanted_of(request: web.Request, section: ListSection, values: dict[str, str]) -> PartyFilter:
-    """What these filters mean now, in the reader's time zone."""
-    return section.wanted(values, request.app[NOW](), zone_of(request))
+async def wanted_of(
+    session: AsyncSession, request: web.Request, section: ListSection, values: dict[str, str]
+) -> PartyFilter:
+    """What these filters mean now, in the reader's time zone; a source also by a name that it had before."""
+    wanted = section.wanted(values, request.app[NOW](), zone_of(request))
+    return replace(wanted, source=await source_named(session, wanted.source)) if wanted.source else wanted
 
 
 async def _rows(
     session: AsyncSession, request: web.Request, section: ListSection, list_: Arrangement
 ) -> Rows:
     access, text = request[ACCESS], list_.value("q")
-    wanted = wanted_of(request, section, dict(list_.values))
+    wanted = await wanted_of(session, request, section, dict(list_.values))
     if text:
         found = await _search(session, access, text, section.searched(wanted))
         if not found.is_too_short:
@@ -103,7 +107,7 @@ async def all_found(
 ) -> list[int]:
     """The ids of everything that these filters find, for an action on all of it; as many as one action takes."""
     access, text = request[ACCESS], values.get("q", "")
-    wanted = wanted_of(request, section, values)
+    wanted = await wanted_of(session, request, section, values)
     if text:
         condition = await condition_of(session, section.searched(wanted))
         found = await search_parties(session, access, text, condition=condition, limit=_MOST_FOUND)
