@@ -139,13 +139,14 @@ async def _give_back(session: AsyncSession, table: Any, row: Mapping[str, Any]) 
     """The row is active again, with its mark unless another one has that; False: somebody has what it stands for."""
     if table is Affiliation and not await _both_live(session, row["id"]):
         return False
+    back: dict[str, Any] = {"ended_at": None}
+    if table is PartyPhone:
+        back["is_adopting"] = True  # who called meanwhile was nobody's
     for mark in (True, False) if row["is_primary"] else (False,):
         try:
             async with session.begin_nested():
-                active = {"ended_at": None, "is_primary": mark}
-                await session.execute(
-                    update(table).where(table.id == row["id"], table.ended_at.is_not(None)).values(active)
-                )
+                ended = (table.id == row["id"], table.ended_at.is_not(None))
+                await session.execute(update(table).where(*ended).values({**back, "is_primary": mark}))
         except IntegrityError:
             continue
         return True

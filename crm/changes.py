@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -143,6 +143,16 @@ async def publish(
         "actor_id": access.actor_id,
     }
     await session.execute(insert(OutboxEvent), [row])
+
+
+async def publish_many(
+    session: AsyncSession, access: Access, event: str, record_kind: str, record_ids: Iterable[object]
+) -> None:
+    """One event about each of several records, in one statement."""
+    common = {"type": event, "record_kind": record_kind, "actor_id": access.actor_id}
+    rows = [{**common, "record_id": str(record_id)} for record_id in record_ids]
+    if rows:
+        await session.execute(insert(OutboxEvent), rows)
 
 
 async def log_access(

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.adopting import give_up_adopted
 from crm.bin_points import TakenPoint, give_back_points, release_points
 from crm.changes import PARTIES_CHANNEL, notify, record_change, record_many
 from crm.duplicate_pairs import drop_pairs
@@ -113,6 +114,7 @@ async def put_into_bin(
         is_with_lead: they are known from a lead alone that goes as well, and come back with it.
     """
     now, ids = datetime.now(UTC), [party.id for party in parties]
+    await give_up_adopted(session, access, ids)
     kept = await release_points(session, ids, now)
     changed = {"deleted_at": now, "version": Party.version + 1}
     await session.execute(update(Party).where(Party.id.in_(ids)).values(changed))

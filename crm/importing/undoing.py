@@ -2,14 +2,15 @@
 and is listed.
 
 Touched is a party with changes in the log that are not this import's, or with anything of people's work that refers to it:
-calls, leads, notes. `crm.merge_references` knows them all, so a table that comes later is respected by itself.
+calls, leads, notes. `crm.merge_references` knows them all, so a table that comes later is respected by itself. Calls from before
+there was such a client, which it adopted with its number, are nobody's work with it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import delete, func, text, update
@@ -21,6 +22,8 @@ from crm.importing.trail import request_of
 from crm.merge_references import REFERENCES, Reference
 from crm.party_bin import bin_parties
 from crm.rights import Access
+from crm.schema.communications import Communication
+from crm.schema.desk import CallbackCase
 from crm.schema.imports import ImportedParty, ImportJob, ImportRow
 from crm.schema.parties import Affiliation, PartyEmail, PartyKindAssignment, PartyPhone
 
@@ -42,12 +45,18 @@ _MADE: Final = text(
 )
 # What the import itself made around a party; whoever changes it leaves a row in the log.
 _OF_ITS_OWN: Final = (PartyPhone, PartyEmail, PartyKindAssignment, Affiliation)
+# What nobody linked: it was there before the party, and came to it with a number (`crm.adopting`).
+_NOT_ADOPTED: Final[Mapping[Any, str]] = {
+    Communication: "(r.link_source is distinct from 'auto' or r.started_at >= party.created_at)",
+    CallbackCase: "r.first_missed_at >= party.created_at",
+}
 
 
 def _refers(reference: Reference) -> str:
     mine = f"r.{reference.column.key} = cast(party.id as {reference.type})"
     among = reference.among.format(row="r")
-    return f"exists (select from {reference.table} r where {mine} and {among})"
+    own = _NOT_ADOPTED.get(reference.column.class_, "true")
+    return f"exists (select from {reference.table} r where {mine} and {among} and {own})"
 
 
 _WORK: Final = " or ".join(

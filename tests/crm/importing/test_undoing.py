@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.adopting import adopt_piece
 from crm.comments import add_comment
 from crm.database import Database
 from crm.errors import NotAllowed
@@ -18,11 +23,15 @@ from crm.parties import PartyValues, change_owner, create_party, person_values, 
 from crm.party_bin import bin_parties, list_bin, restore_party
 from crm.party_cards import party_card
 from crm.rights import Access, Scope
+from crm.schema.communications import Communication
+from crm.schema.desk import CallbackCase
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.parties import Party
 from cti.daemon.imports import Imports
+from tests.crm import planting
 from tests.crm.importing.office import csv_of, imported, read, rows_of
-from tests.crm.people import make_user
+from tests.crm.people import COMMAND, make_user
+from tests.crm.planting import NOON
 
 HEADER = ("Название", "ИНН", "ФИО", "Телефон", "E-mail")
 FLOWERS = ('ООО "Ромашка"', "7707083893", "Примерова Анна", "8 916 100-00-01", "anna@example.org")
@@ -44,6 +53,12 @@ async def undone(database: Database, access: Access, job_id: int) -> JobInfo:
         await jobs.undo(session, access, job_id)
     await Imports(database).work()
     return await read(database, access, job_id)
+
+
+async def parties_of(session: AsyncSession, call_id: UUID, case_id: int) -> list[int | None]:
+    call = select(Communication.party_id).where(Communication.id == call_id)
+    case = select(CallbackCase.party_id).where(CallbackCase.id == case_id)
+    return [(await session.execute(query)).scalar_one() for query in (call, case)]
 
 
 async def lists_of(database: Database) -> set[str]:
@@ -113,6 +128,39 @@ async def test_a_client_of_whom_anything_speaks_stays(database: Database, admin:
     job = await undone(database, admin, job.id)
     assert (job.counts["undone"], job.counts["kept"]) == (1, 1)
     assert await lists_of(database) == {"Лютик"}
+
+
+async def test_calls_that_it_adopted_are_no_work_and_nobodys_again(database: Database, admin: Access) -> None:
+    async with database.sessions.begin() as session:
+        office = await planting.connection(session, "Office")
+        call = await planting.past_call(session, office, "+79161000001", NOON)
+        moments = {"first_missed_at": NOON, "last_missed_at": NOON, "due_at": NOON}
+        case_id = await planting.add(session, CallbackCase, e164="+79161000001", line_group="none", **moments)
+    job = await imported(database, admin, csv_of(HEADER, FLOWERS))
+    async with database.sessions.begin() as session:
+        while await adopt_piece(session, COMMAND):
+            pass
+        assert await parties_of(session, call, case_id) != [None, None]
+    job = await undone(database, admin, job.id)
+    assert (job.counts["undone"], job.counts.get("kept", 0)) == (1, 0)
+    assert await lists_of(database) == set()
+    async with database.sessions() as session:
+        assert await parties_of(session, call, case_id) == [None, None]
+
+
+@pytest.mark.parametrize("of", [{"link_source": "agent"}, {"link_source": "auto", "started_at": None}])
+async def test_a_call_that_somebody_linked_or_that_came_later_is_work(
+    database: Database, admin: Access, of: dict[str, Any]
+) -> None:
+    job = await imported(database, admin, csv_of(HEADER, CORNFLOWER))
+    async with database.sessions.begin() as session:
+        office = await planting.connection(session, f"Office {of}")
+        called = await session.scalar(select(Party.id).where(Party.display_name == "Василёк"))
+        at = datetime.now(UTC) if "started_at" in of else NOON
+        link = {"party_id": called, "link_source": of["link_source"]}
+        await planting.past_call(session, office, "+79161000006", at, **link)
+    job = await undone(database, admin, job.id)
+    assert (job.counts["kept"], await lists_of(database)) == (1, {"Василёк"})
 
 
 async def test_a_client_who_was_there_is_left_alone(database: Database, admin: Access) -> None:
