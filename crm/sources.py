@@ -23,7 +23,8 @@ from crm.schema.directories import DirectoryEntry, SourceSpread, SourceWord
 
 SOURCE: Final = "source"
 MOST_UNKNOWN: Final = 100
-ROWS_AT_ONCE: Final = 20_000  # looked at by one piece
+CHANGED_AT_ONCE: Final = 500  # records: they are held until the piece ends
+LOOKED_AT_FOR_ONE: Final = 40
 _PLACES: Final = (("party", "source"), ("lead", "source"), ("line", "lead_source"))
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 
@@ -164,23 +165,26 @@ _OF_PARTIES: Final = _unknown("party", "r.lifecycle = 'active' and r.deleted_at 
 _OF_LEADS: Final = _unknown("lead", "r.deleted_at is null")
 
 
-async def spread_piece(session: AsyncSession) -> bool:
+async def spread_piece(session: AsyncSession, most: int = CHANGED_AT_ONCE) -> bool:
     """Give some records the directory's name of their source; False: nothing is left to do.
 
     It is the directory that changed, not the records: they keep their version, and their history says nothing.
+
+    Args:
+        most: how many records it may change; a smaller piece looks at fewer as well.
     """
     work = await session.scalar(
         select(SourceSpread).order_by(SourceSpread.id).limit(1).with_for_update(skip_locked=True)
     )
     if work is None:
         return False
-    table, column = _PLACES[work.place]
-    last = (
-        await session.execute(
-            _SPREAD[table, column],
-            {"entry": work.entry_id, "after": work.after_id, "most": ROWS_AT_ONCE},
-        )
-    ).scalar_one()
+    values = {
+        "entry": work.entry_id,
+        "after": work.after_id,
+        "most": most,
+        "looked": most * LOOKED_AT_FOR_ONE,
+    }
+    last = (await session.execute(_SPREAD[_PLACES[work.place]], values)).scalar_one()
     if last is not None:
         return await _go_on(session, work.id, place=work.place, after_id=last)
     if work.place + 1 < len(_PLACES):
@@ -195,19 +199,29 @@ async def _go_on(session: AsyncSession, spread_id: int, **where: int) -> bool:
 
 
 def _spread(table: str, column: str) -> Any:
+    """Nobody is waited for: the next piece begins again with the first record that somebody else holds."""
     return text(
         f"""
-        with seen as (
-            select id, {column} as source from {table} where id > :after order by id limit :most
-        ), put as (
-            update {table} r set {column} = entry.name
-            from seen join source_word known on known.word = lower(btrim(seen.source)) and known.entry_id = :entry
+        with seen as materialized (
+            select id, {column} as source from {table} where id > :after order by id limit :looked
+        ), former as materialized (
+            select seen.id, seen.source, entry.name from seen
+            join source_word known on known.word = lower(btrim(seen.source)) and known.entry_id = :entry
             join directory_entry entry on entry.id = known.entry_id
-            where r.id = seen.id and r.{column} = seen.source and r.{column} <> entry.name
+            where seen.source <> entry.name order by seen.id limit :most
+        ), held as materialized (
+            select id from {table} where id in (select id from former) order by id for no key update skip locked
+        ), put as (
+            update {table} r set {column} = former.name from former
+            where r.id = former.id and r.{column} = former.source and former.id in (select id from held)
         )
-        select max(id) from seen
+        select coalesce(
+            (select min(id) - 1 from former where id not in (select id from held)),
+            (select max(id) from former having count(*) = :most),
+            (select max(id) from seen)
+        )
         """  # noqa: S608 - our own names
     )
 
 
-_SPREAD: Final = {(table, column): _spread(table, column) for table, column in _PLACES}
+_SPREAD: Final = {place: _spread(*place) for place in _PLACES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from crm.party_bin import KEPT_DAYS
 from crm.pruning import prune_accesses, prune_deliveries, prune_outbox, prune_sessions
 from crm.regions import describe_piece
 from crm.rights import command_access
-from crm.sources import spread_piece
+from crm.sources import CHANGED_AT_ONCE, spread_piece
 from cti.daemon.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,10 @@ class Housekeeping:
         self._kept = kept
         self._pruned: datetime | None = None  # the night of which old rows went
         self._round_seconds = round_seconds
-        self._describing_seconds = round_seconds / 2
+        self._most_seconds = (
+            round_seconds / 2
+        )  # of one work that can take hours: the rest waits for the next round
+        self._spread_at_once = CHANGED_AT_ONCE
         self._asked = asyncio.Event()
         self._failures = 0
         self._since = now().astimezone(UTC)
@@ -110,8 +114,11 @@ class Housekeeping:
                 await gather_strays(session, merge_id)
 
     async def _spread(self) -> None:
-        """Names of sources that the directory changed, over the records."""
-        await self._in_pieces(spread_piece)
+        """Names of sources that the directory changed, over the records. What takes too long is tried in smaller pieces."""
+        most = self._spread_at_once
+        self._spread_at_once = max(1, most // 2)
+        await self._in_pieces(lambda session: spread_piece(session, most), self._most_seconds)
+        self._spread_at_once = min(CHANGED_AT_ONCE, most * 2)
 
     async def _empty_bin(self) -> None:
         before, access = self._now() - timedelta(days=KEPT_DAYS), command_access()
@@ -136,10 +143,11 @@ class Housekeeping:
             await self._in_pieces(lambda session: prune_accesses(session, _ago(now, kept.access_log)))
         self._pruned = night
 
-    async def _in_pieces(self, piece: Callable[[AsyncSession], Awaitable[bool]]) -> None:
-        is_more = True
-        while is_more:
-            began = time.monotonic()
+    async def _in_pieces(
+        self, piece: Callable[[AsyncSession], Awaitable[bool]], most_seconds: float = math.inf
+    ) -> None:
+        is_more, until = True, time.monotonic() + most_seconds
+        while is_more and (began := time.monotonic()) < until:
             async with self._sessions.begin() as session:
                 is_more = await piece(session)
             await asyncio.sleep(max(LEAST_REST, REST * (time.monotonic() - began)))
@@ -147,16 +155,11 @@ class Housekeeping:
     async def _adopt(self) -> None:
         """Earlier calls of numbers that were attached since."""
         access = command_access()
-        await self._in_pieces(lambda session: adopt_piece(session, access))
+        await self._in_pieces(lambda session: adopt_piece(session, access), self._most_seconds)
 
     async def _describe(self) -> None:
-        """Where numbers are from. All of them after an upgrade take hours: the rest waits for the next round."""
-        until = time.monotonic() + self._describing_seconds
-
-        async def piece(session: AsyncSession) -> bool:
-            return await describe_piece(session) and time.monotonic() < until
-
-        await self._in_pieces(piece)
+        """Where numbers are from: after an upgrade, of all of them."""
+        await self._in_pieces(describe_piece, self._most_seconds)
 
     async def _search(self) -> None:
         async with self._sessions.begin() as session:

@@ -7,8 +7,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import directories
+from crm.database import Database
 from crm.errors import Invalid, NotAllowed, NotFound, Taken
 from crm.lead_intake import NewLead, create_automatic_lead, create_lead
+from crm.lead_locks import lock_parties
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from crm.leads import edit_lead
@@ -156,15 +158,41 @@ async def test_a_code_or_a_word_of_another_entry_is_refused(session: AsyncSessio
 async def test_spreading_goes_on_where_it_stopped(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm.sources.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("crm.sources.LOOKED_AT_FOR_ONE", 1)
     entry = await directories.add_entry(session, COMMAND, SOURCE, "Было")
     clients = [await firm(session, f"Фирма {number}", "Было") for number in range(5)]
     await directories.edit_entry(session, COMMAND, SOURCE, entry, name="Стало", colour=None)
     pieces = 0
-    while await spread_piece(session):
+    while await spread_piece(session, 2):
         pieces += 1
     assert pieces > 3
     assert {await source_of(session, each) for each in clients} == {"Стало"}
+
+
+async def test_a_piece_changes_no_more_than_it_may(session: AsyncSession) -> None:
+    entry = await directories.add_entry(session, COMMAND, SOURCE, "Было")
+    clients = [await firm(session, f"Фирма {number}", "Было") for number in range(5)]
+    await directories.edit_entry(session, COMMAND, SOURCE, entry, name="Стало", colour=None)
+    await spread_piece(session, 2)
+    assert [await source_of(session, each) for each in clients] == ["Стало"] * 2 + ["Было"] * 3
+    await spread(session)
+    assert {await source_of(session, each) for each in clients} == {"Стало"}
+
+
+async def test_nobody_waits_for_the_other_and_what_was_held_gets_the_name_later(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        entry = await directories.add_entry(session, COMMAND, SOURCE, "Прежде")
+        clients = [await firm(session, f"Фирма {number}", "Прежде") for number in range(3)]
+        await directories.edit_entry(session, COMMAND, SOURCE, entry, name="Теперь", colour=None)
+    async with database.sessions.begin() as journal:
+        await lock_parties(journal, [clients[1]])
+        for _ in range(3):
+            async with database.sessions.begin() as session:
+                assert await spread_piece(session)
+        assert [await source_of(journal, each) for each in clients] == ["Теперь", "Прежде", "Теперь"]
+    async with database.sessions.begin() as session:
+        await spread(session)
+        assert {await source_of(session, each) for each in clients} == {"Теперь"}
 
 
 async def test_what_is_archived_still_means_itself(session: AsyncSession) -> None:

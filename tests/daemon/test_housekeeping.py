@@ -109,6 +109,44 @@ async def test_old_rows_go_at_night_and_soon_after_a_start(database: Database) -
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("endless", ["adopt_piece", "spread_piece", "describe_piece"])
+async def test_what_takes_hours_leaves_time_for_the_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch, endless: str
+) -> None:
+    rounds: list[int] = []
+
+    async def go_on(*_: object) -> bool:
+        return True
+
+    async def gather(*_: object) -> list[int]:
+        rounds.append(1)
+        return []
+
+    monkeypatch.setattr(housekeeping, endless, go_on)
+    monkeypatch.setattr(housekeeping, "recent_merges", gather)
+    async with keeping_house(database, round_seconds=0.1), asyncio.timeout(10):
+        while len(rounds) < 3:
+            await asyncio.sleep(0.02)
+
+
+async def test_spreading_that_takes_too_long_goes_on_in_smaller_pieces(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def spread(_session: AsyncSession, most: int) -> bool:
+        asked.append(most)
+        if most > 100:
+            raise TimeoutError
+        return False
+
+    monkeypatch.setattr(housekeeping, "spread_piece", spread)
+    async with keeping_house(database, round_seconds=0.02), asyncio.timeout(10):
+        while len(asked) < 6:
+            await asyncio.sleep(0.02)
+    assert asked[:6] == [500, 250, 125, 62, 124, 62]
+
+
 async def test_a_piece_that_always_fails_is_left_out(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
