@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
+from crm.call_attempts import Numbered, number_on
 from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes, set_apart
 from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
@@ -23,7 +24,7 @@ from crm.journal_entries import CallEntry
 from crm.lead_links import note_responses
 from crm.mirrors import link_mirrors, lock_numbers
 from crm.schema.base import uuid7_texts
-from cti.calls.records import Direction, Participation
+from cti.calls.records import Direction, Origin, Participation
 
 ACCESS_AFTER_CALL = timedelta(hours=24)
 ENTRIES_AT_A_TIME = 8  # worked on before calls that ring have their turn of the event loop
@@ -56,6 +57,16 @@ class Telling:
         """The call is over, and one run told all of it: what its last record does not name was taken back."""
         is_told_by_one = self.row.story.keys() <= {self.entry.run}
         return self.before is not None and self.row.ended_at is not None and is_told_by_one
+
+    @property
+    def has_seen_a_restart(self) -> bool:
+        """Several runs of the program told of this call, and none all of it."""
+        return self.before is not None and (len(self.row.story) > 1 or is_other_run(self.before, self.row))
+
+    @property
+    def goes_on(self) -> bool:
+        """Another run heard the beginning of this call, this one the rest."""
+        return self.has_seen_a_restart and self.entry.record.origin is not Origin.BACK_FILLED
 
 
 async def store(
@@ -141,8 +152,11 @@ async def _store_batch(
         return []
     people = await _people(connection, tellings)
     links, leads = await _store_communications(connection, tellings, people)
+    numbers = await number_on(
+        connection, {t.row.id: t.entry.record.participations for t in tellings if t.goes_on}
+    )
     parts, legs, transfers = (
-        _participation_rows(tellings, people),
+        _participation_rows(tellings, people, numbers),
         _leg_rows(tellings),
         _transfer_rows(tellings),
     )
@@ -162,11 +176,8 @@ async def _store_batch(
     if legs:
         await connection.execute(statements.UPSERT_LEGS, as_json(legs))
     talks += _talks_about_leads(tellings, leads, people)
-    restarted = [
-        t.row for t in tellings if t.row.ended_at and t.before is not None and is_other_run(t.before, t.row)
-    ]
-    if restarted:
-        await close_left_participations(connection, [row.id for row in restarted])
+    if restarted := [t.row.id for t in tellings if t.row.ended_at and t.has_seen_a_restart]:
+        await close_left_participations(connection, restarted)
     return [_stored(telling, links) for telling in tellings]
 
 
@@ -291,11 +302,14 @@ def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
     ]
 
 
-def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Person]) -> list[dict[str, Any]]:
+def _participation_rows(
+    tellings: Sequence[Telling], people: Mapping[Moment, Person], numbers: Mapping[str, Numbered]
+) -> list[dict[str, Any]]:
     rows = []
     ids = iter(uuid7_texts(sum(len(telling.entry.record.participations) for telling in tellings)))
     for telling in tellings:
-        for position, part in enumerate(telling.entry.record.participations):
+        told = numbers.get(telling.row.id) or Numbered(telling.entry.record.participations)
+        for part, row in told.rows():
             user_id, team_id = people.get(_moment(telling, part), (None, None))
             rows.append(
                 {
@@ -303,16 +317,7 @@ def _participation_rows(tellings: Sequence[Telling], people: Mapping[Moment, Per
                     "call_id": telling.row.id,
                     "user_id": user_id,
                     "team_id": team_id,
-                    "position": position,
-                    "extension": part.extension,
-                    "attempt": part.attempt,
-                    "came_by": part.came_by,
-                    "rang_at": part.rang_at,
-                    "has_rung": part.has_rung or part.rang_at is not None,
-                    "answered_at": part.answered_at,
-                    "left_at": part.left_at,
-                    "result": part.result,
-                    "is_first_answer": part.is_first_answer,
+                    **row,
                 }
             )
     return rows

@@ -230,6 +230,18 @@ async def test_a_restart_in_mid_call_goes_on_with_the_same_row(office: Office) -
     assert (part.left_at, part.result) == (after(66), "answered")
 
 
+async def test_a_part_whose_end_no_run_saw_ends_with_its_call(office: Office) -> None:
+    """Told on the way, the new run is the one that told last; the end closes what the earlier one left open all the same."""
+    await office.tell(office.entry(life()[1]))
+    theirs = records.Participation(extension="102", attempt=1, came_by=CameBy.TRANSFER, answered_at=after(40))
+    found = replace(life()[1], talking=("102",), participations=(theirs,), story=("found in progress",))
+    ended = replace(found, state=CallState.ENDED, ended_at=after(66), story=("found in progress", "over"))
+    for record in (found, ended):
+        await office.tell(office.entry(record, run=NEXT_RUN))
+    parts = {part.extension: part.left_at for part in await office.rows(Participation)}
+    assert parts == {"101": after(66), "102": after(66)}
+
+
 async def test_the_user_of_the_moment_not_of_today(office: Office) -> None:
     team = await planting.add(office.session, Team, name="Sales")
     await planting.in_team(office.session, office.agents[0], team)
