@@ -30,12 +30,14 @@ MOST_MINUTES: Final = 10  # that an agent may add
 MOST_COUNTED: Final = 99
 
 # One row for each agent whose part in a talk is over, once, whatever is told again; the call may go on with others. To
-# whom it came back, the time is given anew. What was restored afterwards is nobody's work now.
+# whom it came back, the time is given anew, also if they were done with the first talk: its code stands chosen. What was
+# restored afterwards is nobody's work now.
 _BEGIN: Final = text(
     """
     with ended as (
         select p.call_id, p.user_id,
             max(coalesce(p.left_at, c.ended_at)) filter (where p.answered_at is not null) as started_at,
+            max(p.answered_at) as answered_at,
             make_interval(secs => coalesce(max(q.wrap_up_seconds), :seconds)) as seconds
         from participation p join call c on c.id = p.call_id
         left join queue q on q.connection_id = c.connection_id and q.name = c.queue
@@ -58,9 +60,13 @@ _BEGIN: Final = text(
     ),
     again as (
         update wrap_up w set code_id = coalesce(w.code_id, said.code_id), version = version + 1,
-            started_at = greatest(w.started_at, e.started_at), due_at = greatest(w.due_at, e.started_at + e.seconds)
+            started_at = greatest(w.started_at, e.started_at), finished_at = null,
+            due_at = case when w.finished_at is null then greatest(w.due_at, e.started_at + e.seconds)
+                else e.started_at + e.seconds end,
+            extended = case when w.finished_at is null then w.extended else 0 end
         from ended e left join said using (call_id, user_id)
-        where (w.call_id, w.user_id) = (e.call_id, e.user_id) and w.finished_at is null
+        where (w.call_id, w.user_id) = (e.call_id, e.user_id)
+            and (w.finished_at is null or e.answered_at > w.started_at)
             and (e.started_at > w.started_at + interval '1 second' or (w.code_id is null and said.code_id is not null))
         returning w.call_id, w.user_id, w.due_at
     )

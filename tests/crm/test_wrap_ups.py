@@ -261,6 +261,109 @@ async def test_to_whom_the_call_comes_back_the_time_is_given_anew(company: Compa
     assert (info.started_at, info.due_at) == (clock("10:09"), clock("10:10"))
 
 
+def rung(extension: str, begins: str, ends: str | None = None, **more: Any) -> Participation:
+    """A part in which nobody answered, or nobody has yet."""
+    left_at = clock(ends) if ends else None
+    return Participation(
+        extension=extension, came_by=CameBy.QUEUE, rang_at=clock(begins), left_at=left_at, **more
+    )
+
+
+def in_run(run: str, entry: CallEntry) -> CallEntry:
+    """As one run of the program tells it; each has a story of its own."""
+    return msgspec.structs.replace(entry, run=run, record=replace(entry.record, story=(f"told by {run}",)))
+
+
+def over(entry: CallEntry, at: str, *parts: Participation) -> CallEntry:
+    done = replace(entry.record, ended_at=clock(at), participations=parts)
+    return msgspec.structs.replace(entry, record=done, at=clock(at), step=next(_steps))
+
+
+async def attempts(company: Company, entry: CallEntry) -> list[tuple[str, int, Any, Any, Any]]:
+    query = """
+        select extension, attempt, rang_at, answered_at, left_at from participation
+        where call_id = :call order by position, extension
+        """
+    return [tuple(row) for row in await company.session.execute(text(query), {"call": entry.call_id})]
+
+
+async def test_rung_in_vain_before_a_restart_who_answers_after_it_wraps_up_at_the_end(
+    company: Company,
+) -> None:
+    """Each run counts its attempts from 1: the second must not take the times of the first."""
+    entry, agent = company.talk(caller(92), "10:00", is_inbound=True), company.agents[1]
+    before = going_on(entry, rung("102", "10:00", "10:01", attempt=1))
+    await company.tell(in_run("1", before))
+    ringing, talking = rung("102", "10:02", attempt=1), part("102", "10:02", None, attempt=1)
+    for mine in (ringing, talking, talking):
+        await company.tell(in_run("2", going_on(entry, mine)))
+        with pytest.raises(NotFound):
+            await wrap_up_of(company.session, agent, entry.call_id)
+    await company.tell(in_run("2", over(entry, "10:12", replace(talking, left_at=clock("10:12")))))
+    assert (await wrap_up_of(company.session, agent, entry.call_id)).started_at == clock("10:12")
+    await company.tell(in_run("1", before))  # late, once more
+    assert await attempts(company, entry) == [
+        ("102", 1, clock("10:00"), None, clock("10:01")),
+        ("102", 2, clock("10:02"), clock("10:02"), clock("10:12")),
+    ]
+
+
+async def test_passed_on_before_a_restart_and_back_after_it_the_time_is_given_anew(company: Company) -> None:
+    entry, agent = company.talk(caller(93), "10:00", is_inbound=True), company.agents[1]
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    await company.tell(in_run("1", going_on(entry, mine, rung("101", "10:05", attempt=1))))
+    theirs, again = part("101", "10:06", None, attempt=1), part("102", "10:08", None, attempt=1)
+    await company.tell(in_run("2", going_on(entry, theirs)))
+    await company.tell(in_run("2", going_on(entry, replace(theirs, left_at=clock("10:07")), again)))
+    parts = (replace(theirs, left_at=clock("10:07")), replace(again, left_at=clock("10:20")))
+    await company.tell(in_run("2", over(entry, "10:20", *parts)))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.started_at, info.due_at) == (clock("10:20"), clock("10:21"))
+    assert await attempts(company, entry) == [  # the ring that went on over the restart is one attempt
+        ("102", 1, clock("10:00"), clock("10:00"), clock("10:05")),
+        ("101", 1, clock("10:05"), clock("10:06"), clock("10:07")),
+        ("102", 2, clock("10:08"), clock("10:08"), clock("10:20")),
+    ]
+
+
+async def test_a_talk_that_went_on_over_a_restart_is_the_attempt_it_was(company: Company) -> None:
+    entry = company.talk(caller(94), "10:00", is_inbound=True)
+    vain, talk = rung("102", "10:00", "10:01", attempt=1), part("102", "10:02", None, attempt=2)
+    await company.tell(in_run("1", going_on(entry, vain, talk)))
+    found = part("102", "10:04", None, attempt=1)
+    await company.tell(in_run("2", going_on(entry, found)))
+    for _twice in range(2):
+        await company.tell(in_run("2", over(entry, "10:09", replace(found, left_at=clock("10:08")))))
+    assert await attempts(company, entry) == [
+        ("102", 1, clock("10:00"), None, clock("10:01")),
+        ("102", 2, clock("10:02"), clock("10:02"), clock("10:08")),
+    ]
+
+
+async def test_done_with_the_first_talk_the_second_is_wrapped_up_as_well(company: Company) -> None:
+    """Passed on, and «Done» pressed; the colleague does not answer, and the call comes back for ten minutes."""
+    entry, agent = company.talk(caller(95), "10:00", is_inbound=True), company.agents[1]
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    again = part("102", "10:06", None, attempt=2)
+    await company.tell(going_on(entry, mine))
+    code = await add_code(company.session, COMMAND, CodeValues(name="Passed on"))
+    for _more in range(10):
+        await extend(company.session, agent, entry.call_id, clock("10:05"))
+    await finish(company.session, agent, entry.call_id, code)
+    await company.tell(going_on(entry, mine, rung("101", "10:05", "10:06", attempt=1), again))
+    assert (await wrap_up_of(company.session, agent, entry.call_id)).finished_at is not None
+    for _told in range(2):
+        await company.tell(over(entry, "10:16", mine, replace(again, left_at=clock("10:16"))))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.started_at, info.due_at) == (clock("10:16"), clock("10:17"))
+    assert (info.finished_at, info.code_id, info.extended) == (None, code, 0)
+    running = await running_wrap_ups(company.session, clock("10:16"))
+    assert [each.user_id for each in running] == [agent.user_id]
+    await finish(company.session, agent, entry.call_id, code)
+    await company.tell(over(entry, "10:16", mine, replace(again, left_at=clock("10:16"))))
+    assert (await wrap_up_of(company.session, agent, entry.call_id)).finished_at is not None
+
+
 async def test_outcomes_said_before_two_calls_are_joined_are_kept(company: Company) -> None:
     """102 says of one call what came of it, in its wrap-up of the other what came of that; then the two turn out to be one."""
     first, second = (company.talk(caller(89), at, is_inbound=True) for at in ("10:00", "10:01"))
