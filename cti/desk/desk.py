@@ -219,11 +219,13 @@ class Desk:
     ) -> list[Message]:
         """After a talk: so long its window stays; with None the user is done with it, and it closes in all tabs."""
         call, seat = self._calls.get(call_id), self._seat(user_id, call_id)
-        if call is None or seat is None or seat.is_dismissed:
+        if call is None or seat is None:
             return []
         if until is None:
             return self.dismiss(user_id, call_id, at)
-        seat.wrap_up_until = until
+        seat.wrap_up_until = until  # so long it is also remembered that the user closed the window
+        if seat.is_dismissed:
+            return []
         return list(self._windows.tell_if_changed(call.shown, seat, "call.updated", at))
 
     def bring_back(self, talk: TalkOver, at: datetime | None = None) -> list[Message]:

@@ -179,6 +179,17 @@ def test_a_window_its_user_closed_stays_closed_while_its_wrap_up_runs() -> None:
     assert shown(office, 1, 31) == []
 
 
+def test_a_window_its_user_closed_before_its_wrap_up_began_stays_closed_as_well() -> None:
+    office = desk()
+    play(office, rings("101"), answers("101", seconds=2), ends(5))
+    office.dismiss(1, CALL, at(6))
+    assert office.wrap_up(1, CALL, at(305), at(7)) == []  # the journal took its time
+    for seconds in (30, 90, 200, 304):
+        office.expire(at(seconds))
+        assert office.bring_back(talk_over(until=at(305)), at(seconds)) == []
+        assert shown(office, 1, seconds) == []
+
+
 def test_wrapped_up_in_one_place_the_window_closes_everywhere() -> None:
     office = desk()
     play(office, rings("101"), answers("101", seconds=2), ends(5))
