@@ -98,6 +98,9 @@ class LiveCall:
     hung_up_by: str | None = None
     recordings: list[Recording] = field(default_factory=list)
     participations: list[Participation] = field(default_factory=list)
+    left: set[tuple[str, int]] = field(
+        default_factory=set
+    )  # extensions and attempts, also where no time says so
     transferred_after: int = 0  # the order of the newest channel when the call was last passed on
     sent_away: SentAway | None = None
     is_transfer_guessed: bool = (

@@ -38,8 +38,9 @@ class News:
     told: list[tuple[type[Any], dict[str, Any]]] = field(default_factory=list)
 
     def add(self, kind: type[Any], **details: Any) -> None:
-        """Tell this; the record is filled in when the whole picture is known."""
-        self.told.append((kind, details))
+        """Tell this; the record is filled in when the whole picture is known. The same change is told once."""
+        if kind is not CallUpdated or (kind, details) not in self.told:
+            self.told.append((kind, details))
 
     def events(self, record: CallRecord) -> list[CallEvent]:
         """All of it, with the call as it stands now."""
@@ -213,8 +214,13 @@ class Progress:
         """Whoever talked has left once none of their telephones is on the call; told while it goes on: their work after it begins."""
         for index, part in enumerate(call.participations):
             if part.result is ParticipationResult.ANSWERED and part.left_at is None:
+                seat = part.extension, part.attempt
                 if part.extension in call.talking or self._is_on_call(call, part.extension):
+                    call.left.discard(seat)
                     continue
+                if seat in call.left:
+                    continue
+                call.left.add(seat)
                 call.participations[index] = replace(part, left_at=news.at)
                 call.tell(news.at, f"{part.extension} leaves")
                 if call.open_legs:

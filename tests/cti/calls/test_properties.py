@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -18,8 +19,10 @@ from cti.calls.call_events import (
     CallAnswered,
     CallArrived,
     CallEnded,
+    CallEvent,
     CallRinging,
     CallsJoined,
+    CallUpdated,
     RingingStopped,
     SnapshotApplied,
 )
@@ -61,6 +64,30 @@ def test_i02_every_message_twice_gives_the_same_calls(name: str) -> None:
     once = channel_events(name)
     doubled = [event for event in once for _ in range(2)]
     assert told_calls(tracked(doubled)) == told_calls(tracked(once))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_departure_is_told_once_with_times_and_without(name: str) -> None:
+    timed = channel_events(name)
+    untimed = [replace(event, at=None) for event in timed]
+    assert departures(untimed) == departures(timed)
+
+
+def departures(events: Sequence[ChannelEvent]) -> Counter[tuple[str, str]]:
+    """How often each call's story says that somebody leaves; of one event no change is told twice."""
+    tracker = CallTracker()
+    told: list[CallEvent] = []
+    for event in events:
+        news = tracker.apply(event)
+        changes = [(one.call.key, one.what) for one in news if isinstance(one, CallUpdated)]
+        assert len(changes) == len(set(changes))
+        told += news
+    return Counter(
+        (key, line.rpartition("s: ")[2])
+        for key, call in told_calls(told).items()
+        for line in call.story
+        if line.endswith(" leaves")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
