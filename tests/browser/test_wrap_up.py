@@ -69,13 +69,40 @@ async def test_passed_on_it_is_wrapped_up_and_come_back_it_waits_for_the_end(off
     await expect(form.get_by_text("Осталось")).to_be_visible()
 
 
-async def _left(office: Office, call_id: UUID) -> None:
+async def test_done_and_come_back_the_form_is_there_again_at_the_end(office: Office) -> None:
+    page = await office.enter("agent", "/notifications")
+    number = "+79000000353"
+    call_id = await ring(office, customer_number=number)
+    call = {**of(call_id), "customer_number": number}
+    await stored(office, call_id, number)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await _left(office, call_id)
+    office.happen(call_id, fresh(answers("102", **call)))
+    done = page.locator("call-wrap-up form").get_by_role("button", name="Готово")
+    await done.click()
+    await expect(window(page)).to_have_count(0)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await expect(window(page, "talking")).to_be_visible()
+    await page.wait_for_timeout(1500)  # a talk of less than a second and a half is hardly one
+    await _left(office, call_id, attempt=2, seconds=1)
+    office.happen(call_id, fresh(ends(**call, answered_by="101")))
+    await expect(page.locator("call-wrap-up form").get_by_text("Осталось")).to_be_visible()
+    await done.click()
+    await expect(window(page)).to_have_count(0)
+
+
+async def _left(office: Office, call_id: UUID, attempt: int = 1, seconds: float = 30) -> None:
     """The journal has stored that the first agent's part is over, and that the call is not."""
-    begun, left = now() - timedelta(seconds=30), now()
+    begun, left = now() - timedelta(seconds=seconds), now()
     async with office.company.database.sessions.begin() as session:
         talking = {"state": "talking", "started_at": begun, "answered_at": begun}
         await session.execute(update(Call).where(Call.id == call_id).values(talking))
-        seat = {"user_id": office.company.users["agent"], "extension": "101", "attempt": 1, "came_by": "ring"}
+        seat = {
+            "user_id": office.company.users["agent"],
+            "extension": "101",
+            "attempt": attempt,
+            "came_by": "ring",
+        }
         times = {"answered_at": begun, "left_at": left}
         await session.execute(insert(Participation).values(id=uuid7(), call_id=call_id, **seat, **times))
         await begin_wrap_ups(await session.connection(), [call_id])
