@@ -12,11 +12,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import structlog
 from sqlalchemy import TextClause
 
 from crm.database import STATEMENT_SECONDS, Database, driver_arguments
 from crm.readers import Reader
 
+log = structlog.get_logger(__name__)
+
+AWAKE_SECONDS = (
+    10.0  # after such a silence a free reader is asked whether its link still answers (invariant I9)
+)
+WAKE_SECONDS = 1.0
 # How the driver says that the server has hung up, depending on how much of that it has read.
 LOST = (
     ConnectionError,
@@ -26,6 +33,7 @@ LOST = (
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
 )
+NO_ANSWER = (*LOST, OSError, TimeoutError, asyncpg.PostgresError)
 
 
 class DirectRow(asyncpg.Record):  # type: ignore[misc]  # the driver brings no types
@@ -86,6 +94,17 @@ class DirectReader:
                 raise
             return await self._ask(query, values)  # it only reads: to ask twice does no harm
 
+    async def is_awake(self) -> bool:
+        """Whether its link still answers. One that does not is hung up: the next question opens another."""
+        if self._connection is None:
+            return False
+        try:
+            async with asyncio.timeout(WAKE_SECONDS):
+                await self._ask("select 1", ())
+        except NO_ANSWER:
+            return False
+        return True
+
     async def _ask(self, query: str, values: Sequence[Any]) -> DirectRows:
         connection = self._connection
         if connection is None or connection.is_closed():
@@ -119,30 +138,54 @@ class DirectReaders:
     """A few readers for many tasks; each is lent to one task at a time, the one that served last goes first.
 
     A connection that never served makes its first question several times slower: the server reads its catalogues and
-    plans each statement. `warm_up` has that behind it before the first caller waits.
+    plans each statement. `warm_up` has that behind it before the first caller waits. A link that was dropped in silence
+    is found by `stay_awake`, else a caller would wait for it in vain.
     """
 
     def __init__(self, database: Database, count: int, *, patience: float = STATEMENT_SECONDS) -> None:
         self._patience = patience
         self._all = [DirectReader(database) for _ in range(count)]
-        self._free: asyncio.LifoQueue[DirectReader] = asyncio.LifoQueue()
-        for reader in self._all:
-            self._free.put_nowait(reader)
+        self._free = list(self._all)
+        self._turns = asyncio.Semaphore(count)
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[DirectReader]:
         """Waits while all are lent, no longer than for an answer. Raises TimeoutError."""
         async with asyncio.timeout(self._patience):
-            reader = await self._free.get()
+            await self._turns.acquire()
+        reader = self._free.pop()
         try:
             yield reader
         finally:
-            self._free.put_nowait(reader)
+            self._free.append(reader)
+            self._turns.release()
 
     async def warm_up(self, ask: Callable[[Reader], Awaitable[object]]) -> None:
         """Open all connections, and ask each of them the same."""
         for reader in self._all:
             await ask(reader)
+
+    async def stay_awake(self, ask: Callable[[Reader], Awaitable[object]]) -> None:
+        """For ever: look at the links of those that are free, one at a time; a new one is asked this first."""
+        while True:
+            await asyncio.sleep(AWAKE_SECONDS)
+            for reader in reversed(self._all):
+                if reader in self._free and not self._turns.locked():  # else somebody waits for the next
+                    await self._wake(reader, ask)
+
+    async def _wake(self, reader: DirectReader, ask: Callable[[Reader], Awaitable[object]]) -> None:
+        """Nobody is lent it meanwhile; whoever calls gets another."""
+        await self._turns.acquire()
+        self._free.remove(reader)
+        try:
+            if not await reader.is_awake():
+                await ask(reader)
+                log.info("idle_reader_replaced")
+        except NO_ANSWER as error:  # the database is away: the next round asks again
+            log.warning("idle_reader_not_replaced", error=type(error).__name__)
+        finally:
+            self._free.insert(0, reader)
+            self._turns.release()
 
     def close(self) -> None:
         """Hang up; a question that comes later opens a connection again."""

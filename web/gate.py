@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from crm import accounts
 from crm.readers import Readers
 from crm.rights import Access
+from web.token_uses import TokenUses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,11 @@ class CrmGate:
         self._sessions = sessions
         self._now = now
         self._readers: Readers = readers or sessions
+        self._uses = TokenUses(sessions, now)
+
+    async def close(self) -> None:
+        """Nobody asks any more: write down what is still to be noted."""
+        await self._uses.close()
 
     async def sign_in(
         self, login: str, password: str, *, address: str, user_agent: str
@@ -83,13 +89,11 @@ class CrmGate:
             return await accounts.session_access(session, credential.secret, self._now())
 
     async def _token_access(self, token: str) -> Access | None:
-        """Read apart from the note: a dialplan's caller waits for this."""
-        now = self._now()
+        """A dialplan's caller waits for this: it is read by the readers alone, the use is noted later."""
         async with self._readers() as reader:
-            found = await accounts.read_token(reader, token, now)
+            found = await accounts.read_token(reader, token, self._now())
         if found is None:
             return None
         if found.is_to_be_noted:
-            async with self._sessions.begin() as session:
-                await accounts.note_use(session, found.token_id, now)
+            self._uses.note(found.token_id)
         return found.access

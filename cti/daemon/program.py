@@ -108,6 +108,7 @@ class Program:
         )
         self._keeper = StoryKeeper(self._shelf, wall_clock) if settings.story_days else None
         self._readers = DirectReaders(database, ROUTE_READERS)
+        self._gate = CrmGate(database.sessions, wall_clock, self._readers)
         self._sender = SenderName(settings.data)
         self.telephone = self._make_telephone()
         self._pausing = self._make_pausing()
@@ -152,6 +153,7 @@ class Program:
             await self._book.flush()
             await self._agent_book.flush()
             await self._flush_delays()
+            await self._gate.close()
             self._readers.close()
             self._sender.close()
 
@@ -181,6 +183,7 @@ class Program:
             self._subscribers.run,
             self._listener().run,
             self._note_heard,
+            lambda: self._readers.stay_awake(warm_up_routing),
             self._answer_dialplans,
             self._keep_stories,
         ):
@@ -254,7 +257,7 @@ class Program:
         app = create_app(
             Services(
                 sessions=self.database.sessions,
-                gate=CrmGate(self.database.sessions, wall_clock, self._readers),
+                gate=self._gate,
                 notes=CrmNotes(),
                 desk=self.desk,
                 now=self._clock.now,
@@ -408,7 +411,7 @@ class Program:
             host,
             port,
             readers=self._readers,
-            gate=CrmGate(self.database.sessions, wall_clock, self._readers),
+            gate=self._gate,
             now=wall_clock,
             home=NumberingProfile(region=self.settings.region),
         )

@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter
 
 from crm.database import Database
-from crm.direct_reading import DirectReader
+from crm.direct_reading import AWAKE_SECONDS, DirectReader
 from crm.matching import MatchResult, as_agent_said, find_by_number
 from cti.numbers import Number
 
@@ -63,13 +63,22 @@ class Recognition:
         reader = DirectReader(self._database)
         try:
             while True:
-                question = await self._waiting.get()
+                question = await self._next(reader)
                 if self._waiting.empty():
                     await asyncio.sleep(LET_RING_SECONDS)
                 if (result := await self._answer(reader, question)) is not None:
                     self._tell_safely(question, result)
         finally:
             reader.close()
+
+    async def _next(self, reader: DirectReader) -> Question:
+        """Nobody calls for a while: the link is tried, so that no caller waits for one that was dropped in silence."""
+        while True:
+            try:
+                async with asyncio.timeout(AWAKE_SECONDS):
+                    return await self._waiting.get()
+            except TimeoutError:
+                await reader.is_awake()
 
     def _tell_safely(self, question: Question, result: MatchResult) -> None:
         try:

@@ -10,7 +10,9 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
+from crm import direct_reading
 from crm.accounts import block_user, create_team, create_token, put_in_team, read_token
 from crm.database import Database, make_database
 from crm.direct_reading import DirectReader, DirectReaders
@@ -117,6 +119,114 @@ async def test_i09_readers_are_lent_the_one_that_served_last_first_and_waited_fo
             async with readers():
                 pass
     readers.close()
+
+
+class SilentLink:
+    """A way to the database that can fall silent without closing, as a router does that forgot the connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._place = database.engine.url.query.get("host") or database.engine.url.host
+        self._port = database.engine.url.port or int(str(database.engine.url.query.get("port", 5432)))
+        self._mute: set[int] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+        self.opened = 0
+
+    async def __aenter__(self) -> SilentLink:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def over(self, database: Database) -> Database:
+        url = database.engine.url.difference_update_query(["host", "port"])
+        url = url.set(host="127.0.0.1", port=self._server.sockets[0].getsockname()[1])
+        return make_database(url.render_as_string(hide_password=False))
+
+    def fall_silent(self) -> None:
+        """Those that are open now; new ones are carried."""
+        self._mute = set(range(self.opened))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number, self.opened = self.opened, self.opened + 1
+        place = str(self._place)
+        if place.startswith("/"):
+            there = await asyncio.open_unix_connection(f"{place}/.s.PGSQL.{self._port}")
+        else:
+            there = await asyncio.open_connection(place, self._port)
+        self._writers += [writer, there[1]]
+        await asyncio.gather(
+            self._carry(number, reader, there[1]),
+            self._carry(number, there[0], writer),
+            return_exceptions=True,
+        )
+
+    async def _carry(self, number: int, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            if number not in self._mute:
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+async def test_i9_a_link_that_fell_silent_is_replaced_before_a_caller_waits_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_reading, "AWAKE_SECONDS", 0.05)
+    monkeypatch.setattr(direct_reading, "WAKE_SECONDS", 0.3)
+    asked = 0
+
+    async def ask(reader: Reader) -> None:
+        nonlocal asked
+        await reader.execute(ECHO, {"word": "warm"})
+        asked += 1
+
+    async with SilentLink(database) as link:
+        over = link.over(database)
+        readers = DirectReaders(over, 3)
+        await readers.warm_up(ask)
+        async with readers() as busy:
+            staying = asyncio.create_task(readers.stay_awake(ask))
+            pid = await pid_of(busy)
+            await asyncio.sleep(0.2)
+            assert (link.opened, asked) == (3, 3)  # what answers stays as it is
+            link.fall_silent()
+            async with asyncio.timeout(10):
+                while asked < 5:
+                    await asyncio.sleep(0.02)
+            async with asyncio.timeout(0.8), readers() as first, readers() as second:
+                assert len({await pid_of(first), await pid_of(second), pid}) == 3
+            assert link.opened == 5  # the busy one is its task's own affair
+        staying.cancel()
+        await asyncio.gather(staying, return_exceptions=True)
+        readers.close()
+        await over.close()
+
+
+async def test_i9_a_database_that_is_away_ends_no_watch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_reading, "AWAKE_SECONDS", 0.01)
+    away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
+    readers = DirectReaders(away, 2)
+
+    async def ask(reader: Reader) -> None:
+        await reader.execute(ECHO, {"word": ""})
+
+    with capture_logs() as logs:
+        staying = asyncio.create_task(readers.stay_awake(ask))
+        async with asyncio.timeout(5):
+            while len(logs) < 4:
+                await asyncio.sleep(0.01)
+    assert {line["event"] for line in logs} == {"idle_reader_not_replaced"}
+    assert not staying.done()
+    staying.cancel()
+    await asyncio.gather(staying, return_exceptions=True)
+    async with readers(), readers():
+        pass  # all are there again
+    await away.close()
 
 
 async def test_t18_a_token_is_read_directly_as_in_a_session_and_what_ended_opens_nothing(
