@@ -303,6 +303,8 @@ class LiveHub:
                 log.exception("live_expire_failed")
 
     def _judge(self, socket: LiveSocket, access: Access | None) -> None:
+        if socket not in self._sockets.get(socket.access.user_id, ()):
+            return  # it closed while the database was asked
         if access is None:
             self._hang_up(socket, CLOSED_SIGNED_OUT, "signed out")
         elif access != socket.access or access.scopes != socket.access.scopes:

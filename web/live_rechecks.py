@@ -96,5 +96,11 @@ class Rechecks:
                 log.warning("live_recheck_failed", user_id=user_id, error=type(error).__name__)
                 return False
             self.last_seen.note(socket.credential, access)
-            self._judge(socket, access)
+            self._judge_safely(socket, access)
         return True
+
+    def _judge_safely(self, socket: LiveSocket, access: Access | None) -> None:
+        try:
+            self._judge(socket, access)
+        except Exception:  # costs this look at this socket only (invariant I18)
+            log.exception("live_judgement_failed", user_id=socket.access.user_id)

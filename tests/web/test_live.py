@@ -13,9 +13,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from crm.pop_delays import DrawnWindow
-from crm.rights import Scope
+from crm.rights import Access, Scope
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import MemberSeen, QueueMember
 from cti.desk import ConnectionView, Desk, Match, Message
@@ -404,6 +405,59 @@ async def test_g07_what_changes_during_the_handshake_counts(
     ws = await office.connect()
     await heard(ws)
     assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+
+
+async def test_i18_a_judgement_that_fails_ends_no_watch(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, agent = await office.connect("session-head"), await office.connect()
+    await heard(head), await heard(agent)
+    await asyncio.sleep(0)
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("odd")
+
+    session = office.gate.sessions["session-head"]
+    office.gate.sessions["session-head"] = replace(session, scopes=MappingProxyType({}))
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(LiveHub, "_narrow", fail)
+        office.hub.rechecks.changed(2)
+        async with asyncio.timeout(3):
+            while not logs:
+                await asyncio.sleep(0.01)
+    assert logs[0]["event"] == "live_judgement_failed"
+    del office.gate.sessions["session-agent"]
+    office.hub.rechecks.changed(1)
+    assert (await agent.receive(timeout=3)).data == CLOSED_SIGNED_OUT
+
+
+async def test_a_socket_that_closes_while_its_rights_are_asked_for_leaves_no_watcher(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = await office.connect("session-head")
+    await heard(head)
+    await head.send_json({"type": "sub", "topics": ["calls"]})
+    await heard(head)
+    other = replace(office.gate.sessions["session-head"], team_ids=frozenset({1, 2}))
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_gate: FakeGate, _credential: Credential) -> Access:
+        asked.set()
+        await answer.wait()
+        return other
+
+    watched: list[object] = []
+    monkeypatch.setattr(FakeGate, "access", slow)
+    office.hub.rechecks.changed(2)
+    await asyncio.wait_for(asked.wait(), 3)
+    monkeypatch.setattr(office.desk, "watch", lambda *told: watched.append(told))
+    await head.close()
+    async with asyncio.timeout(3):
+        while office.hub.count():
+            await asyncio.sleep(0.01)
+    answer.set()
+    await asyncio.sleep(0.1)
+    assert watched == []
 
 
 async def test_g07_a_user_who_was_blocked_while_the_database_was_away_is_asked_about_again(
