@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from crm.rights import Access
 from tests.browser.conftest import DESKTOP, PHONE, Office, axe_in_both_themes
@@ -97,3 +98,30 @@ async def test_the_page_is_accessible(office: Office, postgres: Away, size: dict
     await page.reload()
     await expect(page.locator("h1")).to_have_text("База данных не отвечает")
     assert await axe_in_both_themes(page) == []
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_i13_whatever_fails_meanwhile_it_goes_on_asking(
+    office: Office, postgres: Away, status: int
+) -> None:
+    """A proxy in front, or we ourselves, may fail otherwise before the database is back."""
+    office.expect(f"503|{status}")
+    page = await office.enter("agent", "/parties")
+    postgres.leave()
+    await page.reload()
+    await expect(page.locator("h1")).to_have_text("База данных не отвечает")
+    await page.evaluate("document.querySelector('page-again').dataset.seconds = '0.2'")
+    asked = 0
+
+    async def fail(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        await route.fulfill(status=status, body="<p>Bad gateway</p>")
+
+    await page.route("**/parties", fail)
+    async with asyncio.timeout(20):
+        while asked < 3:
+            await asyncio.sleep(0.05)
+    await page.unroute("**/parties")
+    postgres.come_back()
+    await expect(page.locator("h1")).to_have_text("Контрагенты", timeout=20_000)

@@ -3,7 +3,7 @@
 
 import { ask } from "../ask.js";
 
-const AWAY = 503;
+const FAILED = 500; // and above: ours or a proxy's, it is no page
 
 class PageAgain extends HTMLElement {
   #timer = 0;
@@ -25,7 +25,7 @@ class PageAgain extends HTMLElement {
     const path = location.pathname + location.search;
     const answer = await ask(path, { headers: { "HX-Request": "true", "HX-Request-Type": "partial" } });
     if (!this.isConnected) return;
-    if (answer && answer.status !== AWAY) globalThis.htmx.ajax("GET", path, { target: "#main", swap: "innerHTML" });
+    if (answer && answer.status < FAILED) globalThis.htmx.ajax("GET", path, { target: "#main", swap: "innerHTML" });
     else this.#askLater();
   }
 }
