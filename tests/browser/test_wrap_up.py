@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from sqlalchemy import insert, update
 
 from crm.schema.base import uuid7
@@ -89,6 +90,38 @@ async def test_done_and_come_back_the_form_is_there_again_at_the_end(office: Off
     await expect(page.locator("call-wrap-up form").get_by_text("Осталось")).to_be_visible()
     await done.click()
     await expect(window(page)).to_have_count(0)
+
+
+async def test_a_form_that_comes_late_does_not_cover_the_call_that_came_back(office: Office) -> None:
+    """Asked for while the colleague talked, it arrives when the caller is here again."""
+    page = await office.enter("agent", "/notifications")
+    number = "+79000000354"
+    asked, release, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        if answer.status == 200:
+            asked.set()
+            await release.wait()
+        await route.fulfill(response=answer)
+        told.set()
+
+    call_id = await ring(office, customer_number=number)
+    call = {**of(call_id), "customer_number": number}
+    await stored(office, call_id, number)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await expect(window(page, "talking")).to_be_visible()
+    await _left(office, call_id)
+    await page.route("**/wrap-up/*/form", late)
+    office.happen(call_id, fresh(answers("102", **call)))
+    await asyncio.wait_for(asked.wait(), 15)
+    office.happen(call_id, fresh(answers("101", **call)))
+    await expect(window(page, "talking")).to_be_visible()
+    told.clear()
+    release.set()
+    await asyncio.wait_for(told.wait(), 15)
+    await page.wait_for_timeout(300)
+    await expect(page.locator("call-wrap-up form")).to_have_count(0)
 
 
 async def _left(office: Office, call_id: UUID, attempt: int = 1, seconds: float = 30) -> None:

@@ -13,6 +13,7 @@ class CallWrapUp extends HTMLElement {
   #due = 0;
   #timer = 0;
   #isSending = false;
+  #turn = 0; // what was asked for in an earlier one comes too late
 
   connectedCallback() {
     this.#listeners = new AbortController();
@@ -34,12 +35,14 @@ class CallWrapUp extends HTMLElement {
   // Nothing comes (204) until the journal has stored the end: `wrap_up.started` tells when.
   async load(call) {
     this.#call = call;
+    const turn = this.#turn;
     const answer = await ask(this.#address("form"));
-    if (answer?.status === 200 && this.isConnected) this.#show(answer.text);
+    if (answer?.status === 200 && this.isConnected && turn === this.#turn) this.#show(answer.text);
   }
 
   // The call came back to its agent: what follows a talk waits for its end.
   putAway() {
+    this.#turn += 1;
     clearInterval(this.#timer);
     this.#timer = 0;
     this.replaceChildren();
@@ -83,6 +86,7 @@ class CallWrapUp extends HTMLElement {
   }
 
   #goOn(dueAt) {
+    if (!this.isOpen) return;
     this.#timer ||= setInterval(() => this.#tick(), 1000);
     this.until(dueAt);
   }
@@ -92,10 +96,12 @@ class CallWrapUp extends HTMLElement {
     event.preventDefault();
     if (this.#isSending) return;
     this.#isSending = true;
+    const turn = this.#turn;
     const body = new URLSearchParams(new FormData(event.target));
     await this.closest("call-window").note?.saved();
     const answer = await ask(this.#address("form"), { method: "POST", body });
     this.#isSending = false;
+    if (turn !== this.#turn) return;
     if (answer?.status === 204) this.#tell("wrap-up-done");
     else if (answer?.status === 422) this.#refused(answer.text);
     else this.#notice();
