@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,3 +208,14 @@ async def test_whom_we_called_in_vain_is_called_again_or_later(line: Line) -> No
     await page.get_by_role("link", name="Повторить").click()
     await expect(page.locator("#notices")).to_contain_text("Поднимите трубку")
     assert [click.number for click in line.telephone.clicks] == ["+74951203344"]
+
+
+async def test_after_a_reload_too_whom_we_called_in_vain_is_called_back_later(line: Line) -> None:
+    page, call_id = line.page, uuid7()
+    ours: dict[str, Any] = {**of(call_id), "direction": Direction.OUTBOUND, "placed_by": "101"}
+    line.happen(call_id, CallUpdated(call=record(**ours, state=CallState.ARRIVED), what="number", at=now()))
+    over = record(**ours, state=CallState.ENDED, disposition=Disposition.NO_ANSWER, ended_at=now())
+    line.happen(call_id, CallEnded(call=over, at=now()))
+    await page.reload()
+    await page.get_by_role("button", name="Перезвонить позже").click()
+    await expect(page.get_by_label("Новая задача")).to_have_value(re.compile("^Перезвонить: "))

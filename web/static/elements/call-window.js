@@ -333,9 +333,9 @@ class CallWindow extends HTMLElement {
     else setTimeout(() => this.#hasDetails && this.#detailsOf === wanted && this.#fetchDetails(wanted), DETAILS_WITHOUT_MATCH);
   }
 
-  // Of a call that a colleague took there is nothing more to tell.
+  // Of a call that a colleague took there is nothing more to tell; who was not reached is called back from there.
   get #hasDetails() {
-    return this.isOpenCall || this.#call.answered_at !== null;
+    return this.isOpenCall || this.#call.answered_at !== null || isUnanswered(this.#call);
   }
 
   // Answered, and nobody knows who it is. What is typed there stays, whatever comes.
