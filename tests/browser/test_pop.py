@@ -19,6 +19,7 @@ from cti.desk import ConnectionView
 from tests.ami_adapter.scripted import eventually
 from tests.browser.conftest import DESKTOP, PHONE, Office, axe, now
 from tests.cti.desk.calls import answers, ends, rings, stops
+from web.crm_notes import CrmNotes
 
 pytestmark = pytest.mark.browser
 WITHIN_MS = 150  # from the event to the window in every tab; a loaded test machine gets more
@@ -187,6 +188,56 @@ async def test_the_comment_comes_back_after_a_crash_and_a_restart(office: Office
     office.happen(call_id, fresh(answers("101", **of(call_id))))
     again = await office.enter()
     await expect(again.get_by_label("Комментарий")).to_have_value("Половина мысли")
+
+
+async def test_a_comment_from_before_a_visit_elsewhere_yields_to_what_was_written_since(
+    office: Office,
+) -> None:
+    """It was stored as the page was left; another browser has gone on from there."""
+    office.expect("ERR_CONNECTION_REFUSED|WebSocket")
+    page, other = await office.enter(), await office.enter()
+    call_id = await ring(office)
+    office.happen(call_id, fresh(answers("101", **of(call_id))))
+    theirs = other.get_by_label("Комментарий")
+    await expect(theirs).to_be_visible()
+    async with page.expect_response("**/note"):
+        await page.reload()
+    await page.get_by_label("Комментарий").fill("Просит счёт")
+    await page.goto("about:blank")
+    await expect(theirs).to_have_value("Просит счёт")
+    await theirs.fill("Счёт выслан")
+    await expect(other.locator(".note-state")).to_have_text("сохранено")
+    await office.restart()
+    office.happen(call_id, fresh(answers("101", **of(call_id))))
+    await page.go_back()
+    await expect(page.get_by_label("Комментарий")).to_have_value("Счёт выслан")
+    await page.wait_for_timeout(2500)  # when it would have been stored
+    await expect(theirs).to_have_value("Счёт выслан")
+    kept = await page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('note:'))")
+    assert kept == []
+
+
+async def test_a_comment_that_was_not_stored_comes_back_over_the_one_that_was(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.expect("503")
+    page = await office.enter()
+    call_id = await ring(office)
+    office.happen(call_id, fresh(answers("101", **of(call_id))))
+    note = page.get_by_label("Комментарий")
+    await note.fill("Просит счёт")
+    await expect(page.locator(".note-state")).to_have_text("сохранено")
+
+    async def fail(*_arguments: object, **_named: object) -> None:
+        raise ConnectionRefusedError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CrmNotes, "save", fail)
+        await note.fill("Просит счёт до пятницы")
+        await expect(page.locator(".note-state")).to_have_text("не сохранено")
+        await page.reload()
+        await expect(note).to_have_value("Просит счёт до пятницы")
+    await expect(page.locator(".note-state")).to_have_text("сохранено", timeout=15_000)
 
 
 async def test_a_proxys_page_instead_of_an_answer_is_no_stored_comment(office: Office) -> None:

@@ -13,7 +13,9 @@ let made = 0;
 class CallNote extends HTMLElement {
   #field = null;
   #state = null;
-  #version = 0;
+  #version = -1; // nobody told yet
+  #keptOver = -1; // the version that a text from before the reload was typed over
+  #isBroughtBack = false; // and nobody typed since
   #stored = "";
   #timer = 0;
   #retry = SAVE_AFTER;
@@ -53,6 +55,7 @@ class CallNote extends HTMLElement {
   // A line more, stored at once.
   add(line) {
     if (!this.#field) this.#build();
+    this.#isBroughtBack = false;
     this.#field.value = [this.#field.value.trimEnd(), line].filter(Boolean).join("\n");
     this.#save();
   }
@@ -72,11 +75,16 @@ class CallNote extends HTMLElement {
     if (version <= this.#version) return;
     if (!this.#field) this.#build();
     this.#isLoaded = true;
-    const wasDirty = this.#isDirty;
+    const wasDirty = this.#isDirty && !this.#givesWay(version);
     this.#version = version;
     this.#stored = text;
     if (!wasDirty) this.#field.value = text;
-    if (!this.#isDirty) this.#forget();
+    if (this.isConnected && !this.#isDirty) this.#forget(); // before that nobody looked at what was kept
+  }
+
+  // A text from before the reload was stored then, or another tab has gone on since.
+  #givesWay(version) {
+    return this.#isBroughtBack && this.#keptOver >= 0 && version > this.#keptOver;
   }
 
   async load() {
@@ -109,6 +117,11 @@ class CallNote extends HTMLElement {
   }
 
   #typed() {
+    this.#isBroughtBack = false;
+    this.#saveSoon();
+  }
+
+  #saveSoon() {
     this.#state.textContent = "";
     if (!this.#timer) this.#timer = setTimeout(() => this.#save(), SAVE_AFTER);
   }
@@ -134,7 +147,7 @@ class CallNote extends HTMLElement {
     return ask(this.#address, {
       method: "PUT",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ text: this.#field.value, version: this.#version }),
+      body: JSON.stringify({ text: this.#field.value, version: Math.max(this.#version, 0) }),
       keepalive,
     });
   }
@@ -143,6 +156,7 @@ class CallNote extends HTMLElement {
   #takeAnswer({ text, version }, sent, isOurs) {
     this.#version = Math.max(this.#version, version);
     this.#stored = isOurs ? sent : text;
+    if (!isOurs && this.#givesWay(version)) this.#field.value = text;
     this.#retry = SAVE_AFTER;
     if (this.#isDirty) return;
     this.#state.textContent = t("saved");
@@ -161,7 +175,7 @@ class CallNote extends HTMLElement {
 
   #keep() {
     try {
-      sessionStorage.setItem(this.#place, JSON.stringify({ text: this.#field.value, at: Date.now() }));
+      sessionStorage.setItem(this.#place, JSON.stringify({ text: this.#field.value, version: Math.max(this.#version, this.#keptOver), at: Date.now() }));
     } catch {
       // Storage is switched off or full: the text stands in the field.
     }
@@ -179,8 +193,11 @@ class CallNote extends HTMLElement {
     try {
       const kept = JSON.parse(sessionStorage.getItem(this.#place));
       if (!kept || this.#isDirty || Date.now() - kept.at > KEPT_FOR) return;
+      this.#keptOver = kept.version ?? -1;
+      this.#isBroughtBack = true;
+      if (this.#givesWay(this.#version)) return this.#forget();
       this.#field.value = kept.text;
-      if (this.#isDirty) this.#typed();
+      if (this.#isDirty) this.#saveSoon();
     } catch {
       // Storage is switched off: nothing was kept.
     }
