@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.population import BUSIEST, number_of
 from crm.calls_read import CallFilter, list_calls
-from crm.communications import CommunicationFilter, list_communications
+from crm.communications import CommunicationFilter, count_communications, list_communications
 from crm.duplicate_hints import Typed, hints
 from crm.duplicates import list_pairs
 from crm.journals_read import JournalFilter, list_accesses, list_changes
@@ -121,6 +121,7 @@ def asked(parties: int) -> dict[str, Asked]:
         "leads, nobody's": _leads(LeadFilter(is_unassigned=True), "/leads?whose=nobodys"),
         "board of leads": Asked(ask=_board, path="/leads/board"),
         "communications": _communications(CommunicationFilter(), "/communications"),
+        "communications counted": Asked(ask=count_communications),
         "meetings": _communications(CommunicationFilter(kind="meeting"), "/communications?kind=meeting"),
         "planned meetings": _communications(
             CommunicationFilter(kind="meeting", meeting_state="planned"),

@@ -162,7 +162,9 @@ async def count_communications(
     wanted = await _of_the_survivor(session, access, wanted)
     await plan_for_page(session)
     conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
-    some = _ids(access, wanted, conditions, MOST_COUNTED + 1).subquery()
+    # Whatever is met first: in the list's order, the few of one agent would be looked for among everybody's.
+    parts = [_of_way(conditions, way).limit(MOST_COUNTED + 1) for way in _allowed(access, wanted)]
+    some = union(*(select(part.subquery().c.id) for part in parts)).limit(MOST_COUNTED + 1).subquery()
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
@@ -181,9 +183,12 @@ def _ids(
     access: Access, wanted: CommunicationFilter, conditions: Sequence[ColumnElement[bool]], most: int
 ) -> CompoundSelect[UUID]:
     """The newest of each way in which one may be within the user's rights, each once."""
+    return union(*(_newest(conditions, way, most) for way in _allowed(access, wanted)))
+
+
+def _allowed(access: Access, wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
     is_all = wanted.lead_id is not None  # whoever reads the lead reads them
-    allowed = [true()] if is_all else _ways(access, wanted.kind)
-    return union(*(_newest(conditions, way, most) for way in allowed))
+    return [true()] if is_all else _ways(access, wanted.kind)
 
 
 async def communications_of(
@@ -279,10 +284,12 @@ def _ways(access: Access, kind: str | None = None) -> list[ColumnElement[bool]]:
 
 def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
     """The newest that one way leads to, read from its own index."""
-    query = (
-        select(Communication.id).outerjoin(Meeting, Meeting.id == Communication.id).where(*conditions, way)
-    )
-    return select(query.order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
+    return select(_of_way(conditions, way).order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
+
+
+def _of_way(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool]) -> Select[UUID]:
+    query = select(Communication.id).outerjoin(Meeting, Meeting.id == Communication.id)
+    return query.where(*conditions, way)
 
 
 def _all() -> Select[*tuple[Any, ...]]:
