@@ -109,12 +109,20 @@ _WORDS: Final = {Sort.NAME: "name", Sort.LAST_COMMUNICATION: "last", Sort.CREATE
 def asked(parties: int) -> dict[str, Asked]:
     """By name. `parties`: how many there are, so that digits and names that are looked for exist."""
     middle = parties // 2
+    return _lists_of_parties() | _other_lists(middle) | _look_ups(middle)
+
+
+def _lists_of_parties() -> dict[str, Asked]:
     found: dict[str, Asked] = {}
     for name, (wanted, path) in _SECTIONS.items():
         for sort, word in _WORDS.items():
             address = f"{path}{'&' if '?' in path else '?'}sort={word}"
             found[f"{name} by {word}"] = _parties(wanted, address, sort)
-    found |= {
+    return found
+
+
+def _other_lists(middle: int) -> dict[str, Asked]:
+    return {
         "leads": _leads(LeadFilter(), "/leads"),
         "leads, all": _leads(LeadFilter(state="all"), "/leads?state=all"),
         "leads, converted": _leads(LeadFilter(state="converted"), "/leads?state=converted"),
@@ -147,6 +155,11 @@ def asked(parties: int) -> dict[str, Asked]:
             ask=lambda session, access: list_accesses(session, access, JournalFilter()),
             path="/admin/access",
         ),
+    }
+
+
+def _look_ups(middle: int) -> dict[str, Asked]:
+    return {
         "search: a name of a tenth": _search("ромашка"),
         "search: part of a name": _search("омаш"),
         "search: two words": _search("вектор баба"),
@@ -168,4 +181,3 @@ def asked(parties: int) -> dict[str, Asked]:
         ),
         "hints: a person": _hints(Typed(type="person", last_name="Бавегинов", first_name="Анна")),
     }
-    return found
