@@ -1,4 +1,4 @@
-"""Attempts over a restart: a run of the program that knows nothing of the earlier ones counts from 1 anew, the journal goes on."""
+"""Attempts and transfers over a restart: a run that knows nothing of the earlier ones counts anew, the journal goes on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cti.calls.records import Participation
+from cti.calls.records import Participation, Transfer
 
 _STORED: Final = text(
     "select call_id, extension, attempt, left_at from participation where call_id = any(:calls)"
 )
+_PASSED_ON: Final = text("select call_id, position, at from transfer where call_id = any(:calls)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,19 @@ def _over(at: datetime, stored: Iterable[StoredPart]) -> int:
     attempts = {part.attempt: part.was_over(at) for part in stored}
     going_on = [attempt for attempt, is_over in attempts.items() if not is_over]
     return min(going_on) - 1 if going_on else max(attempts, default=0)
+
+
+async def passed_on_before(
+    connection: AsyncConnection, told: Mapping[str, Sequence[Transfer]]
+) -> dict[str, int]:
+    """How many transfers of calls of several runs were stored that are older than those told, by the calls' ids."""
+    if not any(told.values()):
+        return {}
+    since = {UUID(call_id): transfers[0].at for call_id, transfers in told.items() if transfers}
+    stored = await connection.execute(_PASSED_ON, {"calls": list(since)})
+    counts: dict[str, int] = {}
+    for call_id, position, at in stored:
+        first = since[call_id]
+        if at is not None and (first is None or at < first):
+            counts[str(call_id)] = max(counts.get(str(call_id), 0), position + 1)
+    return counts

@@ -112,14 +112,32 @@ _MOVE_OUTCOMES = text(
     where said_outcome.at < excluded.at
     """
 )
-_CLOSE_PARTICIPATIONS = text(
-    """
-    update participation p set left_at = greatest(call.ended_at, p.rang_at, p.answered_at),
-        result = coalesce(p.result, case when p.answered_at is null then 'not_answered' else 'answered' end)
-    from call where call.id = p.call_id and p.left_at is null and call.ended_at is not null
-        and call.id in (select cast(value as uuid) from jsonb_array_elements_text(cast(:rows as jsonb)))
-    """
-)
+_AGREE = tuple(
+    text(f"with asked as (select cast(value as uuid) as id from jsonb_array_elements_text(cast(:rows as jsonb))) {change}")  # noqa: S608
+    for change in (
+        """
+        update participation p set left_at = greatest(call.ended_at, p.rang_at, p.answered_at),
+            result = coalesce(p.result, case when p.answered_at is null then 'not_answered' else 'answered' end)
+        from call join asked on asked.id = call.id
+        where call.id = p.call_id and p.left_at is null and call.ended_at is not null
+        """,
+        """
+        update participation p set is_first_answer = false from asked
+        where asked.id = p.call_id and p.is_first_answer and exists (
+            select from participation other where other.call_id = p.call_id and other.is_first_answer
+                and (other.answered_at, other.id) < (p.answered_at, p.id)
+        )
+        """,
+        """
+        update transfer t set outcome = case when took.part then 'answered' else 'not_answered' end from (
+            select sent.id, bool_or(coalesce(p.answered_at >= sent.at, false)) as part from transfer sent
+            join asked on asked.id = sent.call_id join call on call.id = sent.call_id and call.ended_at is not null
+            join participation p on p.call_id = sent.call_id and p.extension = sent.to_target and p.left_at >= sent.at
+            where sent.outcome is null and sent.kind <> 'park' group by sent.id
+        ) took where took.id = t.id
+        """,
+    )
+)  # fmt: skip
 
 _DROP_UNTOLD = tuple(
     text(f"with told as (select call_id, {keys} from jsonb_populate_recordset(null::{table}, cast(:rows as jsonb))), "  # noqa: S608
@@ -185,6 +203,7 @@ async def move_notes(connection: AsyncConnection, source: str, target: str) -> N
         await connection.execute(statement, {"source": UUID(source), "target": UUID(target)})
 
 
-async def close_left_participations(connection: AsyncConnection, calls: Sequence[str]) -> None:
-    """Parts that an earlier run saw begin, and no run saw end, ended with their call."""
-    await connection.execute(_CLOSE_PARTICIPATIONS, as_json(calls))
+async def agree_over_runs(connection: AsyncConnection, calls: Sequence[str]) -> None:
+    """Of calls that several runs told of: what an earlier one saw begin ended with the call, and one answer was the first."""
+    for statement in _AGREE:
+        await connection.execute(statement, as_json(calls))

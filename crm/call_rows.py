@@ -1,13 +1,13 @@
 """What becomes of a stored call when it is told again: pure, so that any order of any repeats gives the same row.
 
 A record is the whole call as it stood at one step of one run of the program. Of two records of one run the later one
-is the whole truth as that run knows it. A restart in mid-call begins a new run that knows less of the past: then times stay as
-they were stored first, and everything else is taken from the later telling where it says something.
+is the whole truth as that run knows it. A restart in mid-call begins a new run that knows less of the past: then the last
+word of each run is kept, times stay as they were stored first, and everything else is put together from those words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -20,6 +20,14 @@ T = TypeVar("T")
 
 _ORIGINS: Final = (Origin.LIVE, Origin.ATTACHED, Origin.BACK_FILLED)
 RUN_CHARACTERS: Final = 36  # a UUIDv7, so that a later run sorts later
+
+
+class Word(msgspec.Struct, kw_only=True):
+    """What one run said last: how far it was, and those of its facts that another run may not know."""
+
+    told: str
+    is_heard: bool  # and not told afterwards by the PBX's own journal
+    facts: dict[str, Any]
 
 
 class CallRow(msgspec.Struct, kw_only=True):
@@ -58,6 +66,7 @@ class CallRow(msgspec.Struct, kw_only=True):
     recording_file: str | None
     told: str
     story: dict[str, list[str]]
+    words: dict[str, Word] | None = None  # by run, once there are several
 
 
 COLUMNS: Final = CallRow.__struct_fields__
@@ -66,6 +75,8 @@ _TOLD: Final = (
     "direction", "presented_from", "presented_to", "presented_name", "dialled", "queue", "placed_by", "answered_by",
     "final_agent", "hung_up_by", "ring_seconds", "wait_seconds", "talk_seconds", "hold_seconds", "recording_file",
 )  # fmt: skip
+_OF_THE_BEGINNING: Final = ("dialled", "placed_by", "answered_by")  # whoever came later can only guess
+_BEGUN_BEFORE: Final = ("ring_seconds", "wait_seconds")  # a later run hears the rest of them only
 
 
 def row_of(entry: CallEntry) -> CallRow:
@@ -114,15 +125,15 @@ def row_of(entry: CallEntry) -> CallRow:
 def merged(stored: CallRow, new: CallRow) -> CallRow:
     """The stored row after a further telling. Times move from empty to filled only, and ENDED is final."""
     later, earlier = (new, stored) if new.told >= stored.told else (stored, new)
-    values: dict[str, Any] = {
-        name: first(getattr(later, name), getattr(earlier, name)) for name in _TOLD + _FACTS
-    }
-    if not is_other_run(stored, new):
-        values |= _last_word(later)
+    words = _words(stored, new)
+    values = put_together(words) if words else {name: getattr(later, name) for name in _TOLD}
+    values |= {name: first(getattr(later, name), getattr(earlier, name)) for name in _FACTS}
+    if not (values["presented_from"] if values["direction"] == Direction.INBOUND else values["presented_to"]):
+        values["customer_e164"] = None  # a number that turned out to be withheld is kept nowhere
     ended = _end(stored, new)
     started_at = _first_time(stored, new, "started_at") or new.started_at
     story, answered_at = _stories(stored, new), _first_time(stored, new, "answered_at")
-    if len(story) > 1 and ended.ended_at and answered_at and not ended.ended_unseen:
+    if words and ended.ended_at and answered_at and not ended.ended_unseen:
         # No single run saw the whole talk; its two ends were seen, and a link that was down hung nobody up.
         whole = (ended.ended_at - answered_at).total_seconds() - (values["hold_seconds"] or 0.0)
         values["talk_seconds"] = max(0.0, round(whole, 3))
@@ -140,15 +151,40 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
         ended_unseen=ended.ended_unseen,
         told=later.told,
         story=story,
+        words=words,
         **values,
     )
 
 
-def _last_word(later: CallRow) -> dict[str, Any]:
-    """What one run told last, also what it took back: a number that turned out to be withheld is kept nowhere."""
-    told = {name: getattr(later, name) for name in _TOLD}
-    number = later.presented_from if later.direction == Direction.INBOUND else later.presented_to
-    return told if number else told | {"customer_e164": None}
+def _words(stored: CallRow, new: CallRow) -> dict[str, Word] | None:
+    """The last word of every run that told of this call, in the order of the runs; None while there was one only."""
+    if stored.words is None and not is_other_run(stored, new):
+        return None
+    words: dict[str, Word] = {}
+    for row in (stored, new):
+        for run, word in (row.words or {_run(row.told): _word(row)}).items():
+            if run not in words or word.told >= words[run].told:
+                words[run] = word
+    return dict(sorted(words.items()))
+
+
+def _word(row: CallRow) -> Word:
+    facts = {name: value for name in _TOLD if (value := getattr(row, name)) is not None}
+    return Word(told=row.told, is_heard=not _is_told_afterwards(row), facts=facts)
+
+
+def put_together(words: Mapping[str, Word]) -> dict[str, Any]:
+    """What all runs know: of the latest that says it, but the beginning is told by whoever was there."""
+    latest = sorted(words.values(), key=lambda word: word.told, reverse=True)
+    values = {name: first(*(word.facts.get(name) for word in latest)) for name in _TOLD}
+    for name in _OF_THE_BEGINNING:
+        values[name] = first(*(word.facts.get(name) for word in words.values()))
+    for name in _BEGUN_BEFORE:
+        values[name] = max(
+            (said for word in latest if (said := word.facts.get(name)) is not None), default=None
+        )
+    heard = [word.facts["hold_seconds"] for word in latest if word.is_heard and "hold_seconds" in word.facts]
+    return values | ({"hold_seconds": round(sum(heard), 3)} if heard else {})
 
 
 def adds_nothing(stored: CallRow, new: CallRow) -> bool:

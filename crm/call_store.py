@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
-from crm.call_attempts import Numbered, number_on
-from crm.call_joins import close_left_participations, drop_untold, join_calls, move_notes, set_apart
-from crm.call_rows import COLUMNS, CallRow, adds_nothing, is_other_run, merged, row_of
+from crm.call_attempts import Numbered, number_on, passed_on_before
+from crm.call_joins import agree_over_runs, drop_untold, join_calls, move_notes, set_apart
+from crm.call_rows import COLUMNS, CallRow, Word, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
 from crm.journal_entries import CallEntry
 from crm.lead_links import note_responses
@@ -152,13 +153,13 @@ async def _store_batch(
         return []
     people = await _people(connection, tellings)
     links, leads = await _store_communications(connection, tellings, people)
-    numbers = await number_on(
-        connection, {t.row.id: t.entry.record.participations for t in tellings if t.goes_on}
-    )
+    going_on = {t.row.id: t.entry.record for t in tellings if t.goes_on}
+    numbers = await number_on(connection, {id_: told.participations for id_, told in going_on.items()})
+    passed_on = await passed_on_before(connection, {id_: told.transfers for id_, told in going_on.items()})
     parts, legs, transfers = (
         _participation_rows(tellings, people, numbers),
         _leg_rows(tellings),
-        _transfer_rows(tellings),
+        _transfer_rows(tellings, passed_on),
     )
     written: dict[str, Sequence[Any]] = {
         "calls": [telling.row for telling in tellings],
@@ -176,8 +177,8 @@ async def _store_batch(
     if legs:
         await connection.execute(statements.UPSERT_LEGS, as_json(legs))
     talks += _talks_about_leads(tellings, leads, people)
-    if restarted := [t.row.id for t in tellings if t.row.ended_at and t.has_seen_a_restart]:
-        await close_left_participations(connection, restarted)
+    if restarted := [t.row.id for t in tellings if t.has_seen_a_restart]:
+        await agree_over_runs(connection, restarted)
     return [_stored(telling, links) for telling in tellings]
 
 
@@ -193,6 +194,7 @@ async def _known_calls(
     for linked_id, *values in rows:
         row = CallRow(**dict(zip(COLUMNS, values, strict=True)))
         row.id = str(row.id)
+        row.words = msgspec.convert(row.words, dict[str, Word] | None)
         known[row.connection_id, linked_id] = row
     return known
 
@@ -342,7 +344,7 @@ def _leg_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
     ]
 
 
-def _transfer_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
+def _transfer_rows(tellings: Sequence[Telling], before: Mapping[str, int]) -> list[dict[str, Any]]:
     ids = iter(uuid7_texts(sum(len(telling.entry.record.transfers) for telling in tellings)))
     return [
         {
@@ -356,7 +358,9 @@ def _transfer_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
             "outcome": transfer.outcome,
         }
         for telling in tellings
-        for position, transfer in enumerate(telling.entry.record.transfers)
+        for position, transfer in enumerate(
+            telling.entry.record.transfers, start=before.get(telling.row.id, 0)
+        )
     ]
 
 

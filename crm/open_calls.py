@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from crm.call_joins import close_left_participations
+from crm.call_joins import agree_over_runs
 from crm.schema.communications import Call, CallKey, Communication
 
 
@@ -110,5 +110,5 @@ async def close_unseen(
     values = {"connection_id": connection_id, "present": list(present), "at": at}
     closed: list[UUID] = list((await connection.execute(_CLOSE, values)).scalars())
     if closed:
-        await close_left_participations(connection, [str(call_id) for call_id in closed])
+        await agree_over_runs(connection, [str(call_id) for call_id in closed])
     return closed

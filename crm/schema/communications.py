@@ -146,6 +146,8 @@ class Call(Base):
     told: Mapped[str] = mapped_column(Text(collation="C"), server_default="")
     # The lines of its story by run of the program: a restart in mid-call begins a new telling.
     story: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # What each run said last, where several told of the call (crm.call_rows.Word).
+    words: Mapped[dict[str, Any] | None]
     __table_args__ = (
         UniqueConstraint("connection_id", "external_id"),
         CheckConstraint("direction in ('inbound', 'outbound', 'internal')", name="direction"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import pytest_asyncio
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.call_rows import told_lines
+from crm.call_rows import merged, row_of, told_lines
 from crm.call_store import StoredCall, store
 from crm.journal_entries import CallEntry, CallFacts
 from crm.schema.access import AccessGrant, Team
@@ -31,6 +32,21 @@ from tests.crm.telling import after, is_answered, life, rings
 
 RUN, NEXT_RUN = str(uuid7(1_700_000_000_000)), str(uuid7(1_800_000_000_000))
 CALLER = "+79000000001"
+ONE_CALL = uuid7()
+
+
+def entry_of(
+    record: CallRecord, run: str, connection: int = 1, call_id: UUID = ONE_CALL, **facts: Any
+) -> CallEntry:
+    return CallEntry(
+        connection_id=connection,
+        call_id=call_id,
+        record=record,
+        facts=CallFacts(**facts),
+        at=NOON,
+        run=run,
+        step=len(record.story),
+    )
 
 
 class Office:
@@ -42,15 +58,7 @@ class Office:
     def entry(
         self, record: CallRecord, call_id: UUID | None = None, run: str = RUN, **facts: Any
     ) -> CallEntry:
-        return CallEntry(
-            connection_id=self.connection,
-            call_id=call_id or uuid7(),
-            record=record,
-            facts=CallFacts(**facts),
-            at=NOON,
-            run=run,
-            step=len(record.story),
-        )
+        return entry_of(record, run, self.connection, call_id or uuid7(), **facts)
 
     async def tell(self, *entries: CallEntry) -> list[StoredCall]:
         stored = await store(await self.session.connection(), entries)
@@ -240,6 +248,82 @@ async def test_a_part_whose_end_no_run_saw_ends_with_its_call(office: Office) ->
         await office.tell(office.entry(record, run=NEXT_RUN))
     parts = {part.extension: part.left_at for part in await office.rows(Participation)}
     assert parts == {"101": after(66), "102": after(66)}
+
+
+def over_a_restart() -> tuple[list[CallRecord], list[CallRecord]]:
+    """Answered by 101 and passed on to 102; then another run finds it in progress: 102 passes it on to 103."""
+    talking = replace(life()[1], queue="sales", recording_file="call.wav", hold_seconds=4.0)
+    to_102 = records.Participation(extension="102", attempt=1, came_by=CameBy.TRANSFER, answered_at=after(20))
+    sent = replace(
+        talking,
+        final_agent="102",
+        participations=(replace(talking.participations[0], left_at=after(19)), to_102),
+        transfers=(records.Transfer(from_extension="101", to="102", kind="blind", at=after(18)),),
+        story=(*talking.story, "101 passes the call on to 102"),
+    )
+    to_103 = records.Participation(
+        extension="103", attempt=1, came_by=CameBy.TRANSFER, rang_at=after(41), answered_at=after(44)
+    )
+    found = CallRecord(
+        key="100.1",
+        linked_ids=("100.1",),
+        direction=Direction.INBOUND,
+        state=CallState.TALKING,
+        origin=records.Origin.ATTACHED,
+        answered_by="102",
+        final_agent="102",
+        participations=(replace(to_102, answered_at=after(30), is_first_answer=True),),
+        story=("found in progress",),
+    )
+    passed = replace(
+        found,
+        final_agent="103",
+        hold_seconds=2.0,
+        participations=(replace(found.participations[0], left_at=after(43)), to_103),
+        transfers=(
+            records.Transfer(from_extension="102", to="103", kind="blind", at=after(40), outcome="answered"),
+        ),
+        story=("found in progress", "102 passes the call on to 103"),
+    )
+    ended = replace(
+        passed,
+        state=CallState.ENDED,
+        disposition=Disposition.ANSWERED,
+        hung_up_by="customer",
+        ended_at=after(66),
+        story=(*passed.story, "over"),
+    )
+    return [talking, sent], [found, passed, ended]
+
+
+async def test_what_only_the_earlier_run_knew_stays(office: Office) -> None:
+    before, since = over_a_restart()
+    told = [office.entry(record) for record in before] + [
+        office.entry(record, run=NEXT_RUN) for record in since
+    ]
+    for entry in told + told[2:]:  # what stood in the spool is told again
+        await office.tell(entry)
+    call: Call = await office.only(Call)
+    assert (call.answered_by, call.final_agent, call.queue, call.recording_file) == (
+        "101",
+        "103",
+        "sales",
+        "call.wav",
+    )
+    assert (call.presented_from, call.hung_up_by, call.ring_seconds) == ("89000000001", "customer", 5.0)
+    assert (call.hold_seconds, call.talk_seconds) == (6.0, 54.0)
+    passed = [(t.position, t.from_extension, t.to_target, t.outcome) for t in await office.rows(Transfer)]
+    assert sorted(passed) == [(0, "101", "102", "answered"), (1, "102", "103", "answered")]
+    first = [part.extension for part in await office.rows(Participation) if part.is_first_answer]
+    assert first == ["101"]
+
+
+def test_i02_runs_agree_in_whatever_order_they_are_heard() -> None:
+    before, since = over_a_restart()
+    rows = [row_of(entry_of(record, RUN)) for record in before]
+    rows += [row_of(entry_of(record, NEXT_RUN)) for record in since]
+    pictures = {str(functools.reduce(merged, order)) for order in itertools.permutations(rows)}
+    assert len(pictures) == 1
 
 
 async def test_the_user_of_the_moment_not_of_today(office: Office) -> None:
