@@ -48,6 +48,11 @@ def organisation_key(name: str) -> str:
     return bare or whole
 
 
+def is_legal_form(word: str) -> bool:
+    """«ООО», «ИП», «GmbH», in any case."""
+    return word.casefold() in _LEGAL_FORMS
+
+
 def person_key(last: str | None, first: str | None, middle: str | None) -> str:
     """A person's name for sorting: last, first, middle. (`pg_trgm` compares words in any order by itself.)"""
     return normal_name(person_name(last, first, middle))

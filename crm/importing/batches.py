@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.custom_fields import FieldInfo, list_fields, with_custom
 from crm.errors import Invalid
+from crm.importing.counting import NOTHING_YET, counted
 from crm.importing.decisions import Decision, Verdict
 from crm.importing.looking import Findings, look
 from crm.importing.plans import Checked, Plan, Policy, RowProblem
@@ -153,7 +154,7 @@ async def check_batch(
     values = {
         "checked_rows": preview.checked + len(noted),
         "counts": dict(counts),
-        "details": {**job.details, "faults": _faults(job, noted)},
+        "details": {**job.details, **counted(job.details, noted, preview.understood or ())},
         "state": "previewed" if is_last else "mapped",
     }
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(values))
@@ -176,14 +177,6 @@ async def _next_noted(
         findings = await look(session, access, [each.plan for each in checked if each.plan], job.id)
         preview.noted = await asyncio.to_thread(_expect, preview.resolver, findings, rows, checked)
     return preview.noted
-
-
-def _faults(job: ImportJob, noted: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Rows by the fields in which something is wrong, so far; "" is the row itself."""
-    counted = Counter(job.details.get("faults", {}))
-    for each in noted:
-        counted.update({problem.field for problem in each["problems"] if not problem.is_note})
-    return dict(counted)
 
 
 async def _ask(session: AsyncSession, job: ImportJob, checker: Checker, after: int) -> list[int]:
@@ -335,7 +328,7 @@ async def refuse_next(session: AsyncSession, access: Access, job: ImportJob, pla
 
 async def stop_for(session: AsyncSession, job_id: int, trouble: str) -> None:
     """The program cannot go on by itself; `trouble` is a message id. A preview begins anew with the next mapping."""
-    for before, after in (("running", "stopped"), ("mapped", "uploaded"), ("undoing", "stopped")):
+    for before, after in (("running", "stopped"), ("mapped", "uploaded"), ("undoing", "undo_stopped")):
         here = update(ImportJob).where(ImportJob.id == job_id, ImportJob.state == before)
         for job in await session.scalars(here.values(state=after, trouble=trouble).returning(ImportJob)):
             await tell_end(session, job, "stopped", job.counts)
@@ -347,7 +340,7 @@ async def begin_anew(session: AsyncSession, job: ImportJob) -> None:
     await session.execute(
         update(ImportRow).where(ImportRow.job_id == job.id, ImportRow.state != "read").values(fresh)
     )
-    begun: dict[str, Any] = {"checked_rows": 0, "counts": {}, "details": {**job.details, "faults": {}}}
+    begun: dict[str, Any] = {"checked_rows": 0, "counts": {}, "details": {**job.details, **NOTHING_YET}}
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(begun))
 
 

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from crm.emails import read_address
 from crm.errors import Invalid
+from crm.importing.capitals import organisation_from_capitals, person_from_capitals
 from crm.importing.dates import read_date
 from crm.importing.own_values import Unread, read_own
-from crm.importing.plans import Checked, Phone, Plan, RowProblem, Rules, Side, as_stored
+from crm.importing.plans import Capitals, Checked, Phone, Plan, RowProblem, Rules, Side, as_stored
 from crm.names import normal_name
 from crm.numbers import read_number
 from crm.party_values import MAX_NOTE, PartyValues, columns_of, person_values
@@ -43,6 +44,7 @@ class RowReader:
         self._rules = rules
         self._profile = NumberingProfile(region=rules.region)
         self._own = {each.column: each for each in rules.own_fields}
+        self._sources = frozenset(rules.sources.values())
 
     def read(self, cells: Sequence[str]) -> Checked:
         """One row; a value that cannot be stored refuses it, or is left out if that was chosen."""
@@ -53,7 +55,11 @@ class RowReader:
         if plan is None or (faults and not self._rules.leaves_out):
             return Checked(problems=row.problems)
         plan.notes = row.problems
-        return Checked(plan=plan, problems=row.problems)
+        source = row.text("source")
+        unknown = "" if source in self._sources else source
+        return Checked(
+            plan=plan, problems=row.problems, unknown_source=unknown, is_in_capitals=row.is_in_capitals
+        )
 
     def _by_field(self, cells: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -109,6 +115,8 @@ class RowReader:
             "kpp": "" if is_sole else _kpp(values["kpp"]) or kpp,
         }
         values["full_name"] = clean_name(values["full_name"])
+        if self._rules.capitals is Capitals.ALL:
+            values |= {name: organisation_from_capitals(values[name]) for name in ("short_name", "full_name")}
         more = {
             "type": "organisation",
             "form": "sole_trader" if is_sole else "legal",
@@ -126,6 +134,10 @@ class RowReader:
                 "first_name": whole.first_name,
                 "middle_name": whole.middle_name,
             }
+        spoken = person_from_capitals(names)
+        row.is_in_capitals = spoken != names
+        if self._rules.capitals is not Capitals.KEEP:
+            names = spoken
         values: dict[str, Any] = {**names, "type": "person", "birth_date": self._birth_date(row)}
         if is_alone:  # what else stands in the row is the organisation's, if there is one
             values |= {field: row.text(field) for field in _COMMON}
@@ -258,6 +270,7 @@ class _Row:
     def __init__(self, cells: dict[str, list[str]]) -> None:
         self._cells = cells
         self.problems: list[RowProblem] = []
+        self.is_in_capitals = False  # the person's name
 
     def has(self, *names: str) -> bool:
         return any(self._cells.get(name) for name in names)

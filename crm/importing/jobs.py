@@ -1,14 +1,14 @@
 """Import jobs: a file taken in, its columns given a meaning, started, stopped, undone. The work itself is `crm.importing.batches`.
 
-States: uploaded → mapped (the rows are being checked) → previewed → running ⇄ stopped → finished → undoing → undone. Each
-change is one statement that names the state it comes from, so that two tabs cannot both start a job.
+States: uploaded → mapped (the rows are being checked) → previewed → running ⇄ stopped → finished → undoing ⇄ undo_stopped → undone.
+Each change is one statement that names the state it comes from, so that two tabs cannot both start a job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm.changes import log_access, notify
 from crm.errors import CrmError, Invalid, NotFound
 from crm.importing.fields import FIELDS, SEVERAL, guess_columns, header_key
+from crm.importing.job_info import JobInfo, job_info
 from crm.importing.plans import Policy, RowProblem
 from crm.importing.rules import own_fields
 from crm.importing.telling import forget
@@ -33,7 +34,6 @@ MOST_NAME: Final = 200
 SAMPLE_ROWS: Final = 50
 FAULT: Final = "fault-"  # with a field: the rows in which it is wrong
 _ABANDONED: Final = timedelta(hours=1)  # an upload that was cut off
-_AT_WORK: Final = ("mapped", "running", "undoing")
 
 
 class WrongState(CrmError):
@@ -46,37 +46,6 @@ class WrongState(CrmError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobInfo:
-    """A job as pages and programs see it. `counts`: verdicts of the preview until it runs, then outcomes."""
-
-    id: int
-    file_name: str
-    state: str
-    header: tuple[str, ...]
-    columns: tuple[str, ...]
-    policy: Policy
-    details: Mapping[str, Any]
-    total_rows: int
-    checked_rows: int
-    done_rows: int
-    counts: Mapping[str, int]
-    trouble: str | None
-    created_by: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @property
-    def is_at_work(self) -> bool:
-        return self.state in _AT_WORK
-
-    @property
-    def percent(self) -> int:
-        done = self.checked_rows if self.state == "mapped" else self.done_rows
-        return 100 * done // max(self.total_rows, 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RowInfo:
     """A row of the file with what was found in it. `known_name`: the client it is about, if there is one."""
 
@@ -86,6 +55,7 @@ class RowInfo:
     cells: tuple[str, ...]
     problems: tuple[RowProblem, ...]
     party_id: int | None
+    names: tuple[str, ...] = ()  # of organisation and person, as they will be stored
 
 
 async def begin(session: AsyncSession, access: Access, file_name: str) -> int:
@@ -232,14 +202,21 @@ async def start(session: AsyncSession, access: Access, job_id: int) -> None:
 
 
 async def stop(session: AsyncSession, access: Access, job_id: int) -> None:
-    """After the batch that is being written. Raises NotAllowed, NotFound, WrongState."""
-    await _move(session, access, job_id, ("running",), state="stopped")
+    """After the batch that is being written, or undone. Raises NotAllowed, NotFound, WrongState."""
+    before = (await read_job(session, access, job_id)).state
+    after = {"undoing": "undo_stopped"}.get(before, "stopped")
+    await _move(session, access, job_id, ("undoing" if before == "undoing" else "running",), state=after)
 
 
 async def undo(session: AsyncSession, access: Access, job_id: int) -> None:
-    """Put what this import created and nobody touched since into the bin. Raises NotAllowed, NotFound, WrongState."""
+    """Put what this import created and nobody touched since into the bin, or go on with it.
+
+    Raises:
+        NotAllowed, NotFound, WrongState.
+    """
     access.require("party.delete")
-    await _move(session, access, job_id, ("finished", "stopped"), state="undoing", trouble=None)
+    before = ("finished", "stopped", "undo_stopped")
+    await _move(session, access, job_id, before, state="undoing", trouble=None)
     await log_access(session, "import_undone", access, record_kind="import", record_id=job_id)
     await notify(session, IMPORT_CHANNEL, job_id)
 
@@ -275,7 +252,7 @@ async def list_jobs(session: AsyncSession, access: Access, most: int = 50) -> li
     """The latest imports of everybody. Raises NotAllowed."""
     access.require("import")
     query = _jobs().where(ImportJob.state != "reading").order_by(ImportJob.id.desc()).limit(most)
-    return [_info(job, name) for job, name in await session.execute(query)]
+    return [job_info(job, name) for job, name in await session.execute(query)]
 
 
 async def read_job(session: AsyncSession, access: Access, job_id: int) -> JobInfo:
@@ -285,32 +262,11 @@ async def read_job(session: AsyncSession, access: Access, job_id: int) -> JobInf
     row = (await session.execute(query.execution_options(populate_existing=True))).first()
     if row is None:
         raise NotFound("import", job_id)
-    return _info(*row)
+    return job_info(*row)
 
 
 def _jobs() -> Any:
     return select(ImportJob, User.name).outerjoin(User, User.id == ImportJob.created_by)
-
-
-def _info(job: ImportJob, created_by: str | None) -> JobInfo:
-    return JobInfo(
-        id=job.id,
-        file_name=job.file_name,
-        state=job.state,
-        header=tuple(job.header),
-        columns=tuple(job.columns),
-        policy=msgspec.convert(job.policy, Policy),
-        details=job.details,
-        total_rows=job.total_rows,
-        checked_rows=job.checked_rows,
-        done_rows=job.done_rows,
-        counts=job.counts,
-        trouble=job.trouble,
-        created_by=created_by,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-    )
 
 
 async def sample_rows(session: AsyncSession, job_id: int, most: int = 5) -> list[RowInfo]:
@@ -354,4 +310,10 @@ def _row(row: ImportRow) -> RowInfo:
         cells=tuple(row.cells),
         problems=tuple(msgspec.convert(row.problems, list[RowProblem])),
         party_id=row.party_id,
+        names=_names(row.plan),
     )
+
+
+def _names(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
+    sides = [plan.get(side) for side in ("organisation", "person")] if plan else []
+    return tuple(side["party"]["display_name"] for side in sides if side)

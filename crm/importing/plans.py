@@ -48,6 +48,14 @@ class Clash(StrEnum):
     SHARE = "share"  # «общий»: both have it
 
 
+class Capitals(StrEnum):
+    """What to do with names that are written in capitals."""
+
+    KEEP = "keep"
+    PEOPLE = "people"  # «ИВАНОВ ИВАН» → «Иванов Иван»; organisations as they are written
+    ALL = "all"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the importing person chose; `default_kind` is a code, "" leaves persons without a kind."""
 
@@ -56,6 +64,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     same_name: SameName = SameName.SKIP
     faulty: Faulty = Faulty.REFUSE
     clash: Clash = Clash.REFUSE
+    capitals: Capitals = Capitals.KEEP
     default_kind: str = "prospect"
     owner_id: int | None = None  # of rows that name nobody; None: whoever imports
 
@@ -169,6 +178,7 @@ class Rules(msgspec.Struct, kw_only=True):
 
     columns: list[str]
     leaves_out: bool = False
+    capitals: Capitals = Capitals.KEEP
     region: str = "RU"
     default_kind: str = ""
     kinds: dict[str, str] = {}  # normalised name or code → code
@@ -184,6 +194,8 @@ class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     plan: Plan | None = None
     problems: list[RowProblem] = []
+    unknown_source: str = ""  # kept as it is written, and told
+    is_in_capitals: bool = False  # the name of its person, in the file
 
 
 def own_column(key: str) -> str:

@@ -41,6 +41,7 @@ async def rules_for(session: AsyncSession, access: Access, job: ImportJob) -> Ru
     return Rules(
         columns=list(job.columns),
         leaves_out=policy.faulty is Faulty.LEAVE_OUT,
+        capitals=policy.capitals,
         region=home_profile(session).region,
         default_kind=policy.default_kind,
         kinds=kinds,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -32,12 +33,15 @@ TOUCHED: Final = "Somebody has worked with this client since; it stays."
 MAY_NOT: Final = "This client is another one's meanwhile, and you may not delete it; it stays."
 WAS_THERE: Final = "This client was there before the import; what changed in it stays."
 
+_PAST_ALL: Final = 2**31 - 1
+# Rows of every state, from the key: however many were undone, refused or left alone, a batch reads its own alone. Whose client it is
+# stands in a subquery with one answer: of `exists` the server would make a table of all that the job created, for each batch.
 _NEXT: Final = text(
     """
-    select row, exists (
-        select from imported_party made where made.party_id = import_row.party_id and made.job_id = import_row.job_id
+    select row, state in ('created', 'updated'), coalesce(
+        (select made.job_id = :job from imported_party made where made.party_id = import_row.party_id), false
     )
-    from import_row where job_id = :job and state in ('created', 'updated') order by row desc limit :most
+    from import_row where job_id = :job and row < :before order by row desc limit :most
     """
 )
 _MADE: Final = text(
@@ -76,22 +80,44 @@ _UNTOUCHED: Final = text(
 )
 
 
-async def undo_batch(session: AsyncSession, access: Access, job: ImportJob) -> bool:
-    """Undo the next rows of a held job; True if none were left."""
-    found = await session.execute(_NEXT, {"job": job.id, "most": UNDONE_AT_ONCE})
-    rows = {row: is_ours for row, is_ours in found}  # noqa: C416 - a result is no mapping
-    if not rows:
+@dataclass(slots=True)
+class WayBack:
+    """How far undoing has come, from the last row to the first: whatever stands at `before` and after it is done."""
+
+    before: int = _PAST_ALL
+    reached: int = _PAST_ALL  # once the batch at hand is committed
+
+    def go_on(self) -> None:
+        """The batch is committed."""
+        self.before = self.reached
+
+
+async def undo_batch(
+    session: AsyncSession, access: Access, job: ImportJob, way: WayBack | None = None
+) -> bool:
+    """Undo the next rows of a held job; True if none were left. `way` learns how far it came."""
+    way = way or WayBack()
+    asked = {"job": job.id, "before": way.before, "most": UNDONE_AT_ONCE}
+    found = (await session.execute(_NEXT, asked)).all()
+    if not found:
         done = {"state": "undone", "finished_at": func.now()}
         await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(done))
         await tell_end(session, job, "undone", job.counts)
         return True
+    rows = {row: is_ours for row, is_to_undo, is_ours in found if is_to_undo}
+    if rows:
+        await _undo_rows(session, access, job, rows)
+    way.reached = found[-1][0]
+    return False
+
+
+async def _undo_rows(session: AsyncSession, access: Access, job: ImportJob, rows: Mapping[int, bool]) -> None:
     made = list(await session.scalars(_MADE, {"job": job.id, "rows": list(rows)}))
     asked = {"ids": made, "request": request_of(job.id)}
     untouched = list(await session.scalars(_UNTOUCHED, asked)) if made else []
     gone = await bin_parties(session, access, untouched, via="import", request_id=request_of(job.id))
     await session.execute(delete(ImportedParty).where(ImportedParty.party_id.in_(gone)))
     await _note_rows(session, job, rows, refused=set(untouched) - set(gone))
-    return False
 
 
 async def _note_rows(

@@ -41,7 +41,7 @@ class ImportJob(HasId, Base):
     __table_args__ = (
         CheckConstraint(
             "state in ('reading', 'uploaded', 'mapped', 'previewed', 'running', 'stopped', 'finished', 'undoing', "
-            "'undone')",
+            "'undone', 'undo_stopped')",
             name="state",
         ),
         Index(

@@ -30,7 +30,7 @@ from crm.importing.batches import (
 from crm.importing.children import ChildFailed, checking
 from crm.importing.plans import Rules
 from crm.importing.rules import rules_for
-from crm.importing.undoing import undo_batch
+from crm.importing.undoing import WayBack, undo_batch
 from crm.importing.writing import Stale
 from crm.journal import is_away
 from crm.rights import Access
@@ -88,7 +88,8 @@ class Imports:
         elif state == "running":
             await self._run(job_id)
         else:
-            await self._all(job_id, state, undo_batch)
+            way = WayBack()
+            await self._all(job_id, state, partial(undo_batch, way=way), way.go_on)
 
     async def _preview(self, job_id: int) -> None:
         begun: list[tuple[Preview, Rules]] = []
@@ -133,12 +134,16 @@ class Imports:
                 most = max(FEWEST, most // FEWER)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _all(self, job_id: int, state: str, batch: Batch) -> None:
+    async def _all(
+        self, job_id: int, state: str, batch: Batch, go_on: Callable[[], None] = lambda: None
+    ) -> None:
+        """One batch after the other. `go_on`: called when one is committed."""
         tries = 0
         while True:
             try:
                 if await self._batch(job_id, state, batch):
                     return
+                go_on()
                 tries = 0
             except TimeoutError:  # the server is busy: this batch once more, but not for ever
                 tries += 1

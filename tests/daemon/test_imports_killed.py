@@ -18,7 +18,7 @@ import cti
 from crm.database import Database, open_database
 from crm.importing import jobs
 from crm.importing.batches import WRITTEN_AT_ONCE
-from crm.importing.jobs import JobInfo
+from crm.importing.job_info import JobInfo
 from crm.importing.plans import Policy
 from crm.rights import Access
 from tests.crm.importing.office import csv_of, read, take

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from crm.importing.plans import Clash, Faulty, Known, New, SameName
+from crm.importing.plans import Capitals, Clash, Faulty, Known, New, SameName
 from web.api.reading import MOST_ITEMS, Cursor, Id, Limit, Text
 
 
@@ -26,19 +26,20 @@ class Action(StrEnum):
 
 
 class ImportAction(msgspec.Struct, forbid_unknown_fields=True):
-    """Begin or go on, stop after the present batch, or put what the import created into the bin."""
+    """Begin or go on, stop after the present batch (of undoing, too), or put what the import created into the bin."""
 
     action: Action
 
 
 class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to do with rows whose client is new, known, or known by name only; with bad values; with others' numbers."""
+    """What to do with rows whose client is new, known, or known by name only; with bad values; with others' numbers; with names in capitals."""
 
     new: New = New.CREATE
     known: Known = Known.FILL
     same_name: SameName = SameName.SKIP
     faulty: Faulty = Faulty.REFUSE
     clash: Clash = Clash.REFUSE
+    capitals: Capitals = Capitals.KEEP
     default_kind: Text = "prospect"
     owner_id: Id | None = None
 
@@ -51,7 +52,11 @@ class Columns(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Import(msgspec.Struct, kw_only=True):
-    """A file on its way in. `counts`: what the check expects of the rows, once it runs what became of them."""
+    """A file on its way in. `counts`: what the check expects of the rows, once it runs what became of them.
+
+    `unknown_sources`: those that the directory does not know, with their rows; they are kept as they are written.
+    `undone_rows` of `rows_to_undo`: how far undoing has come.
+    """
 
     id: int
     file_name: str
@@ -62,7 +67,10 @@ class Import(msgspec.Struct, kw_only=True):
     total_rows: int
     checked_rows: int
     done_rows: int
+    rows_to_undo: int
+    undone_rows: int
     counts: dict[str, int]
+    unknown_sources: dict[str, int]
     trouble: str | None
     created_by: str | None
     created_at: datetime
@@ -112,6 +120,7 @@ class ImportRow(msgspec.Struct, kw_only=True):
     row: int
     state: str
     verdict: str | None
+    names: list[str]  # of the organisation and the person as they will be stored; once they are, none
     cells: list[str]
     problems: list[RowProblem]
     party_id: int | None

@@ -134,6 +134,7 @@ def _row(row: jobs.RowInfo) -> ImportRow:
         row=row.row,
         state=row.state,
         verdict=row.verdict,
+        names=list(row.names),
         cells=list(row.cells),
         problems=problems,
         party_id=row.party_id,

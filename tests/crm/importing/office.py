@@ -11,7 +11,8 @@ from typing import Any
 
 from crm.database import Database
 from crm.importing import jobs
-from crm.importing.jobs import JobInfo, RowInfo
+from crm.importing.job_info import JobInfo
+from crm.importing.jobs import RowInfo
 from crm.importing.plans import Policy
 from crm.importing.uploading import upload
 from crm.rights import Access

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.importing.capitals import organisation_from_capitals, person_from_capitals
 from crm.importing.cells import RowReader, clean, clean_name
 from crm.importing.fields import FIELDS, guess_columns, guess_field, header_key, heading_row
 from crm.importing.likeness import names_fit
 from crm.importing.own_values import read_own
-from crm.importing.plans import Checked, OwnField, Rules
+from crm.importing.plans import Capitals, Checked, OwnField, Rules
 from crm.requisites import is_inn
 
 
@@ -192,3 +193,63 @@ def test_a_source_is_called_as_the_directory_calls_it() -> None:
         plan = read(["organisation", "source"], "Первая", typed, sources=sources).plan
         assert plan is not None
         assert plan.sides[0].party["source"] == stored
+
+
+def test_a_source_that_the_directory_does_not_have_is_told() -> None:
+    sources = {"site": "Наш сайт", "наш сайт": "Наш сайт"}
+    for typed, unknown in (("SITE", ""), ("Наш сайт", ""), ("", ""), ("Знакомые", "Знакомые")):
+        assert read(["organisation", "source"], "Первая", typed, sources=sources).unknown_source == unknown
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("ИВАНОВ ИВАН ИВАНОВИЧ", "Иванов Иван Иванович"), ("ИВАНОВ Иван", "Иванов Иван"), ("Иванов И.И.", "Иванов И.И."),
+        ("ИВАНОВ И.И.", "Иванов И.И."), ("ИВАНОВ И. И.", "Иванов И. И."), ("ИВАНОВ ИИ", "Иванов ИИ"), ("ЛИ ЯН", "Ли Ян"),
+        ("ПЕТРОВ-ВОДКИН КУЗЬМА", "Петров-Водкин Кузьма"), ("О'НИЛ ШОН", "О'Нил Шон"), ("МАМЕДОВ АЛИ ГАСАН ОГЛЫ", "Мамедов Али Гасан оглы"),
+        ("SMITH JOHN", "Smith John"), ("ЁЛКИНА АННА", "Ёлкина Анна"), ("Мак-Дональд", "Мак-Дональд"), ("", ""), ("8 ОТДЕЛ", "8 Отдел"),
+    ],
+)  # fmt: skip
+def test_people_in_capitals(typed: str, written: str) -> None:
+    last, _, rest = typed.partition(" ")
+    first, _, middle = rest.partition(" ")
+    names = person_from_capitals({"last_name": last, "first_name": first, "middle_name": middle})
+    assert " ".join(filter(None, names.values())) == written
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ('ООО "РОМАШКА"', 'ООО "Ромашка"'), ("ИП ИВАНОВ ИВАН", "ИП Иванов Иван"), ("ООО Ромашка", "ООО Ромашка"),
+        ("ЗАО СМУ-15", "ЗАО СМУ-15"), ("АО ВТБ", "АО ВТБ"), ("ООО ТД МИР ЛЕСА", "ООО ТД Мир Леса"), ("ДОМ И САД", "Дом и Сад"),
+        ("ОБЩЕСТВО С ОГРАНИЧЕННОЙ ОТВЕТСТВЕННОСТЬЮ «СЕВЕРО-ЗАПАД»", "Общество с ограниченной ответственностью «Северо-Запад»"),
+        ("ФГУП ПОЧТА РОССИИ", "ФГУП Почта России"), ("ООО", "ООО"), ("", ""),
+    ],
+)  # fmt: skip
+def test_organisations_in_capitals(typed: str, written: str) -> None:
+    assert organisation_from_capitals(typed) == written
+
+
+@given(st.text(max_size=60))
+def test_capitals_change_letters_only_and_once(name: str) -> None:
+    for once in (organisation_from_capitals(name), person_from_capitals({"last_name": name})["last_name"]):
+        assert once.upper() == name.upper() or once.casefold() == name.casefold()
+        assert organisation_from_capitals(once) == once
+
+
+@pytest.mark.parametrize(
+    ("capitals", "names"),
+    [
+        ("keep", ('ООО "РОМАШКА"', "ИВАНОВ ИВАН")),
+        ("people", ('ООО "РОМАШКА"', "Иванов Иван")),
+        ("all", ('ООО "Ромашка"', "Иванов Иван")),
+    ],
+)
+def test_capitals_are_changed_by_the_rules(capitals: str, names: tuple[str, str]) -> None:
+    checked = read(["organisation", "person"], 'ООО "РОМАШКА"', "ИВАНОВ ИВАН", capitals=Capitals(capitals))
+    assert checked.plan is not None
+    assert tuple(side.name for side in checked.plan.sides) == names
+    assert checked.is_in_capitals
+    split = read(["last_name", "first_name"], "ИВАНОВ", "ИВАН", capitals=Capitals(capitals)).plan
+    assert split is not None
+    assert split.sides[0].name == names[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -16,9 +17,9 @@ from crm.adopting import adopt_piece
 from crm.comments import add_comment
 from crm.database import Database
 from crm.errors import NotAllowed
-from crm.importing import jobs
-from crm.importing.jobs import JobInfo
-from crm.importing.undoing import TOUCHED, WAS_THERE
+from crm.importing import jobs, undoing
+from crm.importing.job_info import JobInfo
+from crm.importing.undoing import TOUCHED, WAS_THERE, undo_batch
 from crm.parties import PartyValues, change_owner, create_party, person_values, set_kinds
 from crm.party_bin import bin_parties, list_bin, restore_party
 from crm.party_cards import party_card
@@ -27,9 +28,10 @@ from crm.schema.communications import Communication
 from crm.schema.desk import CallbackCase
 from crm.schema.journals import ChangeLog, OutboxEvent
 from crm.schema.parties import Party
+from cti.daemon import imports
 from cti.daemon.imports import Imports
 from tests.crm import planting
-from tests.crm.importing.office import csv_of, imported, read, rows_of
+from tests.crm.importing.office import csv_of, imported, preview, read, rows_of
 from tests.crm.people import COMMAND, make_user
 from tests.crm.planting import NOON
 
@@ -194,3 +196,69 @@ async def test_only_who_may_delete_undoes(database: Database, admin: Access) -> 
         others = await create_party(session, await make_user(session), person_values("Чужой"))
         mine = await create_party(session, admin, person_values("Свой"))
         assert await bin_parties(session, own, [others, mine]) == [mine]
+
+
+async def test_undoing_tells_how_far_it_is_is_stopped_and_goes_on(
+    database: Database, admin: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "UNDONE_AT_ONCE", 3)
+    rows = [(f"Клиент {n}", f"8916400{n:04}") for n in range(8)]
+    job = await imported(database, admin, csv_of(("Имя", "Телефон"), *rows))
+    batches = 0
+
+    async def then_stop(session: AsyncSession, access: Access, held: Any, **more: Any) -> bool:
+        nonlocal batches
+        batches += 1
+        is_last = await undo_batch(session, access, held, **more)
+        if batches == 2:
+            raise ConnectionResetError  # killed in mid-batch: nothing of it is committed
+        return is_last
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imports, "undo_batch", then_stop)
+        with pytest.raises(ConnectionResetError):
+            await undone(database, admin, job.id)
+    half = await read(database, admin, job.id)
+    assert (half.state, half.progress, half.percent) == ("undoing", (3, 8), 37)
+    async with database.sessions.begin() as session:
+        await jobs.stop(session, admin, job.id)
+    await Imports(database).work()
+    half = await read(database, admin, job.id)
+    assert (half.state, half.progress, len(await lists_of(database))) == ("undo_stopped", (3, 8), 5)
+    async with database.sessions.begin() as session:
+        with pytest.raises(jobs.WrongState):  # not into the import again
+            await jobs.start(session, admin, job.id)
+    job = await undone(database, admin, job.id)
+    assert (job.state, job.counts["undone"], await lists_of(database)) == ("undone", 8, set())
+
+
+async def test_each_batch_of_undoing_reads_its_own_rows_only(database: Database, admin: Access) -> None:
+    job_id = await preview(database, admin, csv_of(["Название"], ["Лютик"]))
+    rows = {"job": job_id, "most": 200}
+    async with database.sessions.begin() as session:
+        await session.execute(_MANY, {"job": job_id})
+        await session.execute(text("analyze import_row"))
+        for before in (2**31 - 1, 20_000, 1_000):
+            await session.execute(
+                text("update import_row set state = 'undone' where job_id = :job and row >= :before"),
+                {"job": job_id, "before": before},
+            )
+            explained = await session.scalars(
+                text(f"explain (analyze, timing off) {undoing._NEXT.text}"), {**rows, "before": before}
+            )
+            plan = "\n".join(explained)
+            scans = [line for line in plan.splitlines() if "Scan" in line and "import_row" in line]
+            seen = sum(int(float(found)) for line in scans for found in _ROWS.findall(line))
+            assert 0 < seen <= 200, plan
+            assert "Rows Removed" not in plan, plan
+            assert "hashed" not in plan, plan
+
+
+_ROWS = re.compile(r"actual rows=([0-9.]+)")
+_MANY = text(
+    """
+    insert into import_row (job_id, row, state, cells)
+    select :job, place, (array['created', 'updated', 'refused', 'created'])[place % 4 + 1], '[]'
+    from generate_series(3, 30000) as place
+    """
+)

@@ -46,7 +46,8 @@ async def test_a_program_imports_a_file_and_undoes_it(company: Company) -> None:
     assert job.endswith(str((await company.told(IMPORTS))["items"][0]["id"]))
     await company.post(f"{job}/actions", {"action": "undo"})
     await Imports(company.database).work()
-    assert (await company.told(job))["counts"]["undone"] == 1
+    undone = await company.told(job)
+    assert (undone["counts"]["undone"], undone["undone_rows"], undone["rows_to_undo"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

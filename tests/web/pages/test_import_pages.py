@@ -213,3 +213,29 @@ async def test_t11_communications_go_out_as_far_as_the_right_to_export_reaches(o
     assert (
         await office.get("/admin/users/export.csv", "head")
     ).status == 404  # exports the team's records only
+
+
+async def test_capitals_and_unknown_sources_are_told_and_the_rule_is_remembered(office: Office) -> None:
+    header = ("Организация", "ФИО", "Телефон", "Источник")
+    content = csv_of(header, ("ООО «БОЛЬШОЕ»", "КРИКУНОВ КУЗЬМА", "8 916 200-07-01", "Столб у дороги"))
+    _status, job = await upload(office, content)
+    rules = {
+        f"column-{index}": field for index, field in enumerate(("organisation", "person", "phone", "source"))
+    }
+    await office.post(f"{job}/columns", rules)
+    await Imports(office.database).work()
+    page = await (await office.get(job)).text()
+    assert "In 1 row the name of a person is written in capitals and will stay so." in page
+    assert "“Столб у дороги” · 1" in page
+    assert "Will be written" not in page
+    await office.post(f"{job}/columns", rules | {"capitals": "people"})
+    await Imports(office.database).work()
+    page = await (await office.get(job)).text()
+    assert "Will be written “Крикунов Кузьма”" in page
+    assert "it is changed by the rules" in page
+    await office.post(f"{job}/start")
+    await Imports(office.database).work()
+    assert await found(office, "Крикунов Кузьма") == 1
+    assert await found(office, "ООО «БОЛЬШОЕ»") == 1
+    _status, again = await upload(office, content)
+    assert '<option value="people" selected>' in await (await office.get(again)).text()

@@ -11,7 +11,8 @@ from aiohttp import BodyPartReader, web
 from crm.errors import CrmError, Invalid
 from crm.importing import jobs
 from crm.importing.fields import FIELDS
-from crm.importing.jobs import JobInfo, RowInfo
+from crm.importing.job_info import JobInfo
+from crm.importing.jobs import RowInfo
 from crm.importing.plans import OwnField, Policy
 from crm.importing.rules import own_fields
 from crm.importing.uploading import upload
@@ -124,6 +125,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "counted": _counted(job),
         "faults": _named_faults(job, own),
         "name_columns": _name_columns(job),
+        "spelled_otherwise": _spelled_otherwise,
         **_listed(job, show, rows),
     }
 
@@ -167,6 +169,12 @@ def _named_faults(job: JobInfo, own: Sequence[OwnField]) -> list[tuple[str, str,
 def _name_columns(job: JobInfo) -> list[int]:
     """Where the name of a row's client stands."""
     return [job.columns.index(field) for field in _NAMES if field in job.columns]
+
+
+def _spelled_otherwise(row: RowInfo) -> list[str]:
+    """Names that will not be stored letter by letter as they stand in the file."""
+    words = " ".join(row.cells).split()
+    return [name for name in row.names if not set(name.split()) <= set(words)]
 
 
 def _counted(job: JobInfo) -> list[tuple[str, str, str, int]]:

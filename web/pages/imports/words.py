@@ -7,7 +7,7 @@ from typing import Final
 
 from crm.importing.batches import COULD_NOT
 from crm.importing.needs import WHY as NEEDED
-from crm.importing.plans import Clash, Faulty, Known, New, RowProblem, SameName
+from crm.importing.plans import Capitals, Clash, Faulty, Known, New, RowProblem, SameName
 from crm.importing.undoing import MAY_NOT, TOUCHED, WAS_THERE
 from web.i18n import gettext as _
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
@@ -43,6 +43,7 @@ STATE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "stopped": (N_("Stopped"), "orange"),
     "finished": (N_("Finished"), "green"),
     "undoing": (N_("Being undone"), "orange"),
+    "undo_stopped": (N_("Undoing stopped"), "orange"),
     "undone": (N_("Undone"), "grey"),
 }
 # What the preview expects, then what became of the rows: code → (word, tone).
@@ -95,6 +96,14 @@ POLICY_WORDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {
             Clash.REFUSE: N_("refuse the row"),
             Clash.SHARE: N_("mark the number as shared by both"),
+        },
+    ),
+    "capitals": (
+        N_("If a name is written in capitals"),
+        {
+            Capitals.KEEP: N_("leave it as it is written"),
+            Capitals.PEOPLE: N_("of people: “Smith John” instead of “SMITH JOHN”"),
+            Capitals.ALL: N_("of people and of organisations, but for abbreviations"),
         },
     ),
 }
