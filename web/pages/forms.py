@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 MOST_CHARACTERS = 2000
+OTHER = "::other"  # chosen instead of what a directory offers: what is meant stands in the field NAME-other
 
 # Control characters have no place in what a person typed; a tab or a line break does.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -71,6 +72,8 @@ def form_of(pairs: Iterable[tuple[str, object]]) -> Form:
             clean = _CONTROL.sub("", value)[: MOST_CHARACTERS * 10]
             form.values[name] = clean
             form.chosen[name] = form.chosen.get(name, frozenset()) | {clean}
+    for name in [name for name, value in form.values.items() if value == OTHER]:
+        form.values[name] = form.values.get(f"{name}-other", "")
     return form
 
 

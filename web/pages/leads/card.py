@@ -131,6 +131,7 @@ async def _ask_for_missing(request: web.Request, form: Form, error: StageIncompl
     """«Переход»: what the stage asks for, to be filled in on the spot."""
     async with request.app[SESSIONS]() as session:
         card = await lead_card(session, request[ACCESS], id_in_path(request))
+        sources = await names_of(session, SOURCE)
     stage = card.scheme.stage(form.whole("stage_id") or 0)
     asked = [name for name in FIELD_NAMES if name in error.missing or name in form.values]
     form.problems = {name: _("Fill this in.") for name in error.missing if name in form.values}
@@ -142,6 +143,7 @@ async def _ask_for_missing(request: web.Request, form: Form, error: StageIncompl
         stage=stage,
         form=form,
         asked=asked,
+        sources=sources,
         elsewhere=[name for name in error.missing if name not in FIELD_NAMES],
         words=FIELDS,
         problem_text=tell(error),
