@@ -7,7 +7,7 @@ their own, since parties point to them by more than a word; here all directories
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,8 +15,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change
-from crm.errors import Invalid, NotFound, Taken
+from crm.changes import last_author, record_change
+from crm.errors import Conflict, Invalid, NotFound, Taken
 from crm.lines import checked_colour
 from crm.names import checked_name
 from crm.rights import Access
@@ -33,6 +33,7 @@ LEAD_REASON: Final = "lead_reason"  # why a lead is disqualified; a table of its
 PAUSE_REASON: Final = "pause_reason"
 CALLBACK_REASON: Final = "callback_reason"
 DIRECTORIES: Final = (KIND, SOURCE, TAG, END_REASON, INDUSTRY, LEAD_REASON, PAUSE_REASON, CALLBACK_REASON)
+_CODED: Final = {SOURCE: "source", KIND: "own"}  # directories with codes, and what made ones begin with
 MOST_ENTRIES: Final = 500  # of one directory: more is no directory any more
 
 
@@ -44,9 +45,10 @@ class Entry:
     directory: str
     name: str
     colour: str | None
-    code: str | None  # of a source
+    code: str | None  # of a source, a kind, and of what the program itself needs: it never changes
     is_system: bool
     archived_at: datetime | None
+    version: int
 
 
 async def list_entries(session: AsyncSession, directory: str, *, with_archived: bool = False) -> list[Entry]:
@@ -76,7 +78,7 @@ async def add_entry(
     """A new word, at the end of its directory. Returns its id.
 
     Args:
-        code: of a source, what programs call it for ever; "" has one made.
+        code: of a source or kind, what programs call it for ever; "" has one made.
 
     Raises:
         NotAllowed, NotFound (no such directory), Invalid, Taken (the name or code, also an archived one's).
@@ -92,17 +94,69 @@ async def add_entry(
         "name": name,
         "position": len(present) + 1,
         **_looks(directory, colour),
-        **_place(table, directory, present),
+        **_of_directory(table, directory),
+        **_coded(directory, code, present),
     }
-    if directory == SOURCE:
-        if code in {each.code for each in present}:
-            raise Taken("code", code)
-        row["code"] = checked_code(code) if code else _code(present, "source")
     entry_id: int = (await session.execute(insert(table).values(row).returning(table.id))).scalar_one()
     if directory == SOURCE:
         await know_words(session, entry_id, [name, row["code"]])
     await record_change(session, access, directory, entry_id, after=row, via=via)
     return entry_id
+
+
+async def change_entry(
+    session: AsyncSession,
+    access: Access,
+    directory: str,
+    entry_id: int,
+    wanted: Mapping[str, Any],
+    *,
+    version: int | None = None,
+    via: str = "form",
+) -> None:
+    """Another `name` or `colour`, or `is_archived`: offered no more, whatever has it keeps it. What is not named stays. Records that hold
+    the word as a text keep it; those with a source get its new name within minutes.
+
+    Args:
+        version: of the entry, as it was read; None: the last change wins.
+
+    Raises:
+        NotAllowed, NotFound, Conflict, Taken, Invalid (also: what the program itself needs is neither renamed nor archived).
+    """
+    access.require("directory.manage")
+    present = await _locked(session, directory)
+    found = _of(present, directory, entry_id)
+    after = _wanted(directory, found, wanted, present)
+    before = {name: getattr(found, name) for name in after}
+    if version not in (None, found.version):
+        differing = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
+        raise Conflict(differing, found.version, await last_author(session, directory, entry_id))
+    await _change(session, access, directory, found, via, **after)
+    if directory == SOURCE and "name" in after:
+        await know_words(session, entry_id, [after["name"]])
+
+
+def _wanted(directory: str, found: Any, wanted: Mapping[str, Any], present: Sequence[Any]) -> dict[str, Any]:
+    """The columns to store. Raises Invalid, Taken."""
+    after: dict[str, Any] = {}
+    if "name" in wanted and wanted["name"] != found.name:
+        _refuse_system(found, "name")
+        others = [row for row in present if row.id != found.id]
+        after["name"] = _free(checked_name(wanted["name"]), others)
+    if "colour" in wanted:
+        after |= _looks(directory, wanted["colour"])
+    if wanted.get("is_archived"):
+        _refuse_system(found, "is_archived")
+        after["archived_at"] = found.archived_at or datetime.now(UTC)
+    elif "is_archived" in wanted:
+        after["archived_at"] = None
+    return after
+
+
+def _refuse_system(row: Any, field: str) -> None:
+    if _is_system(row):
+        why = "The program itself needs this entry: it can be neither renamed nor archived."
+        raise Invalid(field, row.name, why)
 
 
 async def edit_entry(
@@ -113,22 +167,20 @@ async def edit_entry(
     *,
     name: str,
     colour: str | None,
+    version: int | None = None,
     via: str = "form",
 ) -> None:
-    """Another name (the system's own kinds keep theirs) and colour. Records that hold the word as a text keep it; those with a
-    source get its new name within minutes.
+    """Name and colour, as a form sends them; the system's own entries keep their names.
 
     Raises:
-        NotAllowed, NotFound, Invalid, Taken.
+        NotAllowed, NotFound, Conflict, Invalid, Taken.
     """
+    wanted: dict[str, Any] = {"name": name, "colour": colour}
     access.require("directory.manage")
-    present = await _locked(session, directory)
-    found = _of(present, directory, entry_id)
-    others = [row for row in present if row.id != entry_id]
-    new = found.name if _is_system(found) else _free(checked_name(name), others)
-    await _change(session, access, directory, found, via, name=new, **_looks(directory, colour))
-    if directory == SOURCE:
-        await know_words(session, entry_id, [new])
+    found = _of(await _locked(session, directory), directory, entry_id)
+    if _is_system(found):
+        del wanted["name"]
+    await change_entry(session, access, directory, entry_id, wanted, version=version, via=via)
 
 
 async def archive_entry(
@@ -139,13 +191,7 @@ async def archive_entry(
     Raises:
         NotAllowed, NotFound, Invalid (an entry that the program itself needs).
     """
-    access.require("directory.manage")
-    found = _of(await _locked(session, directory), directory, entry_id)
-    if _is_system(found):
-        raise Invalid(
-            "name", found.name, "The program itself needs this entry: it can be neither removed nor archived."
-        )
-    await _change(session, access, directory, found, via, archived_at=found.archived_at or datetime.now(UTC))
+    await change_entry(session, access, directory, entry_id, {"is_archived": True}, via=via)
 
 
 async def restore_entry(
@@ -156,9 +202,7 @@ async def restore_entry(
     Raises:
         NotAllowed, NotFound.
     """
-    access.require("directory.manage")
-    found = _of(await _locked(session, directory), directory, entry_id)
-    await _change(session, access, directory, found, via, archived_at=None)
+    await change_entry(session, access, directory, entry_id, {"is_archived": False}, via=via)
 
 
 async def move_entry(
@@ -171,12 +215,23 @@ async def move_entry(
     """
     access.require("directory.manage")
     present = [row for row in await _locked(session, directory) if row.archived_at is None]
+    here = present.index(_of(present, directory, entry_id))
+    await place_entry(session, access, directory, entry_id, max(1, here + (0 if up else 2)), via=via)
+
+
+async def place_entry(
+    session: AsyncSession, access: Access, directory: str, entry_id: int, place: int, *, via: str = "form"
+) -> None:
+    """To this place among those in use, counted from 1; beyond the end it is the last one.
+
+    Raises:
+        NotAllowed, NotFound (also: an archived one has no place).
+    """
+    access.require("directory.manage")
+    present = [row for row in await _locked(session, directory) if row.archived_at is None]
     found = _of(present, directory, entry_id)
-    here = present.index(found)
-    there = here - 1 if up else here + 1
-    if not 0 <= there < len(present):
-        return
-    present[here], present[there] = present[there], present[here]
+    present.remove(found)
+    present.insert(place - 1, found)
     for position, row in enumerate(present, 1):
         await _change(session, access, directory, row, via, position=position)
 
@@ -187,7 +242,8 @@ async def _change(
     before = {name: getattr(row, name) for name in values}
     if await record_change(session, access, directory, row.id, before=before, after=values, via=via):
         table, _ours = _table(directory)
-        await session.execute(update(table).where(table.id == row.id).values(values))
+        now = {"version": table.version + 1} if values.keys() - {"position"} else {}
+        await session.execute(update(table).where(table.id == row.id).values({**values, **now}))
 
 
 async def _locked(session: AsyncSession, directory: str) -> Sequence[Any]:
@@ -222,7 +278,7 @@ def _free(name: str, others: Sequence[Any]) -> str:
     return name
 
 
-def _code(present: Sequence[Any], word: str = "own") -> str:
+def _code(present: Sequence[Any], word: str) -> str:
     codes = {row.code for row in present}
     return next(code for number in range(1, len(codes) + 2) if (code := f"{word}{number}") not in codes)
 
@@ -231,11 +287,20 @@ def _looks(directory: str, colour: str | None) -> dict[str, Any]:
     return {} if directory == LEAD_REASON else {"colour": checked_colour(colour)}
 
 
-def _place(table: Any, directory: str, present: Sequence[Any]) -> dict[str, Any]:
+def _of_directory(table: Any, directory: str) -> dict[str, Any]:
     """What says that a new row is of this directory."""
     if table is PartyKind:
-        return {"code": _code(present)}
+        return {}
     return {"object_kind": "lead"} if table is FailureReason else {"directory": directory}
+
+
+def _coded(directory: str, code: str, present: Sequence[Any]) -> dict[str, str]:
+    """The code of a new entry, where its directory has any. Raises Invalid, Taken."""
+    if directory not in _CODED:
+        return {}
+    if code in {each.code for each in present}:
+        raise Taken("code", code)
+    return {"code": checked_code(code) if code else _code(present, _CODED[directory])}
 
 
 def _is_system(row: Any) -> bool:
@@ -250,9 +315,10 @@ def _entry(row: Any, directory: str) -> Entry:
         directory=directory,
         name=row.name,
         colour=getattr(row, "colour", None),
-        code=row.code if directory == SOURCE else None,
+        code=row.code,
         is_system=_is_system(row),
         archived_at=row.archived_at,
+        version=row.version,
     )
 
 

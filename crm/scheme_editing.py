@@ -169,7 +169,7 @@ async def set_transitions(
         NotAllowed, NotFound, Invalid (a stage of another scheme, or an archived one).
     """
     access.require(_RIGHT)
-    await locked_scheme(session, scheme_id)
+    scheme = await locked_scheme(session, scheme_id)
     known = set(await session.scalars(stages_in_use(scheme_id).with_only_columns(Stage.id)))
     for origin, to in wanted:
         if origin not in known or to not in known or origin == to:
@@ -181,6 +181,7 @@ async def set_transitions(
     before, after = {"transitions": present}, {"transitions": sorted(set(wanted))}
     if not await record_change(session, access, "scheme", scheme_id, before=before, after=after, via=via):
         return
+    await _write(session, scheme, {})
     await session.execute(delete(Transition).where(Transition.scheme_id == scheme_id))
     if wanted:
         new = [

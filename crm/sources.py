@@ -36,7 +36,9 @@ class SourceInfo:
     id: int
     code: str
     name: str
+    colour: str | None
     archived_at: datetime | None
+    version: int
     words: tuple[str, ...]
 
 
@@ -69,7 +71,15 @@ def _told(row: DirectoryEntry, words: Sequence[str]) -> SourceInfo:
     code = row.code or ""
     own = {code, row.name.lower()}
     others = tuple(word for word in words if word not in own)
-    return SourceInfo(id=row.id, code=code, name=row.name, archived_at=row.archived_at, words=others)
+    return SourceInfo(
+        id=row.id,
+        code=code,
+        name=row.name,
+        colour=row.colour,
+        archived_at=row.archived_at,
+        version=row.version,
+        words=others,
+    )
 
 
 async def source_named(session: AsyncSession, typed: str) -> str:

@@ -20,7 +20,7 @@ from crm.lines import checked_colour
 from crm.names import checked_name
 from crm.rights import Access
 from crm.schema.leads import Lead
-from crm.schema.stages import Stage, StageRequirement, StageVisit
+from crm.schema.stages import Scheme, Stage, StageRequirement, StageVisit
 from crm.scheme_editing import locked_scheme, require_version, stages_in_use, standing_in
 from crm.stage_rules import Outcome
 
@@ -105,6 +105,20 @@ async def stage_rows(session: AsyncSession, access: Access, scheme_id: int) -> l
     ]
 
 
+async def stage_row(session: AsyncSession, access: Access, stage_id: int) -> StageRow:
+    """One of them.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require(_RIGHT)
+    stage = await session.get(Stage, stage_id, populate_existing=True)
+    scheme = None if stage is None else await session.get(Scheme, stage.scheme_id)
+    if scheme is None or scheme.object_kind != "lead":
+        raise NotFound("stage", stage_id)
+    return next(row for row in await stage_rows(session, access, scheme.id) if row.id == stage_id)
+
+
 async def add_stage(
     session: AsyncSession, access: Access, scheme_id: int, values: StageValues, *, via: str = "form"
 ) -> int:
@@ -180,6 +194,25 @@ async def move_stage(
         before, after = {"position": was}, {"position": place}
         await record_change(session, access, "stage", each.id, before=before, after=after, via=via)
         await _write(session, each, after)
+
+
+async def place_stage(
+    session: AsyncSession, access: Access, stage_id: int, place: int, *, via: str = "form"
+) -> None:
+    """To this place among the open stages, counted from 1; beyond the end it is the last one.
+
+    Raises:
+        NotAllowed, NotFound.
+    """
+    access.require(_RIGHT)
+    stage = await _locked(session, stage_id)
+    present = await _present(session, stage.scheme_id)
+    going = [each.id for each in present if each.outcome == Outcome.OPEN]
+    if stage_id not in going:
+        return
+    here, there = going.index(stage_id), min(place, len(going)) - 1
+    for _step in range(abs(there - here)):
+        await move_stage(session, access, stage_id, up=there < here, via=via)
 
 
 async def archive_stage(

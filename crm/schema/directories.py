@@ -22,6 +22,7 @@ class DirectoryEntry(HasId, Base):
     colour: Mapped[str | None]
     code: Mapped[str | None]  # of sources: their name for programs, which never changes
     archived_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     __table_args__ = (
         CheckConstraint("(directory = 'source') = (code is not null)", name="code"),
         Index("uq_directory_entry_code", "code", unique=True, postgresql_where=text("code is not null")),

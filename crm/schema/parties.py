@@ -204,6 +204,7 @@ class PartyKind(HasId, Base):
     colour: Mapped[str | None]
     is_system: Mapped[bool] = mapped_column(server_default=text("false"))
     archived_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 def _orders(

@@ -122,6 +122,7 @@ class FailureReason(HasId, Base):
     name: Mapped[str]  # a message id for those that every installation begins with
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     archived_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     __table_args__ = (
         CheckConstraint(OBJECT_KINDS, name="object_kind"),
         CheckConstraint("code is null or archived_at is null", name="system_stays"),

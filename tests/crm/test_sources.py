@@ -120,7 +120,13 @@ async def test_a_new_name_goes_over_all_records_that_have_the_former_one(session
         await directories.add_entry(session, COMMAND, SOURCE, "яндекс")  # it means the renamed one
     (told,) = [each for each in await list_sources(session) if each.id == entry]
     assert told == SourceInfo(
-        id=entry, code=told.code, name="Yandex Direct", archived_at=None, words=("яндекс",)
+        id=entry,
+        code=told.code,
+        name="Yandex Direct",
+        colour="#ff0000",
+        archived_at=None,
+        version=2,
+        words=("яндекс",),
     )
 
 

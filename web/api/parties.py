@@ -24,6 +24,7 @@ from crm.rights import Access
 from crm.sources import source_named
 from web.api.contract import ApiRoutes, Reply
 from web.api.once import ONCE, once
+from web.api.party_answers import card_reply
 from web.api.party_types import (
     Created,
     NewOrganisation,
@@ -89,6 +90,7 @@ async def _wanted(session: AsyncSession, query: PartyQuery) -> PartyFilter:
         source=None if source is None else await source_named(session, source),
         city=given(query.city),
         region=given(query.region),
+        tag_id=given(query.tag),
     )
 
 
@@ -122,8 +124,7 @@ async def show(request: web.Request, _query: NoQuery) -> Reply:
         if card.id != party_id:  # merged into another one
             address = {"Location": f"{PATH}/{card.id}"}
             return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers=address)
-        told = msgspec.convert(card, Party, from_attributes=True)
-        return await party_reply(session, told, card.id, card.version)
+        return await card_reply(session, card)
 
 
 @routes.endpoint(

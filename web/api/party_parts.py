@@ -20,7 +20,9 @@ from crm.numbers import NumberValues, attach_number, end_ownership
 from crm.party_cards import party_card
 from crm.rights import Access
 from crm.schema import parties as schema
+from crm.tags import put_tags
 from web.api.contract import ApiRoutes, Reply
+from web.api.directory_types import TagIds
 from web.api.part_types import (
     ContactChanges,
     ContactEnd,
@@ -31,9 +33,10 @@ from web.api.part_types import (
     NewEmail,
     NumberChanges,
 )
+from web.api.party_answers import card_reply
 from web.api.party_types import NewNumber, Party
 from web.api.reading import NoQuery, Nothing, given, id_in_path, read_base
-from web.api.versions import ETAG, IF_MATCH, party_reply
+from web.api.versions import ETAG, IF_MATCH
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 
@@ -68,8 +71,7 @@ def _part(
                 card = await party_card(session, access, await act(session, access, row_id, body))
                 if base is not None:
                     await check_base(session, access, card.id, base)
-                told = msgspec.convert(card, Party, from_attributes=True)
-                return await party_reply(session, told, card.id, card.version)
+                return await card_reply(session, card)
 
         handler.__name__ = act.__name__
         handler.__annotations__["body"] = get_type_hints(act)[list(signature(act).parameters)[3]]
@@ -208,4 +210,10 @@ async def resume_kind(session: AsyncSession, access: Access, party_id: int, said
 async def end_kind(session: AsyncSession, access: Access, party_id: int, said: KindEnd) -> int:
     stay = await kind_stays.stay_named(session, access, party_id, said.kind)
     await kind_stays.end_kind(session, access, party_id, stay, said.reason, via="api")
+    return party_id
+
+
+@_part("PUT", _PARTY + "/tags", "Exactly these tags of the directory stand on the party")
+async def set_tags(session: AsyncSession, access: Access, party_id: int, said: TagIds) -> int:
+    await put_tags(session, access, party_id, said.tag_ids, via="api")
     return party_id

@@ -41,6 +41,7 @@ class PartyQuery(ChangedQuery, kw_only=True):
     owner: OwnerId | UnsetType = UNSET
     source: Text | UnsetType = UNSET
     city: Text | UnsetType = UNSET
+    tag: Id | UnsetType = UNSET
     region: Annotated[
         Text | UnsetType, Meta(description="of a number of theirs or of their primary contact")
     ] = UNSET
@@ -139,6 +140,14 @@ class Contact(msgspec.Struct):
     last_communication_at: datetime | None
 
 
+class PartyTag(msgspec.Struct):
+    """A tag as it stands on a party."""
+
+    id: int
+    name: str
+    colour: str | None
+
+
 class Party(msgspec.Struct, kw_only=True):
     """Everything of a party. Fields of the other type are null."""
 
@@ -180,6 +189,7 @@ class Party(msgspec.Struct, kw_only=True):
     version: int
     custom: dict[str, Value]
     may_edit: bool
+    tags: list[PartyTag] = []
 
 
 class NewNumber(msgspec.Struct, forbid_unknown_fields=True):

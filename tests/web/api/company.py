@@ -20,6 +20,7 @@ from crm import parties, telephony
 from crm.accounts import sign_in
 from crm.comments import add_comment
 from crm.database import Database
+from crm.directories import add_entry, list_entries
 from crm.granted_rights import ROLE_CODES
 from crm.importing import jobs
 from crm.lead_intake import NewLead, create_lead
@@ -29,8 +30,10 @@ from crm.rights import Access
 from crm.saved_views import ViewContent, save_view
 from crm.schema.base import uuid7
 from crm.schema.communications import CallKey, CallNote, Participation
+from crm.scheme_editing import scheme_rows
 from crm.sealing import open_seal
 from crm.sign_in import SignedIn
+from crm.stage_editing import stage_rows
 from crm.task_values import TaskValues
 from crm.tasks import NewTask, create_task
 from crm.telephony import AsteriskSettings
@@ -39,6 +42,7 @@ from cti.desk import Agent, Desk
 from tests.crm import planting
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.web.frame import FakeDirectory, FakeNotes
+from web.api.directories import KEPT
 from web.app import create_app
 from web.gate import CrmGate
 from web.keys import Services
@@ -65,6 +69,9 @@ class Company:
     connection_id: int = 0
     line_id: int = 0
     import_id: int = 0
+    entries: dict[str, int] = field(default_factory=dict)  # of directories, by what the API calls these
+    scheme_id: int = 0
+    stage_id: int = 0
     client: TestClient[web.Request, web.Application] | None = None
 
     async def ask(
@@ -131,6 +138,7 @@ async def open_company(database: Database, folder: Path) -> AsyncIterator[Compan
         await _people(session, company)
         await _telephony(session, company, folder)
         company.import_id = await _import(session)
+        await _directories(session, company)
         for number, who in enumerate(OWNERS):
             await _records(session, company, who, number)
     company.desk.set_directory(_seats(company))
@@ -169,6 +177,17 @@ async def _import(session: AsyncSession) -> int:
     await jobs.add_rows(session, job_id, [(2, ["Imported Ltd"])])
     await jobs.complete(session, COMMAND, job_id, ["Name"], {"format": "csv"}, None)
     return job_id
+
+
+async def _directories(session: AsyncSession, company: Company) -> None:
+    """An entry of each directory, and the scheme that every installation begins with."""
+    for kept in KEPT:
+        entries = await list_entries(session, kept.name)
+        found = entries[0].id if entries else await add_entry(session, COMMAND, kept.name, "Planted")
+        company.entries[kept.path.rpartition("/")[2]] = found
+    (scheme,) = await scheme_rows(session, COMMAND)
+    company.scheme_id = scheme.id
+    company.stage_id = (await stage_rows(session, COMMAND, scheme.id))[0].id
 
 
 async def _telephony(session: AsyncSession, company: Company, folder: Path) -> None:

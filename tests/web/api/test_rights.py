@@ -38,8 +38,13 @@ CALLS_OF = {
 def address(endpoint: Endpoint, company: Company, of: str) -> str:
     """The endpoint's path, with the record of this person where it names one."""
     before, brace, rest = endpoint.path.partition("{")
-    if "/connections/" in before:
-        record: object = company.connection_id
+    kept = before.removeprefix("/api/v1/").rstrip("/")
+    if kept in company.entries:
+        record: object = company.entries[kept]
+    elif kept in {"lead-schemes", "lead-stages"}:
+        record = company.scheme_id if kept == "lead-schemes" else company.stage_id
+    elif "/connections/" in before:
+        record = company.connection_id
     elif "/leads/" in before:
         record = company.leads[of]
     elif "/comments/" in before:

@@ -188,4 +188,38 @@ async def test_a_line_says_the_source_of_its_leads(office: Office) -> None:
     form = dict(re.findall(r'name="(version|number|name|colour)"[^>]*?value="([^"]*)"', page))
     saved = await office.post(address, form | {"lead_source": "Витрина"}, "admin")
     assert saved.status == 303, await saved.text()
-    assert 'value="Витрина"' in await (await office.get(address, "admin")).text()
+    assert '<option value="Витрина" selected>' in await (await office.get(address, "admin")).text()
+
+
+async def test_forms_offer_the_directory_and_another_source_is_written_on_purpose(office: Office) -> None:
+    path = "/admin/directories/source"
+    assert (await office.post(path, {"name": "Каталог", "code": "catalogue"}, "admin")).status == 303
+    new = await (await office.get("/leads/new", "manager")).text()
+    assert '<select class="form-select" id="f-source" name="source"' in new
+    assert '<option value="Каталог">' in new
+    other = {"person": "Из газеты", "source": "::other", "source-other": "Газета «Округа»"}
+    card = (await office.post("/leads/new", other, "manager")).headers["Location"]
+    shown = await (await office.get(card, "manager")).text()
+    assert '<option value="Газета «Округа»" selected>' in shown  # kept, though the directory does not have it
+    stored = {"version": "1", "source": "Газета «Округа»", "need": "Двери"}
+    assert (await office.post(f"{card}/edit", stored, "manager")).status == 303
+    assert "<dd>Газета «Округа»</dd>" in await (await office.get(card, "manager")).text()
+    assert 'name="word" value="Газета «Округа»"' in await (await office.get(path, "admin")).text()
+    by_code = {"mode": "person", "last_name": "Кодов", "source": "::other", "source-other": "CATALOGUE"}
+    party = (await office.post("/parties/new", by_code, "manager")).headers["Location"]
+    edited = await (await office.get(f"{party}/edit", "manager")).text()
+    assert '<option value="Каталог" selected>' in edited
+
+
+async def test_an_archived_source_is_offered_no_more_and_stays_where_it_is(office: Office) -> None:
+    path = "/admin/directories/source"
+    assert (await office.post(path, {"name": "Радио"}, "admin")).status == 303
+    party = {"mode": "person", "last_name": "Слушатель", "source": "Радио"}
+    card = (await office.post("/parties/new", party, "manager")).headers["Location"]
+    entry = re.search(
+        r'/admin/directories/source/(\d+)">Радио', await (await office.get(path, "admin")).text()
+    )
+    assert entry
+    assert (await office.post(f"{path}/{entry[1]}/archive", {}, "admin")).status == 303
+    assert 'value="Радио"' not in await (await office.get("/parties/new?mode=person", "manager")).text()
+    assert '<option value="Радио" selected>' in await (await office.get(f"{card}/edit", "manager")).text()

@@ -65,7 +65,9 @@ async def add_entry(request: web.Request) -> web.Response:
 @routes.get(_ENTRY, right="directory.manage")
 async def show_entry(request: web.Request) -> web.Response:
     entry = await _entry(request)
-    return await _show_entry(request, entry, filled({"name": entry.name, "colour": entry.colour}))
+    return await _show_entry(
+        request, entry, filled({"name": entry.name, "colour": entry.colour, "version": entry.version})
+    )
 
 
 @routes.post(_ENTRY, right="directory.manage")
@@ -80,7 +82,10 @@ async def edit_entry(request: web.Request) -> web.Response:
             entry.id,
             name=form.text("name"),
             colour=form.optional("colour"),
+            version=form.whole("version"),
         )
+    if form.is_outdated:  # saving once more keeps what was typed
+        form.values["version"] = str((await _entry(request)).version)
     if not form.is_good:
         return await _show_entry(request, entry, form)
     raise web.HTTPSeeOther(f"{_PATH}/{entry.directory}")
