@@ -9,10 +9,12 @@ from prometheus_client import Gauge
 from ami_adapter.link import LinkStatus
 from crm.journal import Journal
 from cti.daemon.links import Links
+from cti.daemon.switchboard import Switchboard
 from web.live import LiveHub
 from web.pop_delay import pop_delay
 
 WAITING = Gauge("ringcard_journal_waiting", "Calls that wait in memory for the journal")
+KNOWN = Gauge("ringcard_calls_known", "Calls that go on, or of which is not known yet who called")
 SPOOLED = Gauge("ringcard_journal_spooled_bytes", "Bytes of the journal's spool on disk")
 SOCKETS = Gauge("ringcard_live_sockets", "Open live sockets")
 LINKS_UP = Gauge("ringcard_links_up", "Links to PBXs that are up")
@@ -22,9 +24,10 @@ POP_SECONDS = Gauge(
 LINKS = Gauge("ringcard_links", "Links to PBXs that should be up")
 
 
-def publish_figures(journal: Journal, hub: LiveHub, links: Links) -> None:
+def publish_figures(journal: Journal, hub: LiveHub, links: Links, switchboard: Switchboard) -> None:
     """Read at the moment somebody asks."""
     WAITING.set_function(lambda: journal.waiting)
+    KNOWN.set_function(lambda: switchboard.calls_known)
     SPOOLED.set_function(lambda: journal.spooled_bytes)
     SOCKETS.set_function(hub.count)
     POP_SECONDS.labels("0.5").set_function(lambda: _pop_seconds(hub, "median_ms"))

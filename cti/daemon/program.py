@@ -302,7 +302,7 @@ class Program:
         await runner.setup()
         try:
             await web.TCPSite(runner, self.settings.host, self.settings.port, backlog=1024).start()
-            publish_figures(self.journal, self._hub, self._links)
+            publish_figures(self.journal, self._hub, self._links, self.switchboard)
             yield
         finally:
             await runner.cleanup()

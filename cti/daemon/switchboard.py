@@ -31,7 +31,7 @@ from cti.daemon.seating import Seating
 from cti.desk import Desk, Message, TalkOver
 from cti.numbers import Number
 
-MOST_FACTS = 20_000  # calls whose match is remembered; the oldest go first
+MOST_FACTS = 20_000  # calls that go on, or of which nobody told yet who called; the oldest go first
 log = structlog.get_logger(__name__)
 ERRORS = Counter("ringcard_call_event_errors", "Call events of which a part was not told, by kind", ["kind"])
 EVENTS = Counter("ringcard_call_events", "Call events, by kind", ["kind"])
@@ -66,6 +66,7 @@ class KnownCall:
     connection_id: int
     number: Number | None = None
     asked: str | None = None  # the number we asked about
+    is_asking: bool = False  # and have no answer yet
     facts: CallFacts = field(default_factory=CallFacts)
     record: CallRecord | None = None
     named: tuple[str, ...] = ()  # the linked ids that its story knows
@@ -101,6 +102,11 @@ class Switchboard:
         self._story = story
         self._directory = Directory()
         self._known: OrderedDict[UUID, KnownCall] = OrderedDict()
+
+    @property
+    def calls_known(self) -> int:
+        """Calls that go on, or of which nobody told yet who called."""
+        return len(self._known)
 
     def set_directory(self, directory: Directory) -> None:
         """Lines, extensions and profiles as they are from now on."""
@@ -161,7 +167,9 @@ class Switchboard:
         known.facts = CallFacts.of(
             result, customer_e164=number.e164, did_e164=facts.did_e164, line_id=facts.line_id
         )
+        known.is_asking = False
         self._write(question.connection_id, question.call_id, known, at)
+        self._forget_if_over(question.call_id, known)
 
     def ask_again(self) -> None:
         """Parties were merged, deleted or brought back: the windows of present calls follow whoever answers to the number now."""
@@ -172,14 +180,13 @@ class Switchboard:
 
     def stored_as(self, told_id: UUID, stored_id: UUID) -> None:
         """The journal found the call under an earlier id: everyone follows it."""
-        known = self._known.get(told_id)
-        if told_id == stored_id or known is None:
+        if told_id == stored_id:
             return
-        if known.record is not None:
-            self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
-        self._known[stored_id] = self._known.pop(told_id)
-        if known.record is not None:
-            self._note_present(known, stored_id, known.record, self._now())
+        if (known := self._known.pop(told_id, None)) is not None:
+            self._known[stored_id] = known
+            if known.record is not None:
+                self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
+                self._note_present(known, stored_id, known.record, self._now())
         self._deliver(self._desk.rename(told_id, stored_id))
 
     def _picture_taken(self, connection_id: int, event: SnapshotApplied) -> None:
@@ -234,7 +241,8 @@ class Switchboard:
         call = event.call
         call_id = self._ids.of(connection_id, call)
         if isinstance(event, CallsJoined):
-            self._ids.join(connection_id, event.absorbed_key, call_id)
+            absorbed = self._ids.join(connection_id, event.absorbed_key, call_id)
+            self._forget(absorbed)
         known = self._know(connection_id, call_id, call)
         if known.named != call.linked_ids or isinstance(
             event, CallEnded
@@ -252,6 +260,16 @@ class Switchboard:
         self._note(lambda story: story.happened(connection_id, call_id, event, known.facts))
         if not isinstance(event, CallEnded) or known.asked is None:
             self._ask_who_calls(connection_id, call_id, known, call)
+        self._forget_if_over(call_id, known)
+
+    def _forget_if_over(self, call_id: UUID, known: KnownCall) -> None:
+        """The journal has the whole call, and nobody is asked about it any more."""
+        if known.record is not None and known.record.state is CallState.ENDED and not known.is_asking:
+            self._forget(call_id)
+
+    def _forget(self, call_id: UUID | None) -> None:
+        if call_id is not None:
+            self._known.pop(call_id, None)
 
     def _know(self, connection_id: int, call_id: UUID, call: CallRecord) -> KnownCall:
         known = self._known.get(call_id)
@@ -290,7 +308,7 @@ class Switchboard:
         asked = known.number.e164 or known.number.digits or known.number.presented
         if asked == known.asked:
             return
-        known.asked = asked
+        known.asked, known.is_asking = asked, True
         self._ask(
             Question(
                 connection_id=connection_id, call_id=call_id, number=known.number, line_id=known.facts.line_id

@@ -227,3 +227,15 @@ def test_i18_an_event_that_cannot_be_told_costs_itself_only(monkeypatch: pytest.
     broken = CallRinging(call=None, extension="101", at=AT)  # type: ignore[arg-type]
     line.board.receive(1, [broken, CallRinging(call=call(), extension="101", at=AT)])
     assert line.kinds() == ["window", "journal", "ask"]
+
+
+def test_nothing_is_kept_of_calls_that_are_over() -> None:
+    """A day's calls must not fill the memory: the journal has them."""
+    line = Line()
+    ended = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    (question,) = line.questions()
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    assert line.board.calls_known == 1  # who calls is still asked
+    line.board.recognised(question, MATCHED)
+    assert (line.board.calls_known, line.entries()[-1].facts.party_id) == (0, 7)
