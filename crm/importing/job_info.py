@@ -54,8 +54,8 @@ class JobInfo:
 
     @property
     def rows_to_undo(self) -> int:
-        """Those that made or changed a client."""
-        return self.counts.get("created", 0) + self.counts.get("updated", 0)
+        """Those that made or changed a client, also if that is undone by now."""
+        return self.counts.get("created", 0) + self.counts.get("updated", 0) + self.undone_rows
 
     @property
     def undone_rows(self) -> int:

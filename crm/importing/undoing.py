@@ -33,12 +33,14 @@ TOUCHED: Final = "Somebody has worked with this client since; it stays."
 MAY_NOT: Final = "This client is another one's meanwhile, and you may not delete it; it stays."
 WAS_THERE: Final = "This client was there before the import; what changed in it stays."
 
+_TO_UNDO: Final = ("created", "updated")
+_Rows = Mapping[int, tuple[str, bool]]  # row → what became of it, whether its client is ours
 _PAST_ALL: Final = 2**31 - 1
 # Rows of every state, from the key: however many were undone, refused or left alone, a batch reads its own alone. Whose client it is
 # stands in a subquery with one answer: of `exists` the server would make a table of all that the job created, for each batch.
 _NEXT: Final = text(
     """
-    select row, state in ('created', 'updated'), coalesce(
+    select row, state, coalesce(
         (select made.job_id = :job from imported_party made where made.party_id = import_row.party_id), false
     )
     from import_row where job_id = :job and row < :before order by row desc limit :most
@@ -104,14 +106,14 @@ async def undo_batch(
         await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(done))
         await tell_end(session, job, "undone", job.counts)
         return True
-    rows = {row: is_ours for row, is_to_undo, is_ours in found if is_to_undo}
+    rows = {row: (state, is_ours) for row, state, is_ours in found if state in _TO_UNDO}
     if rows:
         await _undo_rows(session, access, job, rows)
     way.reached = found[-1][0]
     return False
 
 
-async def _undo_rows(session: AsyncSession, access: Access, job: ImportJob, rows: Mapping[int, bool]) -> None:
+async def _undo_rows(session: AsyncSession, access: Access, job: ImportJob, rows: _Rows) -> None:
     made = list(await session.scalars(_MADE, {"job": job.id, "rows": list(rows)}))
     asked = {"ids": made, "request": request_of(job.id)}
     untouched = list(await session.scalars(_UNTOUCHED, asked)) if made else []
@@ -120,12 +122,10 @@ async def _undo_rows(session: AsyncSession, access: Access, job: ImportJob, rows
     await _note_rows(session, job, rows, refused=set(untouched) - set(gone))
 
 
-async def _note_rows(
-    session: AsyncSession, job: ImportJob, rows: Mapping[int, bool], refused: set[int]
-) -> None:
-    """A row is undone if nothing that it created is left; else it says why it stays. `rows`: whether its client is ours."""
+async def _note_rows(session: AsyncSession, job: ImportJob, rows: _Rows, refused: set[int]) -> None:
+    """A row is undone if nothing that it created is left; else it says why it stays."""
     left = await session.execute(_LEFT, {"job": job.id, "rows": list(rows)})
-    why: dict[int, str] = {row: WAS_THERE for row, is_ours in rows.items() if not is_ours}
+    why: dict[int, str] = {row: WAS_THERE for row, (_, is_ours) in rows.items() if not is_ours}
     for row, party_id in left:
         why[row] = MAY_NOT if party_id in refused else TOUCHED
     undone = [row for row in rows if row not in why]
@@ -134,6 +134,7 @@ async def _note_rows(
     for sentence in (TOUCHED, MAY_NOT, WAS_THERE):
         await _keep(session, job.id, [row for row, told in why.items() if told == sentence], sentence)
     counts = Counter(job.counts)
+    counts.subtract(state for state, _ in rows.values())
     counts.update(undone=len(undone), kept=len(why))
     await session.execute(update(ImportJob).where(ImportJob.id == job.id).values(counts=dict(counts)))
 

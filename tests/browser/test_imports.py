@@ -176,16 +176,36 @@ async def test_a_dirty_price_list_of_5000_rows_is_stopped_resumed_and_undone_wit
         await page.get_by_role("link", name="CSV").click()
     refused = Path(await (await download.value).path()).read_text("utf-8-sig")
     assert len(list(csv.reader(io.StringIO(refused), delimiter=";"))) == bad + 1  # and the headings
-    await page.get_by_role("button", name="Отменить импорт").click()
-    await expect(page.get_by_text("Отменяем")).to_be_visible()
-    await worker.work()
+    await undo_with_a_rest(page, worker, monkeypatch)
     await expect(page.get_by_role("link", name="Корзина")).to_be_visible()
+    await expect(page.get_by_text("Создана ·")).to_have_count(0)
     await fits(page)
     assert await known(planted) == before
     await visitor.go("/notifications")
     await expect(page.get_by_text("Импорт «база.xlsx» завершён.")).to_be_visible()
     assert visitor.complaints == []
     await visitor.context.close()
+
+
+async def undo_with_a_rest(page: Page, worker: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undone in two parts, with a bar that tells how far it is."""
+    monkeypatch.setattr(imports, "PAUSE_SECONDS", 0.5)
+    await page.get_by_role("button", name="Отменить импорт").click()
+    stop = page.get_by_role("button", name="Остановить отмену")
+    await expect(stop).to_be_visible()
+    undoing = asyncio.create_task(worker.work())
+    await expect(page.get_by_text("Отменено ·")).to_be_visible()
+    bar = page.get_by_role("progressbar", name="Отменяем")
+    done, of = [int(await bar.get_attribute(name) or 0) for name in ("value", "max")]
+    assert 0 < done < of
+    await stop.click()
+    await undoing
+    monkeypatch.undo()
+    await expect(page.get_by_text("остальные остались как были")).to_be_visible()
+    await fits(page)
+    await page.get_by_role("button", name="Продолжить отмену").click()
+    await expect(stop).to_be_visible()
+    await worker.work()
 
 
 async def known(office: Office) -> int:
@@ -200,3 +220,35 @@ async def known(office: Office) -> int:
 
 async def fits(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_names_in_capitals_are_changed_by_a_rule_that_is_found_in_the_preview(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    visitor = await visit(planted, chromium, **size)
+    page, worker = visitor.page, Imports(planted.database)
+    await visitor.go("/parties/imports")
+    rows = (("ООО «КРИК»", "ГРОМОВА ГАЛИНА", f"8 916 300-{size['viewport']['width']:04}", "Забор"),)
+    content = book_of(("Организация", "Контактное лицо", "Телефон", "Источник"), *rows)
+    book = FilePayload(name="крик.xlsx", mimeType="application/octet-stream", buffer=content)
+    await page.get_by_label("Файл").set_input_files(book)
+    await page.get_by_role("button", name="Загрузить").click()
+    await page.get_by_label("Если имя написано заглавными буквами").select_option("keep")
+    await page.get_by_role("button", name="Проверить строки").click()
+    await expect(page.get_by_text("Проверяем строки")).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_text("«Забор» · 1")).to_be_visible()
+    told = page.get_by_role("listitem").filter(has_text="заглавными буквами и таким останется")
+    await looked_at(page, size)
+    await told.get_by_role("link", name="Изменить правило").click()
+    rule = page.get_by_label("Если имя написано заглавными буквами")
+    await expect(rule).to_be_in_viewport()
+    await rule.select_option("people")
+    await page.get_by_role("button", name="Проверить строки").click()
+    await expect(page.get_by_text("Проверяем строки")).to_be_visible()
+    await worker.work()
+    await expect(page.get_by_text("Будет записано: «Громова Галина»")).to_be_visible()
+    await looked_at(page, size)
+    assert visitor.complaints == []
+    await visitor.context.close()

@@ -11,12 +11,14 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from crm.database import Database
+from crm.directories import add_entry
 from crm.lead_intake import NewLead, create_lead
 from crm.lead_subjects import SubjectValues
 from crm.lead_values import LeadValues
 from tests.browser.conftest import DESKTOP, PHONE, axe
 from tests.browser.test_pages import visit
 from tests.browser.test_records import whole
+from tests.crm.people import COMMAND
 from tests.web.pages.office import Office, open_office
 
 pytestmark = pytest.mark.browser
@@ -129,5 +131,35 @@ async def test_a_source_that_nobody_entered_is_put_into_the_directory(
     await page.get_by_role("button", name=f"Добавить «{word}»").click()
     await expect(page.get_by_role("row").filter(has_text=word)).to_be_visible()
     await expect(page.get_by_role("button", name=f"Добавить «{word}»")).to_have_count(0)
+    assert visitor.complaints == []
+    await visitor.context.close()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+async def test_a_source_is_chosen_and_another_one_is_written_on_purpose(
+    planted: Office, chromium: Browser, size: dict[str, Any]
+) -> None:
+    name = f"Каталог {size['viewport']['width']}"
+    async with planted.database.sessions.begin() as session:
+        await add_entry(session, COMMAND, "source", name)
+    visitor = await visit(planted, chromium, "manager", **size)
+    page = visitor.page
+    await visitor.go("/leads/new")
+    source, other = page.get_by_label("Источник"), page.get_by_label("Какой")
+    await expect(other).to_be_hidden()
+    await source.select_option(name)
+    await expect(other).to_be_hidden()
+    await source.select_option(label="Другой…")
+    await other.fill("Разговор в поезде")
+    await page.get_by_label("Имя человека").fill(f"Попутчик {name}")
+    assert await whole(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.get_by_role("button", name="Создать").click()
+    await expect(page.get_by_role("definition").filter(has_text="Разговор в поезде")).to_be_visible()
+    await page.get_by_text("Изменить", exact=True).first.click()
+    await expect(source).to_have_value("Разговор в поезде")
+    await source.select_option(name)
+    await page.get_by_role("button", name="Сохранить").click()
+    await expect(page.get_by_role("definition").filter(has_text=name)).to_be_visible()
     assert visitor.complaints == []
     await visitor.context.close()
