@@ -7,6 +7,7 @@ to be taken back when the ringing stops. After an answered call a grant keeps it
 
 from __future__ import annotations
 
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Select, func, select, union
@@ -17,6 +18,7 @@ from crm.schema.communications import Call, Communication, Participation
 from crm.schema.parties import Affiliation, PartyPhone, PhoneNumber
 
 
+@lru_cache(maxsize=1024)  # to make it costs more than to ask with it
 def call_time_parties(user_id: int) -> CompoundSelect[int | None]:
     """Ids of the parties readable by a call of now, or by a grant that has not run out; some may be null."""
     granted = select(AccessGrant.party_id).where(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, true, tuple_, union, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.call_time import called_parties
@@ -57,17 +57,32 @@ FEW: Final = 10_000  # of those who lack something: as many are looked through f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyQueries:
-    """The list's rows: a query for each way in which one may be within the user's rights, and the columns of its order."""
+    """The list's rows, the ways in which one may be within the user's rights, and the columns of its order."""
 
-    parts: Sequence[Keys]
+    listed: Sequence[Keys]
+    ways: Sequence[ColumnElement[bool]]
     key: Any
     id: Any
     sort: Sort
+    called: Sequence[int] = ()  # whom the user may read because of a call
     silent_since: datetime | None = None
+    may_repeat: bool = False  # a party may stand in several of `listed`
+
+    @property
+    def parts(self) -> list[Keys]:
+        """A query for each way: each has an index of its own."""
+        return [part.where(way) for part in self.listed for way in self.ways]
 
     def some(self, most: int) -> Subquery:
-        """Any of the rows, each once."""
-        return select(_together([part.limit(most) for part in self.parts])).limit(most).subquery()
+        """Any of the rows, each once: the teams' come first, of which there are most, and who is in them is not counted again."""
+        parts: list[Any] = []
+        earlier: list[ColumnElement[bool]] = []
+        for way in reversed(self.ways):
+            others = [each.is_not(true()) for each in earlier]
+            parts += [part.where(way, *others).limit(most).subquery().select() for part in self.listed]
+            earlier.append(way)
+        rows = union(*parts) if self.may_repeat else union_all(*parts)
+        return select(rows.subquery("keys")).limit(most).subquery()
 
 
 async def key_queries(
@@ -97,12 +112,21 @@ async def key_queries(
         listed = [select(party_id, key).where(await condition_of(session, wanted))]
     is_active = Party.lifecycle == literal("active", literal_execute=True)
     listed = [part.where(Party.deleted_at.is_(None), is_active) for part in listed]
+    called: Sequence[int] = ()
     if access.scope("party.read") is not Scope.ALL:
         called = await called_parties(session, access.user_id)
-        listed = [part.where(way) for part in listed for way in ways(access, "party.read", model, called)]
         if model is Party and wanted.type is None and wanted.which not in _PERSONS:
             listed = [part.where(Party.type == each) for part in listed for each in _TYPES]
-    return KeyQueries(parts=listed, key=key, id=party_id, sort=sort, silent_since=wanted.silent_since)
+    return KeyQueries(
+        listed=listed,
+        ways=ways(access, "party.read", model, called),
+        key=key,
+        id=party_id,
+        sort=sort,
+        called=called,
+        silent_since=wanted.silent_since,
+        may_repeat=model is PartyKindAssignment and len(listed) > 1,
+    )
 
 
 async def _lack_to_read(session: AsyncSession, wanted: PartyFilter) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
@@ -45,17 +46,34 @@ async def list_kinds(session: AsyncSession) -> list[KindInfo]:
 
 async def kinds_of(session: AsyncSession, party_ids: Iterable[int]) -> dict[int, tuple[KindInfo, ...]]:
     """The kinds of many parties at once, the active ones first, then the ended."""
-    rows = await session.execute(
-        select(PartyKindAssignment, PartyKind)
-        .join(PartyKind, PartyKind.id == PartyKindAssignment.kind_id)
-        .where(PartyKindAssignment.party_id.in_(list(party_ids)))
-        .order_by(PartyKindAssignment.until.is_not(None), PartyKind.position, PartyKindAssignment.id)
-        .execution_options(populate_existing=True)
-    )
+    rows = await session.execute(_KINDS_OF, {"ids": list(party_ids)})
     kinds: dict[int, tuple[KindInfo, ...]] = {}
-    for stay, kind in rows:
-        kinds[stay.party_id] = (*kinds.get(stay.party_id, ()), _info(kind, stay))
+    for row in rows:
+        values = row._asdict()
+        party_id = values.pop("party_id")
+        kinds[party_id] = (*kinds.get(party_id, ()), KindInfo(**values))
     return kinds
+
+
+# Made once, and the same text for any number of parties: to make it costs more than to ask with it.
+_KINDS_OF: Final = (
+    select(
+        PartyKindAssignment.party_id,
+        PartyKind.code,
+        PartyKind.name,
+        PartyKind.colour,
+        PartyKind.is_system,
+        PartyKind.archived_at.is_not(None).label("is_archived"),
+        PartyKindAssignment.id.label("assignment_id"),
+        PartyKindAssignment.since,
+        PartyKindAssignment.until,
+        PartyKindAssignment.paused_at,
+        PartyKindAssignment.end_reason,
+    )
+    .join(PartyKind, PartyKind.id == PartyKindAssignment.kind_id)
+    .where(PartyKindAssignment.party_id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+    .order_by(PartyKindAssignment.until.is_not(None), PartyKind.position, PartyKindAssignment.id)
+)
 
 
 async def put_kinds(
@@ -127,18 +145,13 @@ async def active_kinds(session: AsyncSession, party_id: int) -> dict[str, int]:
     return dict(rows.all())
 
 
-def _info(kind: PartyKind, stay: PartyKindAssignment | None = None) -> KindInfo:
+def _info(kind: PartyKind) -> KindInfo:
     return KindInfo(
         code=kind.code,
         name=kind.name,
         colour=kind.colour,
         is_system=kind.is_system,
         is_archived=kind.archived_at is not None,
-        assignment_id=stay.id if stay else 0,
-        since=stay.since if stay else None,
-        until=stay.until if stay else None,
-        paused_at=stay.paused_at if stay else None,
-        end_reason=stay.end_reason if stay else None,
     )
 
 

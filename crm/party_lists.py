@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.paging import Page, page_size
 from crm.party_filters import PartyFilter, Which, condition_of
-from crm.party_keys import Sort, cursor_after, key_queries, page_keys
+from crm.party_keys import KeyQueries, Sort, cursor_after, key_queries, page_keys
 from crm.party_kinds import KindInfo, kinds_of
-from crm.rights import Access, Scope, condition
+from crm.rights import Access, Scope, ways
 from crm.schema.access import User
 from crm.schema.parties import Affiliation, Organisation, Party, PartyPhone, Person, PhoneNumber
 
@@ -89,21 +89,24 @@ async def list_parties(
         NotAllowed, Invalid (the cursor, the kind).
     """
     access.require("party.read")
-    size = page_size(limit)
     queries = await key_queries(session, access, wanted, sort)
+    return await _page(session, access, queries, cursor, page_size(limit))
+
+
+async def _page(
+    session: AsyncSession, access: Access, queries: KeyQueries, cursor: str | None, size: int
+) -> Page[PartyRow]:
     rows = await page_keys(session, queries, cursor, size + 1)
-    items = await rows_of(session, await _within_rights(session, access, [row[0] for row in rows[:size]]))
+    items = await _rows(session, [row[0] for row in rows[:size]], _within_rights(access, queries))
     more = cursor_after(*rows[size - 1]) if len(rows) > size else None
     return Page(items=tuple(items), next=more)
 
 
-async def _within_rights(session: AsyncSession, access: Access, found: list[int]) -> list[int]:
+def _within_rights(access: Access, queries: KeyQueries) -> Sequence[ColumnElement[bool]]:
     """Judged by the parties themselves: what lists are read from is copied from them, and may be a moment behind."""
-    if access.scope("party.read") is Scope.ALL or not found:
-        return found
-    query = select(Party.id).where(Party.id.in_(found), condition(access, "party.read", Party))
-    mine = set(await session.scalars(query))
-    return [each for each in found if each in mine]
+    if access.scope("party.read") is Scope.ALL:
+        return ()
+    return (or_(*ways(access, "party.read", Party, queries.called)),)
 
 
 async def first_page(
@@ -114,10 +117,12 @@ async def first_page(
     Raises:
         NotAllowed, Invalid (the kind).
     """
-    page = await list_parties(session, access, wanted, sort=sort)
+    access.require("party.read")
+    queries = await key_queries(session, access, wanted, sort)
+    page = await _page(session, access, queries, None, page_size(None))
     if page.next is None:
         return page, Count(value=len(page.items), is_more=False)
-    return page, await count_parties(session, access, wanted)
+    return page, await _count(session, queries)
 
 
 async def party_ids(session: AsyncSession, access: Access, wanted: PartyFilter, most: int) -> list[int]:
@@ -128,8 +133,12 @@ async def party_ids(session: AsyncSession, access: Access, wanted: PartyFilter, 
     """
     access.require("party.read")
     queries = await key_queries(session, access, wanted)
-    keys = await page_keys(session, queries, None, most)
-    return await _within_rights(session, access, [row[0] for row in keys])
+    found = [row[0] for row in await page_keys(session, queries, None, most)]
+    allowed = _within_rights(access, queries)
+    if not (found and allowed):
+        return found
+    mine = set(await session.scalars(select(Party.id).where(Party.id.in_(found), *allowed)))
+    return [each for each in found if each in mine]
 
 
 async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilter) -> Count:
@@ -139,67 +148,103 @@ async def count_parties(session: AsyncSession, access: Access, wanted: PartyFilt
         NotAllowed, Invalid (the kind).
     """
     access.require("party.read")
-    some = (await key_queries(session, access, wanted)).some(MOST_COUNTED + 1)
+    return await _count(session, await key_queries(session, access, wanted))
+
+
+async def _count(session: AsyncSession, queries: KeyQueries) -> Count:
+    some = queries.some(MOST_COUNTED + 1)
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
 async def rows_of(session: AsyncSession, party_ids: Sequence[int]) -> list[PartyRow]:
     """These parties as list rows, in this order; a fixed number of queries for any number of them."""
+    return await _rows(session, party_ids)
+
+
+async def _rows(
+    session: AsyncSession, party_ids: Sequence[int], allowed: Sequence[ColumnElement[bool]] = ()
+) -> list[PartyRow]:
     if not party_ids:
         return []
-    rows = await session.execute(
-        select(Party, func.coalesce(Organisation.inn, Person.inn), User.name)
-        .outerjoin(Organisation, Organisation.party_id == Party.id)
-        .outerjoin(Person, Person.party_id == Party.id)
-        .outerjoin(User, User.id == Party.owner_id)
-        .where(Party.id.in_(party_ids))
-    )
-    found = {party.id: (party, inn, owner_name) for party, inn, owner_name in rows}
-    kinds = await kinds_of(session, party_ids)
-    contacts = await _other_sides(session, Affiliation.organisation_id, Affiliation.person_id, party_ids)
-    firms = await _other_sides(session, Affiliation.person_id, Affiliation.organisation_id, party_ids)
-    phones = await _phones(session, [*party_ids, *[contact[0] for contact in contacts.values()]])
+    query = _PARTIES.where(*allowed) if allowed else _PARTIES
+    rows = await session.execute(query, {"ids": list(party_ids)})
+    found = {row.id: row for row in rows}
+    kinds = await kinds_of(session, found)
+    contacts = await _other_sides(session, _CONTACTS, [id_ for id_ in found if found[id_].type != "person"])
+    firms = await _other_sides(session, _FIRMS, [id_ for id_ in found if found[id_].type == "person"])
+    phones = await _phones(session, [*found, *[contact[0] for contact in contacts.values()]])
     return [
-        _row(*found[each], kinds.get(each, ()), contacts.get(each), firms.get(each), phones)
+        _row(found[each], kinds.get(each, ()), contacts.get(each), firms.get(each), phones)
         for each in party_ids
         if each in found
     ]
 
 
 async def _other_sides(
-    session: AsyncSession, here: Any, there: Any, party_ids: Sequence[int]
+    session: AsyncSession, query: Select[Any], party_ids: Sequence[int]
 ) -> dict[int, tuple[int, str, str | None]]:
     """Party → (id, name, position) of its first tie: the primary contact, or where the person works."""
-    rows = await session.execute(
-        select(here, _other.id, _other.display_name, Affiliation.position)
-        .join(_other, _other.id == there)
-        .where(here.in_(party_ids), Affiliation.ended_at.is_(None), _other.deleted_at.is_(None))
-        .ext(distinct_on(here))
-        .order_by(here, Affiliation.is_primary.desc(), Affiliation.id)
-    )
+    if not party_ids:
+        return {}
+    rows = await session.execute(query, {"ids": party_ids})
     return {party_id: (other_id, name, position) for party_id, other_id, name, position in rows}
 
 
 async def _phones(session: AsyncSession, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    rows = await session.execute(
-        select(
-            PartyPhone.party_id,
-            func.coalesce(PhoneNumber.e164, PhoneNumber.local_digits),
-            PartyPhone.extension,
-        )
-        .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
-        .where(PartyPhone.party_id.in_(party_ids), PartyPhone.ended_at.is_(None))
-        .ext(distinct_on(PartyPhone.party_id))
-        .order_by(PartyPhone.party_id, PartyPhone.is_primary.desc(), PartyPhone.id)
-    )
+    rows = await session.execute(_PHONES, {"ids": party_ids})
     return {party_id: (number, extension) for party_id, number, extension in rows}
 
 
+def _sides(here: Any, there: Any) -> Select[Any]:
+    return (
+        select(here, _other.id, _other.display_name, Affiliation.position)
+        .join(_other, _other.id == there)
+        .where(here == _IDS, Affiliation.ended_at.is_(None), _other.deleted_at.is_(None))
+        .ext(distinct_on(here))
+        .order_by(here, Affiliation.is_primary.desc(), Affiliation.id)
+    )
+
+
+# Made once, and the same text for any number of parties: to make them costs more than to ask with them.
+_IDS: Final = any_(bindparam("ids", type_=ARRAY(BigInteger)))
+_PARTIES: Final = (
+    select(
+        Party.id,
+        Party.number,
+        Party.type,
+        Party.display_name.label("name"),
+        func.coalesce(Organisation.inn, Person.inn).label("inn"),
+        Party.lifecycle,
+        Party.owner_id,
+        User.name.label("owner_name"),
+        Party.team_id,
+        Party.city,
+        Party.source,
+        Party.created_at,
+        Party.last_communication_at,
+        Party.custom,
+    )
+    .outerjoin(Organisation, Organisation.party_id == Party.id)
+    .outerjoin(Person, Person.party_id == Party.id)
+    .outerjoin(User, User.id == Party.owner_id)
+    .where(Party.id == _IDS)
+)
+_CONTACTS: Final = _sides(Affiliation.organisation_id, Affiliation.person_id)
+_FIRMS: Final = _sides(Affiliation.person_id, Affiliation.organisation_id)
+_PHONES: Final = (
+    select(
+        PartyPhone.party_id, func.coalesce(PhoneNumber.e164, PhoneNumber.local_digits), PartyPhone.extension
+    )
+    .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
+    .where(PartyPhone.party_id == _IDS, PartyPhone.ended_at.is_(None))
+    .ext(distinct_on(PartyPhone.party_id))
+    .order_by(PartyPhone.party_id, PartyPhone.is_primary.desc(), PartyPhone.id)
+)
+
+
 def _row(
-    party: Party,
-    inn: str | None,
-    owner_name: str | None,
+    party: Any,
     kinds: tuple[KindInfo, ...],
     contact: tuple[int, str, str | None] | None,
     firm: tuple[int, str, str | None] | None,
@@ -208,16 +253,8 @@ def _row(
     of_contact = phones.get(contact[0]) if contact else None
     phone, extension = phones.get(party.id) or of_contact or (None, "")
     return PartyRow(
-        id=party.id,
-        number=party.number,
-        type=party.type,
-        name=party.display_name,
-        inn=inn,
-        lifecycle=party.lifecycle,
+        **party._mapping,
         kinds=kinds,
-        owner_id=party.owner_id,
-        owner_name=owner_name,
-        team_id=party.team_id,
         phone=phone,
         phone_extension=extension,
         contact_id=contact[0] if contact else None,
@@ -225,9 +262,4 @@ def _row(
         contact_position=contact[2] if contact else None,
         organisation_id=firm[0] if firm else None,
         organisation_name=firm[1] if firm else None,
-        city=party.city,
-        source=party.source,
-        created_at=party.created_at,
-        last_communication_at=party.last_communication_at,
-        custom=party.custom,
     )
