@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -27,6 +27,7 @@ from crm.party_kinds import kind_ids
 from crm.planning import plan_for_page
 from crm.rights import Access, Scope, ways
 from crm.schema.parties import Party, PartyKind, PartyKindAssignment, PartyLack
+from crm.schema.regions import PartyRegion
 
 Keys = Select[
     int, Any
@@ -44,7 +45,7 @@ _OF_PARTY: Final[Mapping[Sort, Any]] = {
     Sort.LAST_COMMUNICATION: Party.last_communication_at,
     Sort.CREATED: Party.created_at,
 }
-# The same, as what lists are read from repeats it: a kind, or a lack.
+# The same, as what lists are read from repeats it: a kind, a lack, a region.
 _OF_KEY: Final[Mapping[Sort, Any]] = {
     Sort.NAME: attrgetter("sort_name"),
     Sort.LAST_COMMUNICATION: attrgetter("last_communication_at"),
@@ -95,14 +96,17 @@ async def key_queries(
     await plan_for_page(session)
     lack = await _lack_to_read(session, wanted)
     is_of_kind = wanted.kind is not None or wanted.which in {Which.COUNTERPARTIES, Which.FORMER_CLIENTS}
-    # A tag, a region, and a source or a city of any kind have indexes of their own, over the party.
+    # A tag, and a source or a city of any kind have indexes of their own, over the party.
     has_place = wanted.source is not None or wanted.city is not None
-    is_marked = wanted.tag_id is not None or wanted.region is not None
-    is_chosen = is_marked or (has_place and wanted.kind is None)
+    is_chosen = wanted.tag_id is not None or (has_place and wanted.kind is None)
     if lack:
         model: Any = PartyLack
         key, party_id = _OF_KEY[sort](model), model.party_id
         listed = [await _by_lack(session, wanted, select(party_id, key), lack)]
+    elif wanted.region is not None and wanted.tag_id is None:
+        model = PartyRegion
+        key, party_id = _OF_KEY[sort](model), model.party_id
+        listed = [await _by_region(session, wanted, select(party_id, key))]
     elif is_of_kind and not is_chosen:
         model = PartyKindAssignment
         key, party_id = _OF_KEY[sort](model), model.party_id
@@ -146,6 +150,13 @@ async def _lack_to_read(session: AsyncSession, wanted: PartyFilter) -> str:
 async def _by_lack(session: AsyncSession, wanted: PartyFilter, keys: Keys, lack: str) -> Keys:
     condition = await condition_of(session, wanted, beside=lack)
     return keys.join(Party, Party.id == PartyLack.party_id).where(lacking(lack), condition)
+
+
+async def _by_region(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> Keys:
+    condition = await condition_of(session, replace(wanted, region=None))
+    return keys.join(Party, Party.id == PartyRegion.party_id).where(
+        PartyRegion.region == wanted.region, condition
+    )
 
 
 async def _by_kinds(session: AsyncSession, wanted: PartyFilter, keys: Keys) -> list[Keys]:

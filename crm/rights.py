@@ -43,6 +43,7 @@ from crm.schema.desk import CallbackCase
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.schema.leads import Lead
 from crm.schema.parties import Party, PartyKindAssignment, PartyLack
+from crm.schema.regions import PartyRegion
 from crm.schema.tasks import Task, TaskWatcher
 
 
@@ -228,7 +229,7 @@ def _by_call(
     access: Access, right: str, scope: Scope, model: Any, called: Sequence[int] | None
 ) -> list[ColumnElement[bool]]:
     """What a call lets one do with its party, however little of the others one sees."""
-    is_of_party = inspect_model(model).mapper.class_ in {Party, PartyKindAssignment, PartyLack}
+    is_of_party = inspect_model(model).mapper.class_ in {Party, PartyKindAssignment, PartyLack, PartyRegion}
     if scope is Scope.ALL or right not in CALL_TIME_RIGHTS or not is_of_party:
         return []
     party_id = model.id if inspect_model(model).mapper.class_ is Party else model.party_id
@@ -339,6 +340,7 @@ _RULES: Final[Mapping[type[Base], Callable[[Access, str, Scope, Any], list[Colum
     Party: _party_ways,
     PartyKindAssignment: _key_ways,
     PartyLack: _key_ways,
+    PartyRegion: _key_ways,
     Lead: _lead_ways,
     Task: _task_ways,
     Communication: _communication_ways,

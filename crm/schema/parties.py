@@ -207,7 +207,7 @@ class PartyKind(HasId, Base):
     version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
-def _orders(
+def list_orders(
     name: str, first: tuple[str, ...], where: str = "", last: tuple[str, ...] = ()
 ) -> Iterable[Index]:
     """One index for each order of a list."""
@@ -225,8 +225,8 @@ def _orders(
 def _kind_scope_orders(scope: str) -> Iterable[Index]:
     """The same of one's own, or of a team: of all kinds together, the kind and whose it is told by the index itself."""
     first, last, name = (f"{scope}_id",), ("kind_id", "owner_id"), f"ix_party_kind_assignment_{scope}"
-    yield from _orders(name, first, f"{scope}_id is not null and status = 'active'", last)
-    yield from _orders(f"{name}_ended", first, f"{scope}_id is not null and status = 'ended'", last)
+    yield from list_orders(name, first, f"{scope}_id is not null and status = 'active'", last)
+    yield from list_orders(f"{name}_ended", first, f"{scope}_id is not null and status = 'ended'", last)
 
 
 class PartyKindAssignment(HasId, Base):
@@ -263,16 +263,16 @@ class PartyKindAssignment(HasId, Base):
             postgresql_where=text("status <> 'ended'"),
         ),
         Index("ix_party_kind_assignment_party_id", "party_id"),
-        *_orders("ix_party_kind_assignment", (), "status = 'active'"),
-        *_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
-        *_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
-        *_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
+        *list_orders("ix_party_kind_assignment", (), "status = 'active'"),
+        *list_orders("ix_party_kind_assignment_kind", ("kind_id",), "status = 'active'"),
+        *list_orders("ix_party_kind_assignment_paused", ("kind_id",), "status = 'paused'"),
+        *list_orders("ix_party_kind_assignment_ended", ("kind_id",), "status = 'ended'"),
         *_kind_scope_orders("keeper"),
         *_kind_scope_orders("team"),
-        *_orders(
+        *list_orders(
             "ix_party_kind_assignment_nobodys", (), "owner_id is null and status = 'active'", ("kind_id",)
         ),
-        *_orders(
+        *list_orders(
             "ix_party_kind_assignment_person", ("kind_id",), "status = 'active' and party_type = 'person'"
         ),
     )
@@ -295,9 +295,9 @@ class PartyLack(Base):
     __table_args__ = (
         CheckConstraint("lack in ('number', 'company')", name="lack"),
         Index("ix_party_lack_party_id", "party_id"),
-        *_orders("ix_party_lack", ("lack",)),
-        *_orders("ix_party_lack_keeper", ("lack", "keeper_id"), "keeper_id is not null"),
-        *_orders("ix_party_lack_team", ("lack", "team_id"), "team_id is not null"),
+        *list_orders("ix_party_lack", ("lack",)),
+        *list_orders("ix_party_lack_keeper", ("lack", "keeper_id"), "keeper_id is not null"),
+        *list_orders("ix_party_lack_team", ("lack", "team_id"), "team_id is not null"),
     )
 
 

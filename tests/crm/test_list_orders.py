@@ -45,6 +45,10 @@ WRONG_COPIES = text(
     where (l.sort_name, l.last_communication_at, l.party_created_at, l.keeper_id, l.team_id)
         is distinct from (p.sort_name, p.last_communication_at, p.created_at, coalesce(p.owner_id, p.created_by), p.team_id)
     union all
+    select r.party_id from party_region r join party p on p.id = r.party_id
+    where (r.sort_name, r.last_communication_at, r.party_created_at, r.keeper_id, r.team_id)
+        is distinct from (p.sort_name, p.last_communication_at, p.created_at, coalesce(p.owner_id, p.created_by), p.team_id)
+    union all
     select d.id from duplicate_pair d join party low on low.id = d.low_id join party high on high.id = d.high_id
     where (d.low_keeper_id, d.low_team_id, d.high_keeper_id, d.high_team_id) is distinct from
         (coalesce(low.owner_id, low.created_by), low.team_id, coalesce(high.owner_id, high.created_by), high.team_id)
