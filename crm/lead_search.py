@@ -1,6 +1,6 @@
 """Search for leads: by their number, and by name, telephone number or e-mail address of whom they are about; within one's rights.
 
-Whom the text means is asked of `crm.party_search`, as for parties; of those who were found, at most 5,000 a way, the leads are read.
+Whom the text means is asked of `crm.search_ways`, as for parties; of those who were found, at most 5,000 a way, the leads are read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sqlalchemy.orm import aliased
 from crm.lead_lists import LeadRow, lead_rows
 from crm.lead_values import OPEN_STATES
 from crm.numbering import home_profile
-from crm.party_search import MOST_CHARACTERS, FoundBy, record_number_in, ways_of
 from crm.rights import Access, condition
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
+from crm.search_ways import MOST_CHARACTERS, FoundBy, record_number_in, ways_of
 from cti.numbers import NumberingProfile
 
 MOST_SUBJECTS: Final = 5_000
@@ -63,7 +63,7 @@ async def search_leads(
     if not parties:
         return LeadsFound(hits=(), is_too_short=True)
     await session.execute(text("set local plan_cache_mode = force_custom_plan"))
-    ways = [_of_subjects(way) for way in parties]
+    ways = [_of_subjects(way.query) for way in parties]
     if (number := record_number_in(typed)) is not None:
         ways.append(_by_number(number))
     hits = union_all(*ways).subquery()

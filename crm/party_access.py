@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -88,27 +88,7 @@ def readable(access: Access, called: Sequence[int] | None = None) -> ColumnEleme
     return or_(own, and_(Party.type == "person", is_contact))
 
 
-async def readable_ids(
-    session: AsyncSession, access: Access, most: int, called: Sequence[int]
-) -> list[int] | None:
-    """The ids of everything `readable`, for whoever may read little of a large database; None if it is more."""
-    if access.scope("party.read") is Scope.ALL or await _have_more(session, access, most):
-        return None
-    found: set[int] = set()
-    for way in ways(access, "party.read", Party, called):
-        mine = select(Party.id).where(Party.deleted_at.is_(None), way)
-        found |= set(await session.scalars(mine.limit(most + 1)))
-        if len(found) > most:
-            return None
-    firms = any_(literal(sorted(found), ARRAY(BigInteger)))
-    contacts = select(Affiliation.person_id).where(
-        Affiliation.organisation_id == firms, Affiliation.ended_at.is_(None)
-    )
-    found |= set(await session.scalars(contacts.limit(most + 1)))
-    return sorted(found) if len(found) <= most else None
-
-
-async def _have_more(session: AsyncSession, access: Access, most: int) -> bool:
+async def have_more(session: AsyncSession, access: Access, most: int) -> bool:
     """Whether one's teams have more parties than that, the deleted ones included: told by an index alone."""
     for way in of_teams(access, access.scope("party.read"), Party):
         some = select(Party.team_id).where(way).limit(most + 1).subquery()
