@@ -30,7 +30,7 @@ from crm.call_parts import MirrorInfo, NoteInfo, ParticipationInfo, Parts, Trans
 from crm.errors import Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.planning import plan_for_values
-from crm.rights import Access, narrow, ways
+from crm.rights import Access, Scope, narrow, ways
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
 from crm.schema.parties import Party
@@ -277,9 +277,15 @@ def tell_stored(call: CallInfo, parts: Parts) -> dict[str, Any]:
 
 
 def _ways(access: Access, wanted: CallFilter) -> list[ColumnElement[bool]]:
-    """The ways in which a call can be within one's rights; a mirror is read by its root's right only where it is listed."""
+    """The ways in which a call can be within one's rights; a mirror is read by its root's right only where it is listed.
+
+    Of one party or user, a team's are soon met, whichever way one of them may be seen: their calls are gone through once.
+    """
     found = ways(access, "call.read", Call)
-    return found if wanted.with_mirrors else found[:2]
+    if not wanted.with_mirrors:
+        found = found[:2]
+    is_of_one = wanted.party_id is not None or wanted.user_id is not None
+    return [or_(*found)] if is_of_one and access.scope("call.read") is Scope.TEAM else found
 
 
 def _order(wanted: CallFilter) -> tuple[Any, Any]:

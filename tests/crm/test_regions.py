@@ -12,11 +12,12 @@ from crm.numbers import NumberValues, attach_number, end_ownership
 from crm.parties import create_party, organisation_values, person_values
 from crm.party_bin import bin_party, restore_party
 from crm.party_cards import party_card
-from crm.party_lists import PartyFilter, Which, list_parties
+from crm.party_lists import Count, PartyFilter, Sort, Which, count_parties, first_page, list_parties
 from crm.regions import describe_piece, known_regions
-from crm.schema.parties import PhoneNumber
+from crm.schema.parties import Party, PhoneNumber
 from crm.schema.regions import PartyRegion
-from tests.crm.people import COMMAND
+from tests.crm.people import COMMAND, make_team, make_user
+from tests.crm.planting import NOON
 
 MOSCOW, PETERSBURG, MOBILE = "+74951230001", "+78123230001", "+79001230001"
 
@@ -100,3 +101,40 @@ async def test_numbers_are_described_a_few_at_a_time(
     assert pieces == 3
     await session.execute(update(PhoneNumber).values(region=""))
     assert await known_regions(session) == []
+
+
+async def test_everybody_finds_their_own_of_a_region_in_every_order(session: AsyncSession) -> None:
+    """Of one's own and of a team, a region is read from indexes of their own, which follow what the parties say."""
+    team_id = await make_team(session, "Отдел региона")
+    head = await make_user(session, ("head",), team_id=team_id, is_head=True)
+    agent = await make_user(session, ("agent",))
+    numbers = [f"+7495123000{digit}" for digit in range(1, 5)]
+    ours, theirs, nobodys = [await firm(session, name, numbers.pop()) for name in ("Наша", "Чужая", "Ничья")]
+    person = person_values("Человек Один")
+    alone = await create_party(session, agent, person, numbers=[NumberValues(presented=numbers.pop())])
+    await described(session)
+    for party_id, values in (
+        (ours, {"owner_id": agent.user_id, "team_id": team_id, "sort_name": "яя наша"}),
+        (theirs, {"owner_id": head.user_id}),
+        (nobodys, {"owner_id": None, "created_by": agent.user_id, "last_communication_at": NOON}),
+    ):
+        await session.execute(update(Party).where(Party.id == party_id).values(values))
+    for sort in Sort:
+        for access, which, expected in (
+            (COMMAND, Which.COUNTERPARTIES, {ours, theirs, nobodys}),
+            (head, Which.COUNTERPARTIES, {ours, theirs}),
+            (agent, Which.COUNTERPARTIES, {ours, nobodys}),
+            (agent, Which.EVERYBODY, {ours, nobodys, alone}),
+            (agent, Which.CONTACTS, {alone}),
+        ):
+            wanted = PartyFilter(which=which, region="Московская обл.")
+            page, count = await first_page(session, access, wanted, sort=sort)
+            assert {row.id for row in page.items} == expected
+            assert await count_parties(session, access, wanted) == Count(value=len(expected), is_more=False)
+            assert count.value == len(expected)
+    by_name = await list_parties(session, COMMAND, PartyFilter(region="Московская обл."))
+    assert [row.id for row in by_name.items] == [nobodys, theirs, ours]
+    last = await list_parties(
+        session, COMMAND, PartyFilter(region="Московская обл."), sort=Sort.LAST_COMMUNICATION
+    )
+    assert last.items[0].id == nobodys
