@@ -7,15 +7,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, literal, or_, select, tuple_, union
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    Subquery,
+    any_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.errors import Invalid
 from crm.lead_values import OPEN_STATES
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
-from crm.party_cards import phones_of
-from crm.party_lists import MOST_COUNTED, Count
+from crm.party_lists import MOST_COUNTED, Count, first_phones
 from crm.planning import plan_for_page
 from crm.rights import Access, ways
 from crm.schema.access import User
@@ -195,16 +210,11 @@ async def lead_board(
     Raises:
         NotAllowed.
     """
+    await plan_for_page(session)
     found = {}
     for stage in scheme.open_stages:
         of_stage = replace(wanted, state="going", stage_id=stage.id, number=None)
-        keys = await _page_keys(session, await _parts(session, access, of_stage), CARDS_OF_A_COLUMN + 1)
-        ids = [key.id for key in keys[:CARDS_OF_A_COLUMN]]
-        is_whole = len(keys) <= CARDS_OF_A_COLUMN
-        count = (
-            Count(value=len(ids), is_more=False) if is_whole else await count_leads(session, access, of_stage)
-        )
-        found[stage] = ids, count
+        found[stage] = await _column(session, _within(access, of_stage))
     every = await lead_rows(session, [lead_id for ids, _count in found.values() for lead_id in ids])
     rows = {row.id: row for row in every}
     return [
@@ -213,34 +223,86 @@ async def lead_board(
     ]
 
 
+async def _column(session: AsyncSession, parts: Sequence[Keys]) -> tuple[list[int], Count]:
+    """The newest of a stage, and how many there are, asked for at once."""
+    newest_first = _ordered(Lead.created_at, Lead.id, False)
+    rows = _together([part.order_by(*newest_first).limit(MOST_COUNTED + 1) for part in parts])
+    some = select(rows).order_by(*_ordered(rows.c.created_at, rows.c.id, False)).limit(MOST_COUNTED + 1)
+    counted = some.subquery("counted")
+    query = select(counted.c.id, func.count().over()).limit(CARDS_OF_A_COLUMN)
+    keys = (await session.execute(query.order_by(*_ordered(counted.c.created_at, counted.c.id, False)))).all()
+    every = keys[0][1] if keys else 0
+    return [lead_id for lead_id, _every in keys], Count(
+        value=min(every, MOST_COUNTED), is_more=every > MOST_COUNTED
+    )
+
+
 async def lead_rows(session: AsyncSession, lead_ids: Sequence[int]) -> list[LeadRow]:
     """These leads as rows, in this order; a fixed number of queries for any number of them."""
     if not lead_ids:
         return []
-    rows = (
-        await session.execute(
-            select(Lead, Stage, StageVisit.entered_at, _subject, _firm.display_name, Line, User.name)
-            .join(Stage, Stage.id == Lead.stage_id)
-            .join(_subject, _subject.id == Lead.subject_party_id)
-            .outerjoin(StageVisit, (StageVisit.lead_id == Lead.id) & StageVisit.left_at.is_(None))
-            .outerjoin(_firm, _firm.id == Lead.organisation_id)
-            .outerjoin(Line, Line.id == Lead.line_id)
-            .outerjoin(User, User.id == Lead.owner_id)
-            .where(Lead.id.in_(lead_ids))
-            .execution_options(populate_existing=True)
-        )
-    ).all()
-    phones = await phones_of(session, [row[0].subject_party_id for row in rows])
-    found = {row[0].id: _row(*row, phones.get(row[0].subject_party_id, ())) for row in rows}
-    return [found[lead_id] for lead_id in lead_ids if lead_id in found]
+    rows = (await session.execute(_LEADS, {"ids": list(lead_ids)})).all()
+    phones = await first_phones(session, list({row.party_id for row in rows}))
+    found = {row.id: row for row in rows}
+    return [
+        _row(found[lead_id], *phones.get(found[lead_id].party_id, (None, "")))
+        for lead_id in lead_ids
+        if lead_id in found
+    ]
+
+
+def _row(lead: Any, phone: str | None, extension: str) -> LeadRow:
+    return LeadRow(**lead._mapping, phone=phone, phone_extension=extension)
+
+
+# Made once, and the same text for any number of leads: to make it costs more than to ask with it.
+_LEADS: Final = (
+    select(
+        Lead.id,
+        Lead.number,
+        Lead.state,
+        Lead.scheme_id,
+        Lead.stage_id,
+        Stage.name.label("stage_name"),
+        Stage.colour.label("stage_colour"),
+        func.coalesce(StageVisit.entered_at, Lead.created_at).label("stage_since"),
+        Stage.sla_seconds,
+        Lead.title,
+        Lead.need,
+        Lead.source,
+        Line.name.label("line_name"),
+        Line.colour.label("line_colour"),
+        _subject.id.label("party_id"),
+        _subject.display_name.label("party_name"),
+        Lead.organisation_id,
+        case((Lead.organisation_id != _subject.id, _firm.display_name)).label("organisation_name"),
+        Lead.owner_id,
+        User.name.label("owner_name"),
+        Lead.team_id,
+        Lead.is_repeat,
+        Lead.auto_created,
+        Lead.first_response_at,
+        Lead.created_at,
+        Lead.version,
+    )
+    .join(Stage, Stage.id == Lead.stage_id)
+    .join(_subject, _subject.id == Lead.subject_party_id)
+    .outerjoin(StageVisit, (StageVisit.lead_id == Lead.id) & StageVisit.left_at.is_(None))
+    .outerjoin(_firm, _firm.id == Lead.organisation_id)
+    .outerjoin(Line, Line.id == Lead.line_id)
+    .outerjoin(User, User.id == Lead.owner_id)
+    .where(Lead.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+)
 
 
 async def _parts(session: AsyncSession, access: Access, wanted: LeadFilter) -> list[Keys]:
-    """The list's keys, a query for each way in which a lead may be within the user's rights.
-
-    The planner must see the values: an employee's leads among a million want another plan than all of a stage.
-    """
+    """The planner must see the values: an employee's leads among a million want another plan than all of a stage."""
     await plan_for_page(session)
+    return _within(access, wanted)
+
+
+def _within(access: Access, wanted: LeadFilter) -> list[Keys]:
+    """The list's keys, a query for each way in which a lead may be within the user's rights."""
     kept = select(Lead.id, Lead.created_at).where(Lead.deleted_at.is_(None), *_conditions(wanted))
     return [kept.where(way) for way in ways(access, "lead.read", Lead)]
 
@@ -293,46 +355,3 @@ def _of_response(response: str | None) -> list[ColumnElement[bool]]:
 def _together(parts: Sequence[Keys]) -> Subquery:
     """The rows of all parts, each once."""
     return union(*[part.subquery().select() for part in parts]).subquery()
-
-
-def _row(
-    lead: Lead,
-    stage: Stage,
-    since: datetime | None,
-    subject: Party,
-    firm_name: str | None,
-    line: Line | None,
-    owner_name: str | None,
-    phones: Sequence[Any],
-) -> LeadRow:
-    phone = phones[0] if phones else None
-    return LeadRow(
-        id=lead.id,
-        number=lead.number,
-        state=lead.state,
-        scheme_id=lead.scheme_id,
-        stage_id=stage.id,
-        stage_name=stage.name,
-        stage_colour=stage.colour,
-        stage_since=since or lead.created_at,
-        sla_seconds=stage.sla_seconds,
-        title=lead.title,
-        need=lead.need,
-        source=lead.source,
-        line_name=line.name if line else None,
-        line_colour=line.colour if line else None,
-        party_id=subject.id,
-        party_name=subject.display_name,
-        organisation_id=lead.organisation_id,
-        organisation_name=firm_name if lead.organisation_id != subject.id else None,
-        phone=(phone.e164 or phone.local_digits) if phone else None,
-        phone_extension=phone.extension if phone else "",
-        owner_id=lead.owner_id,
-        owner_name=owner_name,
-        team_id=lead.team_id,
-        is_repeat=lead.is_repeat,
-        auto_created=lead.auto_created,
-        first_response_at=lead.first_response_at,
-        created_at=lead.created_at,
-        version=lead.version,
-    )

@@ -29,6 +29,7 @@ __all__ = [
     "condition_of",
     "count_parties",
     "first_page",
+    "first_phones",
     "list_parties",
     "party_ids",
     "rows_of",
@@ -173,7 +174,7 @@ async def _rows(
     kinds = await kinds_of(session, found)
     contacts = await _other_sides(session, _CONTACTS, [id_ for id_ in found if found[id_].type != "person"])
     firms = await _other_sides(session, _FIRMS, [id_ for id_ in found if found[id_].type == "person"])
-    phones = await _phones(session, [*found, *[contact[0] for contact in contacts.values()]])
+    phones = await first_phones(session, [*found, *[contact[0] for contact in contacts.values()]])
     return [
         _row(found[each], kinds.get(each, ()), contacts.get(each), firms.get(each), phones)
         for each in party_ids
@@ -191,7 +192,8 @@ async def _other_sides(
     return {party_id: (other_id, name, position) for party_id, other_id, name, position in rows}
 
 
-async def _phones(session: AsyncSession, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+async def first_phones(session: AsyncSession, party_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Party → its primary number, without one its first, and the extension behind it."""
     rows = await session.execute(_PHONES, {"ids": party_ids})
     return {party_id: (number, extension) for party_id, number, extension in rows}
 
