@@ -2,7 +2,7 @@
 
 Names that stand beside a typed one in the orders of `crm.likely_names` are found in no time; others by the letters that they share, for which
 a large base is given a moment only: a word that a tenth of all names have would take a second, and tells nobody apart. Where a name is
-little more than such a word, nobody looks.
+little more than such a word, or nothing but such words, nobody looks.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _TIME_AS_BEFORE: Final = text("select set_config('statement_timeout', :before, t
 _SIZE: Final = text("select reltuples from pg_class where oid = 'party'::regclass")
 FEW_LETTERS: Final = 10  # a name as short as that is like none of more than 16 letters
 COMMON: Final = 3_000  # names that have a word in common
+VERY_COMMON: Final = 10_000  # likewise, where each word of a name is one of those
 # Names of few letters, without all the longer ones that begin alike; the number of the order is a letter more.
 _SHORT_BESIDE: Final = text(
     """
@@ -138,15 +139,22 @@ async def _beside(session: AsyncSession, key: str) -> list[int]:
 
 
 async def _is_common(session: AsyncSession, key: str) -> bool:
-    """Whether so much of the name is one word of thousands that each of those would have to be compared."""
+    """Whether thousands would have to be compared: so much of the name is one word that as many have, or more have each of its words."""
     words = sorted(key.split(), key=len)
     letters = sum(len(word) + 1 for word in words)
-    if len(words[-1]) + 1 < SIMILAR * letters:
-        return False
-    for word in (f"1{words[-1]}", f"3{words[-1]}"):  # as the first word, as the longest one
-        asked = {"word": word, "after": f"{word}\U0010ffff", "most": COMMON}
-        counted: int = (await session.execute(_HAVE_WORD, asked)).scalar_one()
-        if counted == COMMON:
+    if len(words[-1]) + 1 >= SIMILAR * letters:
+        return await _have_word(session, words[-1], COMMON)
+    for word in words:
+        if not await _have_word(session, word, VERY_COMMON):
+            return False
+    return True
+
+
+async def _have_word(session: AsyncSession, word: str, most: int) -> bool:
+    """Whether so many names have this word, as the first one or as the longest."""
+    for begins in (f"1{word}", f"3{word}"):
+        asked = {"word": begins, "after": f"{begins}\U0010ffff", "most": most}
+        if (await session.execute(_HAVE_WORD, asked)).scalar_one() == most:
             return True
     return False
 

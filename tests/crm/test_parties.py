@@ -213,6 +213,29 @@ async def test_a_common_word_alone_is_compared_with_short_names(
     assert similar.party_id == party_id
 
 
+async def test_letters_are_looked_for_while_one_of_the_words_is_rare(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similar_names, "LARGE", -2)
+    monkeypatch.setattr(similar_names, "VERY_COMMON", 50)
+    await session.execute(LONGER)
+    swallows = text(
+        "insert into name_key select '1ласточка ' || n, id from party join generate_series(1, 60) n on n + 1000000 = number"
+    )
+    monkeypatch.setattr(similar_names, "_beside", _nobody)
+    for word in ("Берёзка", "Ласточка"):
+        party_id = await make(session, organisation_values(f"А Ромашка {word}"))
+        (similar,) = await similar_parties(session, f"Ромашка {word}", "organisation")
+        assert similar.party_id == party_id
+    await session.execute(swallows)
+    assert await similar_parties(session, "Ромашка Ласточка", "organisation") == []
+    assert await similar_parties(session, "Ромашка Берёзка", "organisation")
+
+
+async def _nobody(_session: AsyncSession, _key: str) -> list[int]:
+    return []
+
+
 async def test_an_edit_raises_the_version_and_a_stale_one_is_told_field_by_field(
     session: AsyncSession,
 ) -> None:
