@@ -106,6 +106,13 @@ class Lead(HasId, Tracked, Binned, Base):
         Index("ix_lead_team_id_stage_id_open", "team_id", "stage_id", *NEWEST, postgresql_where=IS_OPEN),
         Index("ix_lead_team_id_nobodys_open", "team_id", *NEWEST, postgresql_where=IS_NOBODYS),
         Index(
+            "ix_lead_team_id_stage_id_nobodys_open",
+            "team_id",
+            "stage_id",
+            *NEWEST,
+            postgresql_where=IS_NOBODYS,
+        ),
+        Index(
             "ix_lead_unassigned",
             "created_by",
             *NEWEST,

@@ -1,7 +1,7 @@
 """A region of a party's numbers is read in the orders of lists: of all, of one's own, of a team.
 
 What a list of a region was read from had neither its order nor whose the parties are: a head's first page met ten thousand persons
-without a kind before it was full.
+without a kind before it was full. On the board an agent sees what nobody of the team has taken; that is read by its stage.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ ORDERS = {
     "created": "party_created_at desc, party_id desc",
 }
 SCOPES = ("keeper", "team")
+NOBODYS = """
+    create index ix_lead_team_id_stage_id_nobodys_open on lead (team_id, stage_id, created_at desc, id desc)
+        where owner_id is null and state in ('open', 'on_hold') and deleted_at is null
+"""
 COLUMNS = (
     """
     alter table party_region add column sort_name text collate "C", add column last_communication_at timestamptz,
@@ -83,12 +87,14 @@ def upgrade() -> None:
         for scope in SCOPES:
             on = f"party_region (region, {scope}_id, {columns}) where {scope}_id is not null"
             op.execute(f"create index ix_party_region_{scope}_{order} on {on}")
+    op.execute(NOBODYS)
     # Not where nothing is yet: the planner would take the table for empty for as long as its plans are kept.
     if op.get_bind().exec_driver_sql("select exists (select from party_region)").scalar():
         op.execute("analyze party_region")
 
 
 def downgrade() -> None:
+    op.execute("drop index ix_lead_team_id_stage_id_nobodys_open")
     op.execute(COPY.format(""))
     op.execute("drop function regions_of(bigint[])")
     op.execute("alter table party_region drop constraint pk_party_region")
