@@ -32,6 +32,7 @@ from crm.schema.imports import ImportedParty, ImportJob, ImportMapping, ImportRo
 IMPORT_CHANNEL: Final = "ringcard_import"  # payload: the id of a job that has work to do
 MOST_NAME: Final = 200
 SAMPLE_ROWS: Final = 50
+TOLD_COLUMNS: Final = 2  # that stand behind those of the file when refused rows are handed out: row, reason
 FAULT: Final = "fault-"  # with a field: the rows in which it is wrong
 _ABANDONED: Final = timedelta(hours=1)  # an upload that was cut off
 
@@ -93,10 +94,13 @@ async def complete(
         select(func.count()).select_from(ImportRow).where(ImportRow.job_id == job_id)
     )
     key = header_key(header)
-    known = await session.scalar(select(ImportMapping).where(ImportMapping.header_key == key))
+    known, more = await _remembered(session, header)
     own = {each.column: each.name for each in await own_fields(session)}
     named = {normal_name(name): column for column, name in own.items()}
-    columns = _still_there(known.columns, own) if known else guess_columns(header, list(sample), named)
+    columns = guess_columns(header, list(sample), named)
+    if known:
+        kept = _still_there(known.columns, own)
+        columns = [*kept, *_besides(kept, columns[len(columns) - more :] if more else [])]
     values = {
         "state": "uploaded",
         "header": list(header),
@@ -116,6 +120,21 @@ async def complete(
         record_id=job_id,
         detail={"rows": total},
     )
+
+
+async def _remembered(session: AsyncSession, header: Sequence[str]) -> tuple[ImportMapping | None, int]:
+    """What these columns meant the last time, and how many stand behind them: refused rows come back with their number and reason."""
+    for more in (0, TOLD_COLUMNS):
+        key = header_key(header[: len(header) - more])
+        known = await session.scalar(select(ImportMapping).where(ImportMapping.header_key == key))
+        if known is not None and len(known.columns) == len(header) - more:
+            return known, more
+    return None, 0
+
+
+def _besides(kept: Sequence[str], guessed: Sequence[str]) -> list[str]:
+    """Guesses of further columns, without what stands once only and is there."""
+    return [field if field in SEVERAL or field not in kept else "" for field in guessed]
 
 
 def _still_there(columns: Sequence[str], own: Collection[str]) -> list[str]:

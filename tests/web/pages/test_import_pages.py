@@ -239,3 +239,20 @@ async def test_capitals_and_unknown_sources_are_told_and_the_rule_is_remembered(
     assert await found(office, "ООО «БОЛЬШОЕ»") == 1
     _status, again = await upload(office, content)
     assert '<option value="people" selected>' in await (await office.get(again)).text()
+
+
+async def test_refused_rows_come_back_with_the_columns_and_rules_that_were_chosen(office: Office) -> None:
+    header = ("Кто это", "Номер у них", "Что")
+    bad = ("ООО «Возвратное»", "12", "x")
+    _status, job = await upload(office, csv_of(header, bad))
+    chosen = {"column-0": "organisation", "column-1": "office_phone", "column-2": "", "known": "skip"}
+    await office.post(f"{job}/columns", chosen)
+    await Imports(office.database).work()
+    await office.post(f"{job}/start")
+    await Imports(office.database).work()
+    refused = await (await office.get(f"{job}/refused.csv")).read()
+    _status, again = await upload(office, refused.replace(b";12;", b";8 495 200-00-12;"))
+    page = await (await office.get(again)).text()
+    selected = re.findall(r'value="([a-z_]*)" selected', page)
+    assert selected[:3] == ["organisation", "office_phone", "skip"]
+    assert "As the last time with such a file" in page
