@@ -67,7 +67,7 @@ class KeyQueries:
     sort: Sort
     called: Sequence[int] = ()  # whom the user may read because of a call
     silent_since: datetime | None = None
-    may_repeat: bool = False  # a party may stand in several of `listed`
+    is_of_kinds: bool = False  # where a party may stand several times
 
     @property
     def parts(self) -> list[Keys]:
@@ -78,11 +78,14 @@ class KeyQueries:
         """Any of the rows, each once: the teams' come first, of which there are most, and who is in them is not counted again."""
         parts: list[Any] = []
         earlier: list[ColumnElement[bool]] = []
+        # The kinds of a party stand beside one another in the list's order: each is counted once, and none is gone through in vain.
+        order = _ordered(self.sort, self.key, self.id) if self.is_of_kinds else ()
         for way in reversed(self.ways):
             others = [each.is_not(true()) for each in earlier]
-            parts += [part.where(way, *others).limit(most).subquery().select() for part in self.listed]
+            some = [part.where(way, *others).order_by(*order).limit(most) for part in self.listed]
+            parts += [each.subquery().select() for each in some]
             earlier.append(way)
-        rows = union(*parts) if self.may_repeat else union_all(*parts)
+        rows = union(*parts) if self.is_of_kinds and len(self.listed) > 1 else union_all(*parts)
         return select(rows.subquery("keys")).limit(most).subquery()
 
 
@@ -129,7 +132,7 @@ async def key_queries(
         sort=sort,
         called=called,
         silent_since=wanted.silent_since,
-        may_repeat=model is PartyKindAssignment and len(listed) > 1,
+        is_of_kinds=model is PartyKindAssignment,
     )
 
 

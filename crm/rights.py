@@ -46,6 +46,8 @@ from crm.schema.parties import Party, PartyKindAssignment, PartyLack
 from crm.schema.regions import PartyRegion
 from crm.schema.tasks import Task, TaskWatcher
 
+_mirror = aliased(Call)  # once: to make one costs more than to ask with it
+
 
 class Scope(IntEnum):
     """How far a right reaches; a wider scope is greater."""
@@ -302,11 +304,10 @@ def _communication_ways(
 
 def _call_ways(access: Access, right: str, scope: Scope, call: Any) -> list[ColumnElement[bool]]:
     """Of a call that two connections saw, whoever took part in one sighting may see the other."""
-    mirror = aliased(Call)
-    mirrors = select(mirror.id).where(mirror.mirror_of_id == call.id)
+    mirrors = select(_mirror.id).where(_mirror.mirror_of_id == call.id)
     return [
         _took_part(access, scope, call.id),
-        mirrors.where(_took_part(access, scope, mirror.id)).exists(),
+        mirrors.where(_took_part(access, scope, _mirror.id)).exists(),
         _took_part(access, scope, call.mirror_of_id),
     ]
 
