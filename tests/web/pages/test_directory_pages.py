@@ -223,3 +223,19 @@ async def test_an_archived_source_is_offered_no_more_and_stays_where_it_is(offic
     assert (await office.post(f"{path}/{entry[1]}/archive", {}, "admin")).status == 303
     assert 'value="Радио"' not in await (await office.get("/parties/new?mode=person", "manager")).text()
     assert '<option value="Радио" selected>' in await (await office.get(f"{card}/edit", "manager")).text()
+
+
+async def test_an_entry_that_was_changed_meanwhile_is_compared_and_saved_again(office: Office) -> None:
+    path = "/admin/directories/industry"
+    assert (await office.post(path, {"name": "Рыбалка"}, "admin")).status == 303
+    entry = re.search(
+        r'/admin/directories/industry/(\d+)">Рыбалка', await (await office.get(path, "admin")).text()
+    )
+    assert entry
+    one = f"{path}/{entry[1]}"
+    assert 'name="version" value="1"' in await (await office.get(one, "admin")).text()
+    assert (await office.post(one, {"name": "Рыболовство", "version": "1"}, "admin")).status == 303
+    stale = await office.post(one, {"name": "Рыба", "version": "1"}, "admin")
+    page = await stale.text()
+    assert (stale.status, "Рыба" in page, 'name="version" value="2"' in page) == (409, True, True)
+    assert (await office.post(one, {"name": "Рыба", "version": "2"}, "admin")).status == 303

@@ -237,6 +237,9 @@ async def test_capitals_and_unknown_sources_are_told_and_the_rule_is_remembered(
     await Imports(office.database).work()
     assert await found(office, "Крикунов Кузьма") == 1
     assert await found(office, "ООО «БОЛЬШОЕ»") == 1
+    assert "Take them into the directory" in await (await office.get(job)).text()
+    await office.post("/admin/directories/source/join", {"word": "Столб у дороги"})
+    assert "Take them into the directory" not in await (await office.get(job)).text()
     _status, again = await upload(office, content)
     assert '<option value="people" selected>' in await (await office.get(again)).text()
 

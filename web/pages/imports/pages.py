@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.errors import CrmError, Invalid
 from crm.importing import jobs
@@ -17,6 +18,7 @@ from crm.importing.plans import OwnField, Policy
 from crm.importing.rules import own_fields
 from crm.importing.uploading import upload
 from crm.party_kinds import list_kinds
+from crm.sources import source_words
 from web.i18n import gettext as _
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
@@ -96,6 +98,15 @@ async def show_state(request: web.Request) -> web.Response:
     return render_fragment(request, "imports/state.html", **await _shown(request))
 
 
+async def _unknown_sources(session: AsyncSession, job: JobInfo) -> dict[str, int]:
+    """Those that the directory does not know by now, the commonest first."""
+    if not job.unknown_sources:
+        return {}
+    words = await source_words(session)
+    rows = sorted(job.unknown_sources.items(), key=lambda each: -each[1])
+    return {source: number for source, number in rows if source.strip().lower() not in words}
+
+
 def _row_words(job: JobInfo) -> dict[str, tuple[str, str]]:
     """Before the import what will become of a row, afterwards what became of it, where both have a word."""
     if job.state == "previewed":
@@ -110,6 +121,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         show = _chosen_rows(request, job)
         rows = await _rows(session, request, job, show)
         kinds, own = await list_kinds(session), await own_fields(session)
+        unknown = await _unknown_sources(session, job)
     return {
         "job": job,
         "form": form or _form_of(job),
@@ -124,6 +136,7 @@ async def _shown(request: web.Request, form: Form | None = None) -> dict[str, An
         "row_words": _row_words(job),
         "counted": _counted(job),
         "faults": _named_faults(job, own),
+        "unknown_sources": unknown,
         "name_columns": _name_columns(job),
         "spelled_otherwise": _spelled_otherwise,
         **_listed(job, show, rows),
