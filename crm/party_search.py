@@ -1,7 +1,8 @@
 """Search: name, any part of a number or an e-mail address, INN, record number; within one's rights, archived ones too.
 
 At most 500 hits of each way are looked at, before anything is sorted: a common syllable must not sort half the database, and the
-answer says that it was cut. Whoever reads little has a search of its own, `crm.own_search`.
+answer says that it was cut. Where not everything may be read, 200 are, each looked for among many; whoever reads little has a search of
+its own, `crm.own_search`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.call_time import called_parties
 from crm.numbering import home_profile
-from crm.own_search import FEW, Ways, most_of_one_way, search_own
+from crm.own_search import FEW, MOST_OWN, Ways, most_of_one_way, search_own
 from crm.party_access import have_more, readable
 from crm.party_lists import PartyRow, rows_of
 from crm.planning import plan_for_values
@@ -99,13 +100,14 @@ async def _hits(
                 return found
         is_there = and_(Party.lifecycle != "merged", readable(access, called))
     allowed = and_(Party.deleted_at.is_(None), is_there, *([] if condition is None else [condition]))
-    rows = (await session.execute(_best_first(meant(Party), allowed))).all()
-    return rows, most_of_one_way(rows) > MOST_HITS
+    most = MOST_HITS if access.scope("party.read") is Scope.ALL else MOST_OWN
+    rows = (await session.execute(_best_first(meant(Party), allowed, most))).all()
+    return rows, most_of_one_way(rows) > most
 
 
-def _best_first(ways: Sequence[Way], allowed: ColumnElement[bool]) -> Select[Any]:
+def _best_first(ways: Sequence[Way], allowed: ColumnElement[bool], most: int) -> Select[Any]:
     """Numbers and INN before names; active before archived; then by name."""
-    found = [each.query.where(allowed).limit(MOST_HITS + 1).subquery() for each in ways]
+    found = [each.query.where(allowed).limit(most + 1).subquery() for each in ways]
     hits = union_all(*[select(each) for each in found]).subquery()
     return (
         select(hits.c.id, hits.c.found_by, hits.c.shown)
