@@ -139,3 +139,35 @@ async def test_tags_stand_on_parties_and_lists_are_narrowed_by_them(company: Com
     assert refused.status == 422
     assert (await company.ask("PUT", f"{party}/tags", "colleague", json={"tag_ids": []})).status == 404
     assert (await company.told(party))["tags"][0]["id"] == tag["id"]
+
+
+async def test_what_a_kind_requires_is_asked_of_whoever_saves(company: Company) -> None:
+    kind = await made(company, "/api/v1/kinds", "API demanding", code="demanding")
+    path = f"/api/v1/kinds/{kind['id']}/required-fields"
+    answer = await company.ask("PUT", path, json={"fields": ["city", "inn"]})
+    told = {"kind_id": kind["id"], "kind": "demanding", "fields": ["inn", "city"]}
+    assert (answer.status, await answer.json()) == (200, told)
+    assert told in (await company.told("/api/v1/required-fields", "agent"))["items"]
+    new = {"type": "organisation", "short_name": "Invented Bare", "kinds": ["demanding"]}
+    refused = await company.post("/api/v1/parties", new)
+    assert (refused.status, (await refused.json(content_type=None))["field"]) == (422, "inn")
+    assert (await company.ask("PUT", path, json={"fields": ["colour"]})).status == 422
+    assert (await company.ask("PUT", path, "manager", json={"fields": []})).status == 404
+    assert (await company.ask("PUT", path, json={"fields": []})).status == 200
+    assert (await company.post("/api/v1/parties", new)).status == 201
+
+
+async def test_own_kinds_of_communication_are_kept(company: Company) -> None:
+    path = "/api/v1/communication-kinds"
+    key = {"Idempotency-Key": str(uuid4())}
+    answers = [await company.post(path, {"name": "API letter"}, headers=key) for _ in range(2)]
+    kind = await answers[0].json()
+    assert [answer.status for answer in answers] == [201, 201]
+    assert (await answers[1].json()) == kind
+    assert (await company.post(path, {"name": "api LETTER"})).status == 409
+    told = await changed(company, f"{path}/{kind['id']}", is_archived=True)
+    assert told == {"id": kind["id"], "name": "API letter", "is_archived": True}
+    assert (await changed(company, f"{path}/{kind['id']}", name="API paper"))["is_archived"] is True
+    assert kind["id"] in [each["id"] for each in (await company.told(path, "agent"))["items"]]
+    assert (await company.post(path, {"name": "x"}, "manager")).status == 404
+    assert (await company.ask("PATCH", f"{path}/999999999", json={"name": "x"})).status == 404
