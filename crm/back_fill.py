@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm.call_statements import as_json
-from crm.call_store import keys_of, store
+from crm.call_store import store
+from crm.call_tellings import keys_of
 from crm.callback_following import follow_calls
 from crm.journal_entries import CallEntry
 from cti.calls.records import CallRecord, ParticipationResult

@@ -17,21 +17,33 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import call_statements as statements
-from crm.call_attempts import Numbered, number_on, passed_on_before
+from crm.call_attempts import number_on, passed_on_before
 from crm.call_joins import agree_over_runs, drop_untold, join_calls, move_notes, set_apart
 from crm.call_rows import COLUMNS, CallRow, Word, adds_nothing, is_other_run, merged, row_of
 from crm.call_statements import as_json, to_json
+from crm.call_tellings import (
+    Moment,
+    Person,
+    Telling,
+    grant_rows,
+    key_rows,
+    keys_of,
+    leg_rows,
+    moment_of,
+    outbox_rows,
+    participation_rows,
+    party_rows,
+    speaker_of,
+    transfer_rows,
+)
 from crm.journal_entries import CallEntry
 from crm.lead_links import note_responses
 from crm.mirrors import link_mirrors, lock_numbers
-from crm.schema.base import uuid7_texts
-from cti.calls.records import Direction, Origin, Participation
+from cti.calls.records import Direction
 
 ACCESS_AFTER_CALL = timedelta(hours=24)
 ENTRIES_AT_A_TIME = 8  # worked on before calls that ring have their turn of the event loop
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out", Direction.INTERNAL: "none"}
-Person = tuple[int | None, int | None]  # user, team
-Moment = tuple[int, str, datetime]  # connection, extension, when
 Talk = tuple[int, datetime, int | None]  # lead, when its call began, who talked
 
 
@@ -43,31 +55,6 @@ class StoredCall:
     id: UUID
     party_id: int | None
     contact_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """One entry on its way: the row as stored before (if any) and as it becomes."""
-
-    entry: CallEntry
-    before: CallRow | None
-    row: CallRow
-
-    @property
-    def is_last_word(self) -> bool:
-        """The call is over, and one run told all of it: what its last record does not name was taken back."""
-        is_told_by_one = self.row.story.keys() <= {self.entry.run}
-        return self.before is not None and self.row.ended_at is not None and is_told_by_one
-
-    @property
-    def has_seen_a_restart(self) -> bool:
-        """Several runs of the program told of this call, and none all of it."""
-        return self.before is not None and (len(self.row.story) > 1 or is_other_run(self.before, self.row))
-
-    @property
-    def goes_on(self) -> bool:
-        """Another run heard the beginning of this call, this one the rest."""
-        return self.has_seen_a_restart and self.entry.record.origin is not Origin.BACK_FILLED
 
 
 async def store(
@@ -121,12 +108,6 @@ def without_overlaps(entries: Iterable[CallEntry]) -> Iterable[list[CallEntry]]:
         yield batch
 
 
-def keys_of(entry: CallEntry) -> list[str]:
-    """The linked ids of an entry, its own key first."""
-    key, others = entry.record.key, entry.record.linked_ids
-    return [key] if others in ((key,), ()) else list(dict.fromkeys((key, *others)))
-
-
 async def _lock_parties(connection: AsyncConnection, entries: Sequence[CallEntry]) -> None:
     """Of all batches at once; of a single one the statement that stores its communications does it."""
     parties = [
@@ -157,18 +138,18 @@ async def _store_batch(
     numbers = await number_on(connection, {id_: told.participations for id_, told in going_on.items()})
     passed_on = await passed_on_before(connection, {id_: told.transfers for id_, told in going_on.items()})
     parts, legs, transfers = (
-        _participation_rows(tellings, people, numbers),
-        _leg_rows(tellings),
-        _transfer_rows(tellings, passed_on),
+        participation_rows(tellings, people, numbers),
+        leg_rows(tellings),
+        transfer_rows(tellings, passed_on),
     )
     written: dict[str, Sequence[Any]] = {
         "calls": [telling.row for telling in tellings],
-        "keys": _key_rows(tellings),
+        "keys": key_rows(tellings),
         "parts": parts,
         "transfers": transfers,
-        "parties": _party_rows(tellings, links),
-        "grants": _grant_rows(tellings, parts, links, access),
-        "outbox": _outbox_rows(tellings, links),
+        "parties": party_rows(tellings, links),
+        "grants": grant_rows(tellings, parts, links, access),
+        "outbox": outbox_rows(tellings, links),
     }
     await asyncio.sleep(0)  # the rows took their time, and so will their JSON
     await connection.execute(statements.WRITE, {name: to_json(rows) for name, rows in written.items()})
@@ -230,28 +211,13 @@ async def _telling(
 
 async def _people(connection: AsyncConnection, tellings: Sequence[Telling]) -> dict[Moment, Person]:
     """Who sat at each extension at its moment."""
-    asked = {_moment(telling, part) for telling in tellings for part in telling.entry.record.participations}
-    asked |= {moment for telling in tellings if (moment := _speaker(telling)) is not None}
+    asked = {moment_of(telling, part) for telling in tellings for part in telling.entry.record.participations}
+    asked |= {moment for telling in tellings if (moment := speaker_of(telling)) is not None}
     if not asked:
         return {}
     rows = [{"connection_id": connection_id, "extension": ext, "at": at} for connection_id, ext, at in asked]
     found = await connection.execute(statements.PEOPLE, as_json(rows))
     return {(row.connection_id, row.extension, row.at): (row.user_id, row.team_id) for row in found}
-
-
-def _moment(telling: Telling, part: Participation) -> Moment:
-    return (
-        telling.entry.connection_id,
-        part.extension,
-        part.rang_at or part.answered_at or telling.row.started_at,
-    )
-
-
-def _speaker(telling: Telling) -> Moment | None:
-    """Whose call this is in lists: who answered it, or who placed it."""
-    row = telling.row
-    extension = row.answered_by or row.placed_by
-    return (row.connection_id, extension, row.answered_at or row.started_at) if extension else None
 
 
 async def _store_communications(
@@ -260,7 +226,7 @@ async def _store_communications(
     """Upsert the communications and give (party, contact) of each, and its lead, as it is now linked."""
     rows = []
     for telling in tellings:
-        row, facts, speaker = telling.row, telling.entry.facts, _speaker(telling)
+        row, facts, speaker = telling.row, telling.entry.facts, speaker_of(telling)
         user_id, team_id = people.get(speaker, (None, None)) if speaker else (None, None)
         rows.append(
             {
@@ -291,142 +257,9 @@ def _talks_about_leads(
             people.get(speaker, (None, None))[0] if speaker else None,
         )
         for telling in tellings
-        for speaker in (_speaker(telling),)
+        for speaker in (speaker_of(telling),)
         if telling.row.id in leads and telling.row.answered_at is not None
     ]
-
-
-def _key_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
-    return [
-        {"connection_id": t.row.connection_id, "linked_id": linked_id, "call_id": t.row.id}
-        for t in tellings
-        for linked_id in keys_of(t.entry)
-    ]
-
-
-def _participation_rows(
-    tellings: Sequence[Telling], people: Mapping[Moment, Person], numbers: Mapping[str, Numbered]
-) -> list[dict[str, Any]]:
-    rows = []
-    ids = iter(uuid7_texts(sum(len(telling.entry.record.participations) for telling in tellings)))
-    for telling in tellings:
-        told = numbers.get(telling.row.id) or Numbered(telling.entry.record.participations)
-        for part, row in told.rows():
-            user_id, team_id = people.get(_moment(telling, part), (None, None))
-            rows.append(
-                {
-                    "id": next(ids),
-                    "call_id": telling.row.id,
-                    "user_id": user_id,
-                    "team_id": team_id,
-                    **row,
-                }
-            )
-    return rows
-
-
-def _leg_rows(tellings: Sequence[Telling]) -> list[dict[str, Any]]:
-    ids = iter(uuid7_texts(sum(len(telling.entry.record.legs) for telling in tellings)))
-    return [
-        {
-            "id": next(ids),
-            "call_id": telling.row.id,
-            "channel_id": leg.channel_id,
-            "channel_name": leg.channel_name,
-            "extension": leg.extension,
-            "started_at": leg.started_at,
-            "answered_at": leg.answered_at,
-            "ended_at": leg.ended_at,
-            "hangup_cause": leg.hangup_cause,
-        }
-        for telling in tellings
-        for leg in telling.entry.record.legs
-    ]
-
-
-def _transfer_rows(tellings: Sequence[Telling], before: Mapping[str, int]) -> list[dict[str, Any]]:
-    ids = iter(uuid7_texts(sum(len(telling.entry.record.transfers) for telling in tellings)))
-    return [
-        {
-            "id": next(ids),
-            "call_id": telling.row.id,
-            "position": position,
-            "from_extension": transfer.from_extension,
-            "to_target": transfer.to,
-            "kind": transfer.kind,
-            "at": transfer.at,
-            "outcome": transfer.outcome,
-        }
-        for telling in tellings
-        for position, transfer in enumerate(
-            telling.entry.record.transfers, start=before.get(telling.row.id, 0)
-        )
-    ]
-
-
-def _party_rows(tellings: Sequence[Telling], links: Mapping[str, Person]) -> list[dict[str, Any]]:
-    """When we were last in touch, and last talked; abandoned calls count as touch, too."""
-    return [
-        {"id": party_id, "started_at": telling.row.started_at, "answered_at": telling.row.answered_at}
-        for telling in tellings
-        for party_id in links[telling.row.id]
-        if party_id is not None
-    ]
-
-
-def _grant_rows(
-    tellings: Sequence[Telling],
-    parts: Sequence[Mapping[str, Any]],
-    links: Mapping[str, Person],
-    access: timedelta,
-) -> list[dict[str, Any]]:
-    """Whoever answered goes on reading the caller's cards for a day (crm-model 11)."""
-    until = {t.row.id: (t.row.ended_at or t.row.answered_at or t.entry.at) + access for t in tellings}
-    return [
-        {
-            "user_id": part["user_id"],
-            "party_id": party_id,
-            "call_id": part["call_id"],
-            "until": until[part["call_id"]],
-        }
-        for part in parts
-        if part["answered_at"] is not None and part["user_id"] is not None
-        for party_id in links[part["call_id"]]
-        if party_id is not None
-    ]
-
-
-def _outbox_rows(tellings: Sequence[Telling], links: Mapping[str, Person]) -> list[dict[str, Any]]:
-    """call.started, call.answered, call.ended: each once, when the row first says so."""
-    rows = []
-    for telling in tellings:
-        row, before = telling.row, telling.before
-        happened: dict[str, datetime | None] = {
-            "call.started": row.started_at if before is None else None,
-            "call.answered": row.answered_at if before is None or before.answered_at is None else None,
-            "call.ended": row.ended_at if before is None or before.ended_at is None else None,
-        }
-        after = _outbox_facts(row, links[row.id])
-        rows += [
-            {"type": type_, "record_id": row.id, "after": after, "at": at}
-            for type_, at in happened.items()
-            if at is not None
-        ]
-    return rows
-
-
-def _outbox_facts(row: CallRow, link: Person) -> dict[str, Any]:
-    names = (
-        "direction",
-        "customer_e164",
-        "line_id",
-        "queue",
-        "answered_by",
-        "disposition",
-        "started_at",
-        "ended_at",
-    )
-    return {name: getattr(row, name) for name in names} | {"party_id": link[0], "contact_id": link[1]}
 
 
 def _stored(telling: Telling, links: Mapping[str, Person]) -> StoredCall:
