@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.population import BUSIEST, number_of
 from crm.calls_read import CallFilter, list_calls
-from crm.communications import CommunicationFilter, count_communications, list_communications
+from crm.communication_bin import list_communication_bin
+from crm.communication_filters import CommunicationFilter
+from crm.communication_search import search_communications
+from crm.communications import count_communications, list_communications
 from crm.duplicate_hints import Typed, hints
 from crm.duplicates import list_pairs
 from crm.journals_read import JournalFilter, list_accesses, list_changes
@@ -67,8 +70,19 @@ def _calls(wanted: CallFilter, path: str) -> Asked:
     return Asked(ask=lambda session, access: list_calls(session, access, wanted), path=path)
 
 
-def _communications(wanted: CommunicationFilter, path: str) -> Asked:
-    return Asked(ask=lambda session, access: list_communications(session, access, wanted), path=path)
+def _communications(wanted: CommunicationFilter, path: str, *, is_oldest_first: bool = False) -> Asked:
+    async def ask(session: AsyncSession, access: Access) -> None:
+        await list_communications(session, access, wanted, is_oldest_first=is_oldest_first)
+
+    return Asked(ask=ask, path=path)
+
+
+def _found_communications(typed: str) -> Asked:
+    return Asked(
+        ask=lambda session, access: search_communications(session, access, typed),
+        path=f"/communications?q={typed.replace('+', '%2B')}",
+        wanted=50.0,
+    )
 
 
 def _search(typed: str) -> Asked:
@@ -129,8 +143,22 @@ def _other_lists(middle: int) -> dict[str, Asked]:
         "leads, nobody's": _leads(LeadFilter(is_unassigned=True), "/leads?whose=nobodys"),
         "board of leads": Asked(ask=_board, path="/leads/board"),
         "communications": _communications(CommunicationFilter(), "/communications"),
+        "communications, oldest first": _communications(
+            CommunicationFilter(), "/communications?sort=oldest", is_oldest_first=True
+        ),
         "communications counted": Asked(ask=count_communications),
+        "communications: a word of all": _found_communications("итог"),
+        "communications: words": _found_communications(f"тема {middle}"),
+        "communications: a name of a tenth": _found_communications("ромашка"),
+        "communications: last four digits": _found_communications(number_of(middle)[-4:]),
+        "communications: a number": _found_communications(number_of(middle)),
+        "bin of communications": Asked(ask=list_communication_bin, path="/communications/bin"),
         "meetings": _communications(CommunicationFilter(kind="meeting"), "/communications?kind=meeting"),
+        "planned meetings, the next first": _communications(
+            CommunicationFilter(kind="meeting", meeting_state="planned"),
+            "/communications?kind=meeting&state=planned&sort=oldest",
+            is_oldest_first=True,
+        ),
         "planned meetings": _communications(
             CommunicationFilter(kind="meeting", meeting_state="planned"),
             "/communications?kind=meeting&state=planned",

@@ -138,9 +138,9 @@ _COMMUNICATIONS = (
     """,
     "insert into call_key (connection_id, linked_id, call_id) select 1, '1700000000.' || n, id from told order by n",
     """
-    insert into participation (id, call_id, user_id, team_id, position, extension, attempt, came_by, rang_at, has_rung,
-        answered_at, left_at, result, is_first_answer)
-    select (substr(id::text, 1, 24) || substr(md5(id::text || part), 1, 12))::uuid, id, part_user, 1 + part_user % 12, part,
+    insert into participation (id, call_id, started_at, user_id, team_id, position, extension, attempt, came_by, rang_at,
+        has_rung, answered_at, left_at, result, is_first_answer)
+    select (substr(id::text, 1, 24) || substr(md5(id::text || part), 1, 12))::uuid, id, at, part_user, 1 + part_user % 12, part,
         (100 + part_user)::text, 1, case when is_out then 'dialled' else 'ring' end, at, not is_out,
         case when is_answered and part = 0 then at + wait * interval '1 second' end, at + seconds * interval '1 second',
         case when is_answered and part = 0 then 'answered' when is_answered then 'elsewhere' else 'not_answered' end,

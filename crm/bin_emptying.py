@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import TextClause, delete, or_, select, text
+from sqlalchemy import TextClause, delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,9 +14,12 @@ from crm.changes import record_change
 from crm.merge_references import REFERENCES, Purge, Reference
 from crm.rights import Access
 from crm.schema.binned import BinEntry, LeadBinEntry
+from crm.schema.communications import Communication
 from crm.schema.leads import Lead
+from crm.schema.meetings import Meeting, MeetingParticipant
 from crm.schema.merging import DuplicateDismissal, DuplicatePair
 from crm.schema.parties import EmailAddress, Organisation, Party, PartyEmail, Person
+from crm.schema.tasks import Task
 
 log = structlog.get_logger(__name__)
 AT_ONCE: Final = 20
@@ -51,6 +54,23 @@ async def empty_leads(
     for lead_id in ids:
         await _remove_lead(session, access, lead_id)
     return ids[-1] if ids else None
+
+
+async def empty_communications(
+    session: AsyncSession, access: Access, before: datetime, after_place: int = 0
+) -> int | None:
+    """The same for communications, of which nothing holds any: their places are counted."""
+    due = select(Communication).where(Communication.deleted_at < before).order_by(Communication.deleted_at)
+    found = list(await session.scalars(due.limit(AT_ONCE).with_for_update(skip_locked=True)))
+    ids = [each.id for each in found]
+    for each in found:
+        gone = {"kind": each.kind, "subject": each.subject, "summary": each.summary}
+        await record_change(session, access, "communication", each.id, before=gone, after=None, via="bin")
+    await session.execute(update(Task).where(Task.communication_id.in_(ids)).values(communication_id=None))
+    await session.execute(delete(MeetingParticipant).where(MeetingParticipant.meeting_id.in_(ids)))
+    for model in (Meeting, Communication):
+        await session.execute(delete(model).where(model.id.in_(ids)))
+    return after_place + len(ids) if ids else None
 
 
 async def _remove_lead(session: AsyncSession, access: Access, lead_id: int) -> None:

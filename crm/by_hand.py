@@ -13,14 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import record_change
-from crm.communications import (
-    DIRECTIONS,
-    KINDS,
-    MEETING_STATES,
-    CommunicationCard,
-    CommunicationInfo,
-    communication_card,
-)
+from crm.communication_filters import DIRECTIONS, KINDS, MEETING_STATES
+from crm.communications import CommunicationCard, CommunicationInfo, communication_card
 from crm.errors import Conflict, Invalid, NotFound
 from crm.lead_access import readable_lead
 from crm.lead_links import note_response
@@ -102,7 +96,7 @@ async def log_communication(
     await _put_meeting(session, access, communication_id, values, already=())
     after = {name: value for name, value in _stored(values).items() if value not in (None, [])}
     await record_change(session, access, "communication", communication_id, after=after, via=via)
-    await _touch(session, values)
+    await touch_parties(session, values)
     if lead is not None and _answers(values, lead):
         await note_response(session, lead.id, values.started_at, by_id=access.actor_id)
     return communication_id
@@ -163,9 +157,7 @@ async def edit_communication(
     """
     _check(values)
     lead = None if tie is None or tie.lead_id is None else await _lead_to_tie(session, access, tie.lead_id)
-    await session.execute(
-        select(Communication.id).where(Communication.id == communication_id).with_for_update()
-    )
+    await lock_behind_parties(session, communication_id, values.party_id, values.contact_id)
     card = await communication_card(session, access, communication_id)
     if not card.may_edit:
         raise NotFound("communication", communication_id)
@@ -193,10 +185,19 @@ async def edit_communication(
     )
     already = [each.user_id for each in card.participants if each.user_id is not None]
     await _put_meeting(session, access, communication_id, values, already=already)
-    await _touch(session, values)
+    await touch_parties(session, values)
     if lead is not None and _answers(values, lead):
         await note_response(session, lead.id, values.started_at, by_id=info.user_id)
     return info.version + 1
+
+
+async def lock_behind_parties(session: AsyncSession, communication_id: UUID, *others: int | None) -> None:
+    """As whoever merges does: first the parties that it is about, or is to be about, then the communication."""
+    about = select(Communication.party_id, Communication.contact_id)
+    row = (await session.execute(about.where(Communication.id == communication_id))).first()
+    await lock_parties(session, {*(row or ()), *others} - {None})
+    locked = select(Communication.id).where(Communication.id == communication_id)
+    await session.execute(locked.with_for_update())
 
 
 async def _retied(session: AsyncSession, info: CommunicationInfo, lead: Lead | None) -> dict[str, int | None]:
@@ -319,7 +320,7 @@ async def _put_meeting(
     await tell_users(session, access, invited, "meeting", detail=detail, **told)
 
 
-async def _touch(session: AsyncSession, values: CommunicationValues) -> None:
+async def touch_parties(session: AsyncSession, values: CommunicationValues) -> None:
     """What has happened is the party's last communication, if nothing came after it."""
     now = datetime.now(UTC)
     if values.party_id is None or values.started_at > now or values.state in {"planned", "cancelled"}:

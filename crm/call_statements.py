@@ -119,9 +119,9 @@ _ADD_KEYS = (
     f"from {_rows_of('call_key')} on conflict (connection_id, linked_id) do nothing"
 )
 _UPSERT_PARTICIPATIONS = f"""
-    insert into participation (id, call_id, user_id, team_id, position, extension, attempt, came_by, rang_at,
+    insert into participation (id, call_id, started_at, user_id, team_id, position, extension, attempt, came_by, rang_at,
         has_rung, answered_at, left_at, result, is_first_answer)
-    select r.id, r.call_id, r.user_id, r.team_id, r.position, r.extension, r.attempt, r.came_by, r.rang_at, r.has_rung, r.answered_at,
+    select r.id, r.call_id, r.started_at, r.user_id, r.team_id, r.position, r.extension, r.attempt, r.came_by, r.rang_at, r.has_rung, r.answered_at,
         r.left_at, r.result, r.is_first_answer
     from {_rows_of("participation")}
     on conflict (call_id, extension, attempt) do update set

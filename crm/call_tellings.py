@@ -84,6 +84,7 @@ def participation_rows(
                 {
                     "id": next(ids),
                     "call_id": telling.row.id,
+                    "started_at": telling.row.started_at,
                     "user_id": user_id,
                     "team_id": team_id,
                     **row,

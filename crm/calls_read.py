@@ -346,13 +346,14 @@ def _conditions(wanted: CallFilter) -> Sequence[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(Call.started_at < wanted.until)
     if wanted.number:
-        found.append(_has_number(wanted.number))
+        found.append(has_number(wanted.number))
     if wanted.disposition is not None:
         found += _came_out(wanted.disposition)
     return found
 
 
-def _has_number(number: str) -> ColumnElement[bool]:
+def has_number(number: str) -> ColumnElement[bool]:
+    """Calls of a number: whole after a `+`, else its last digits as typed. Raises Invalid: fewer than three of them."""
     digits = re.sub(r"\D", "", number, flags=re.ASCII)
     if len(digits) < FEWEST_DIGITS:
         raise Invalid("number", number[:80], "Give a whole number, or at least its last three digits.")

@@ -23,7 +23,7 @@ from crm.party_lists import PartyRow, rows_of
 from crm.pruning import horizon
 from crm.record_feed import Place, place_of, read_events, versions_within
 from crm.rights import Access, narrow
-from crm.schema.communications import Call
+from crm.schema.communications import Call, Communication
 
 Item = TypeVar("Item")
 Id = TypeVar("Id", int, UUID)
@@ -80,7 +80,7 @@ async def changed_communications(
     access.require("party.read")
     read = await _read(session, COMMUNICATIONS, since, cursor, limit)
     found = await communications_of(session, access, list(map(UUID, read.ids)))
-    gone = await _told_elsewhere(session, [info.id for info in found])
+    gone = await _no_longer_listed(session, [info.id for info in found])
     return _changed(read, [info for info in found if info.id not in gone], gone)
 
 
@@ -122,6 +122,12 @@ def _in_order(read: _Read, present: Collection[int]) -> list[int]:
 
 def _changed(read: _Read, items: Iterable[Item], gone: Iterable[Id]) -> Changed[Item, Id]:
     return Changed(items=tuple(items), gone=tuple(sorted(gone)), next=read.next, resume=read.resume)
+
+
+async def _no_longer_listed(session: AsyncSession, ids: list[UUID]) -> set[UUID]:
+    """What is told under another one's id, and what is in the bin."""
+    binned = select(Communication.id).where(Communication.id.in_(ids), Communication.deleted_at.is_not(None))
+    return await _told_elsewhere(session, ids) | set(await session.scalars(binned))
 
 
 async def _told_elsewhere(session: AsyncSession, ids: list[UUID]) -> set[UUID]:

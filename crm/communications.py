@@ -8,41 +8,24 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select, true, tuple_, union
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from crm.communication_filters import EVERYTHING, CommunicationFilter
+from crm.communication_keys import allowed, cursor_after, ordered, page_keys, some, ways_to
 from crm.errors import NotFound
 from crm.lead_access import readable_lead
-from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
+from crm.paging import Page, page_size
 from crm.party_access import readable
 from crm.party_lists import MOST_COUNTED, Count
 from crm.planning import plan_for_page
-from crm.rights import Access, Scope, condition, of_teams, ways
+from crm.rights import Access, Scope, condition
 from crm.schema.access import User
 from crm.schema.communications import Call, Communication
 from crm.schema.leads import Lead
 from crm.schema.meetings import CommunicationKind, Meeting, MeetingParticipant
 from crm.schema.parties import Party
-
-KINDS: Final = ("call", "email", "meeting", "web_request", "chat", "sms", "other")
-DIRECTIONS: Final = ("in", "out", "none")
-MEETING_STATES: Final = ("planned", "held", "cancelled")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommunicationFilter:
-    """Which communications; what is None does not narrow. The period is half-open."""
-
-    kind: str | None = None
-    own_kind_id: int | None = None
-    direction: str | None = None
-    user_id: int | None = None
-    party_id: int | None = None
-    lead_id: int | None = None
-    meeting_state: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +80,6 @@ class CommunicationCard:
 
 
 _contact = aliased(Party)
-_NEWEST_FIRST = (Communication.started_at.desc(), Communication.id.desc())
 _COLUMNS: Final[tuple[Any, ...]] = (
     Communication.id, Communication.kind, Communication.own_kind_id, CommunicationKind.name.label("own_kind"),
     Communication.direction, Communication.started_at, Communication.ended_at, Communication.subject,
@@ -109,26 +91,16 @@ _COLUMNS: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 
-# A call that went into another one, or that another connection tells better.
-_IS_TOLD_ELSEWHERE: Final = (
-    select(Call.id)
-    .where(
-        Call.id == Communication.id,
-        or_(Call.joined_into_id.is_not(None), Call.mirror_of_id.is_not(None)),
-    )
-    .exists()
-)
-
-
 async def list_communications(
     session: AsyncSession,
     access: Access,
-    wanted: CommunicationFilter = CommunicationFilter(),
+    wanted: CommunicationFilter = EVERYTHING,
     *,
+    is_oldest_first: bool = False,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[CommunicationInfo]:
-    """A page, newest first: one's own, those one took part in, and with the wider scope those of one's teams.
+    """A page, newest first unless asked otherwise: one's own, those one took part in, and with the wider scope those of one's teams.
 
     What happened with a client of mine while a colleague served them stands on the client's card.
 
@@ -136,40 +108,43 @@ async def list_communications(
         NotAllowed, Invalid (the cursor), NotFound (the lead).
     """
     access.require("party.read")
-    wanted = await _of_the_survivor(session, access, wanted)
+    wanted = await of_the_survivor(session, access, wanted)
     size = page_size(limit)
-    conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
-    if cursor:
-        started_at, last_id = decode_cursor(cursor, str, str)
-        after = tuple_(moment_of(started_at, cursor), uuid_of(last_id, cursor))
-        conditions.append(tuple_(Communication.started_at, Communication.id) < after)
     await plan_for_page(session)
-    ids = _ids(access, wanted, conditions, size + 1)
-    query = _all().where(Communication.id.in_(ids)).order_by(*_NEWEST_FIRST).limit(size + 1)
-    items = await _infos(session, access, (await session.execute(query)).all())
-    last = items[size - 1] if len(items) > size else None
-    return Page(
-        items=tuple(items[:size]),
-        next=encode_cursor(last.started_at.isoformat(), str(last.id)) if last else None,
-    )
+    found_by = ways_to(access, wanted)
+    keys = await page_keys(session, found_by, cursor, size + 1, is_oldest_first=is_oldest_first)
+    items = await communication_infos(session, access, [key.id for key in keys[:size]])
+    return Page(items=tuple(items), next=cursor_after(keys[size - 1]) if len(keys) > size else None)
 
 
 async def count_communications(
-    session: AsyncSession, access: Access, wanted: CommunicationFilter = CommunicationFilter()
+    session: AsyncSession, access: Access, wanted: CommunicationFilter = EVERYTHING
 ) -> Count:
     """How many the list has, up to 1,000. Raises NotAllowed, NotFound (the lead)."""
     access.require("party.read")
-    wanted = await _of_the_survivor(session, access, wanted)
+    wanted = await of_the_survivor(session, access, wanted)
     await plan_for_page(session)
-    conditions = [~_IS_TOLD_ELSEWHERE, *_conditions(wanted)]
-    # Whatever is met first: in the list's order, the few of one agent would be looked for among everybody's.
-    parts = [_of_way(conditions, way).limit(MOST_COUNTED + 1) for way in _allowed(access, wanted)]
-    some = union(*(select(part.subquery().c.id) for part in parts)).limit(MOST_COUNTED + 1).subquery()
-    counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
+    found = some(ways_to(access, wanted), MOST_COUNTED + 1)
+    counted = (await session.execute(select(func.count()).select_from(found))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
-async def _of_the_survivor(
+async def communication_ids(
+    session: AsyncSession, access: Access, wanted: CommunicationFilter, most: int
+) -> list[UUID]:
+    """The ids of what the list holds, `most` of them at most: for an action on all that was found.
+
+    Raises:
+        NotAllowed, NotFound (the lead).
+    """
+    access.require("party.read")
+    wanted = await of_the_survivor(session, access, wanted)
+    await plan_for_page(session)
+    found = some(ways_to(access, wanted), most)
+    return list(await session.scalars(select(found.c.id)))
+
+
+async def of_the_survivor(
     session: AsyncSession, access: Access, wanted: CommunicationFilter
 ) -> CommunicationFilter:
     """What was said with a lead that was merged stands at the one that goes on."""
@@ -179,23 +154,23 @@ async def _of_the_survivor(
     return replace(wanted, lead_id=lead.merged_into_id or lead.id)
 
 
-def _ids(
-    access: Access, wanted: CommunicationFilter, conditions: Sequence[ColumnElement[bool]], most: int
-) -> CompoundSelect[UUID]:
-    """The newest of each way in which one may be within the user's rights, each once."""
-    return union(*(_newest(conditions, way, most) for way in _allowed(access, wanted)))
-
-
-def _allowed(access: Access, wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
-    is_all = wanted.lead_id is not None  # whoever reads the lead reads them
-    return [true()] if is_all else _ways(access, wanted.kind)
+async def communication_infos(
+    session: AsyncSession, access: Access, ids: Sequence[UUID]
+) -> list[CommunicationInfo]:
+    """These in this order, for whoever has looked at the rights to them."""
+    if not ids:
+        return []
+    rows = (await session.execute(_all().where(Communication.id.in_(ids)))).all()
+    found = {info.id: info for info in await _infos(session, access, rows)}
+    return [found[each] for each in ids if each in found]
 
 
 async def communications_of(
     session: AsyncSession, access: Access, ids: Sequence[UUID]
 ) -> list[CommunicationInfo]:
-    """Those of these that stand in the user's lists; also calls that are told under another one's id."""
-    query = _all().where(Communication.id.in_(ids), or_(*_ways(access))).order_by(*_NEWEST_FIRST)
+    """Those of these that stand in the user's lists; also what is told under another one's id, or is in the bin."""
+    mine = _all().where(Communication.id.in_(ids), or_(*allowed(access)))
+    query = mine.order_by(*ordered(Communication.started_at, Communication.id, is_oldest_first=False))
     return await _infos(session, access, (await session.execute(query)).all())
 
 
@@ -241,7 +216,7 @@ async def may_edit(session: AsyncSession, access: Access, info: CommunicationInf
 
 async def _one(session: AsyncSession, access: Access, communication_id: UUID) -> CommunicationInfo:
     access.require("party.read")
-    query = _all().where(Communication.id == communication_id)
+    query = _all().where(Communication.id == communication_id, Communication.deleted_at.is_(None))
     row = (await session.execute(query)).first()
     if row is None:
         raise NotFound("communication", communication_id)
@@ -256,40 +231,12 @@ async def _one(session: AsyncSession, access: Access, communication_id: UUID) ->
 async def _is_seen(
     session: AsyncSession, access: Access, communication_id: UUID, *parties: int | None
 ) -> bool:
-    for way in _ways(access):
+    for way in allowed(access):
         query = select(Communication.id).where(Communication.id == communication_id, way)
         if await session.scalar(query) is not None:
             return True
     card = select(Party.id).where(Party.id.in_([id_ for id_ in parties if id_]), Party.deleted_at.is_(None))
     return await session.scalar(card.where(readable(access)).limit(1)) is not None
-
-
-def _ways(access: Access, kind: str | None = None) -> list[ColumnElement[bool]]:
-    """The ways in which a communication can be within one's rights; of one kind, those alone in which one of it can."""
-    found = ways(access, "party.read", Communication)
-    if access.scope("party.read") not in {Scope.OWN, Scope.TEAM}:
-        return found
-    if kind not in {None, "call"}:
-        found = [
-            Communication.user_id == access.user_id,
-            *of_teams(access, access.scope("party.read"), Communication),
-        ]
-    if kind in {None, "meeting"}:
-        mine = select(MeetingParticipant.id).where(
-            MeetingParticipant.meeting_id == Communication.id, MeetingParticipant.user_id == access.user_id
-        )
-        found.append(mine.exists())
-    return found
-
-
-def _newest(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool], most: int) -> Select[UUID]:
-    """The newest that one way leads to, read from its own index."""
-    return select(_of_way(conditions, way).order_by(*_NEWEST_FIRST).limit(most).subquery().c.id)
-
-
-def _of_way(conditions: Sequence[ColumnElement[bool]], way: ColumnElement[bool]) -> Select[UUID]:
-    query = select(Communication.id).outerjoin(Meeting, Meeting.id == Communication.id)
-    return query.where(*conditions, way)
 
 
 def _all() -> Select[*tuple[Any, ...]]:
@@ -303,29 +250,6 @@ def _all() -> Select[*tuple[Any, ...]]:
         .outerjoin(_contact, _contact.id == Communication.contact_id)
         .outerjoin(User, User.id == Communication.user_id)
     )
-
-
-def _conditions(wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        column == value
-        for column, value in (
-            (Communication.kind, wanted.kind),
-            (Communication.own_kind_id, wanted.own_kind_id),
-            (Communication.direction, wanted.direction),
-            (Communication.user_id, wanted.user_id),
-            (Communication.party_id, wanted.party_id),
-            (Communication.lead_id, wanted.lead_id),
-            (Meeting.state, wanted.meeting_state),
-        )
-        if value is not None
-    ]
-    if wanted.kind is not None and wanted.kind != "call":
-        found.append(Communication.kind != "call")  # as its index says
-    if wanted.since is not None:
-        found.append(Communication.started_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(Communication.started_at < wanted.until)
-    return found
 
 
 async def _infos(session: AsyncSession, access: Access, rows: Sequence[Any]) -> list[CommunicationInfo]:

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from crm.calls_read import CallFilter, CallInfo, list_calls
 from crm.changes import log_access
-from crm.communications import CommunicationFilter, CommunicationInfo, list_communications
+from crm.communication_filters import CommunicationFilter
+from crm.communications import CommunicationInfo, list_communications
 from crm.errors import NotAllowed
 from crm.lead_lists import LeadFilter, LeadRow, list_leads
 from crm.paging import MAX_PAGE_SIZE as _MOST

@@ -106,10 +106,10 @@ OWNER = f"""
         ), c.summary) as note
         from (
             (select id, kind, direction, started_at, ended_at, summary from communication
-                where party_id = card.id order by started_at desc, id desc limit 3)
+                where party_id = card.id and deleted_at is null order by started_at desc, id desc limit 3)
             union all
             (select id, kind, direction, started_at, ended_at, summary from communication
-                where contact_id = hand.id order by started_at desc, id desc limit 3)
+                where contact_id = hand.id and deleted_at is null order by started_at desc, id desc limit 3)
         ) c left join call on call.id = c.id
         where c.ended_at is not null and call.joined_into_id is null and call.mirror_of_id is null
         order by c.started_at desc, c.id desc limit 1

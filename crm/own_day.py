@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import UUID
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.rights import Access
-from crm.schema.base import uuid7
 from crm.schema.communications import Call, Participation
 from crm.schema.tasks import Task
 from cti.calls.records import Direction
-
-_SLACK: Final = timedelta(hours=1)  # the wall clock may have been set back since a call got its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +55,8 @@ async def own_day(session: AsyncSession, access: Access, since: datetime, until:
         .join(Call, Call.id == Participation.call_id)
         .where(
             Participation.user_id == access.user_id,
-            Participation.call_id >= _first_id(since),  # ids grow with time: the index ends there
-            Call.started_at >= since,
-            Call.started_at < until,
+            Participation.started_at >= since,
+            Participation.started_at < until,
             Call.joined_into_id.is_(None),
             Call.mirror_of_id.is_(None),
         )
@@ -82,9 +77,3 @@ async def _done(session: AsyncSession, access: Access, since: datetime, until: d
         (Task.completed_by_id == access.user_id) & (Task.completed_at >= since) & (Task.completed_at < until)
     )
     return (await session.execute(select(func.count()).select_from(Task).where(mine))).scalar_one()
-
-
-def _first_id(since: datetime) -> UUID:
-    """No call that began then or later has a smaller id."""
-    made = uuid7(int((since - _SLACK).timestamp() * 1000))
-    return UUID(int=made.int >> 80 << 80)

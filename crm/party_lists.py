@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.paging import Page, page_size
+from crm.party_access import readable
 from crm.party_filters import PartyFilter, Which, condition_of
 from crm.party_keys import KeyQueries, Sort, cursor_after, key_queries, page_keys
 from crm.party_kinds import KindInfo, kinds_of
@@ -156,6 +157,17 @@ async def _count(session: AsyncSession, queries: KeyQueries) -> Count:
     some = queries.some(MOST_COUNTED + 1)
     counted = (await session.execute(select(func.count()).select_from(some))).scalar_one()
     return Count(value=min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+async def readable_rows(
+    session: AsyncSession, access: Access, party_ids: Iterable[int | None]
+) -> list[PartyRow]:
+    """Those of these parties that this user may read, as list rows."""
+    wanted = [party_id for party_id in set(party_ids) if party_id is not None]
+    if not wanted or not access.may("party.read"):
+        return []
+    seen = select(Party.id).where(Party.id.in_(wanted), Party.deleted_at.is_(None), readable(access))
+    return await rows_of(session, list(await session.scalars(seen)))
 
 
 async def rows_of(session: AsyncSession, party_ids: Sequence[int]) -> list[PartyRow]:

@@ -26,7 +26,7 @@ from crm.schema.parties import Party
 from crm.search_ways import MOST_CHARACTERS, FoundBy, Way, ways_of
 from cti.numbers import NumberingProfile
 
-__all__ = ["MOST_CHARACTERS", "FoundBy", "SearchHit", "SearchResult", "search_parties"]
+__all__ = ["MOST_CHARACTERS", "FoundBy", "FoundIds", "SearchHit", "SearchResult", "found_ids", "search_parties"]
 
 MOST_HITS: Final = 500
 SHOWN: Final = 50
@@ -50,6 +50,14 @@ class SearchResult:
     is_too_short: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundIds:
+    """Ids alone, for whoever looks for what these parties have."""
+
+    ids: list[int]
+    is_cut: bool
+
+
 async def search_parties(
     session: AsyncSession,
     access: Access,
@@ -68,11 +76,10 @@ async def search_parties(
         NotAllowed.
     """
     access.require("party.read")
-    wanted, of_home = typed[:MOST_CHARACTERS], profile or home_profile(session)
-    if not ways_of(wanted, of_home):
+    meant = partial(ways_of, typed[:MOST_CHARACTERS], profile or home_profile(session))
+    if not meant():
         return SearchResult(hits=(), is_too_short=True)
-    await plan_for_values(session)
-    rows, is_cut = await _hits(session, access, partial(ways_of, wanted, of_home), condition)
+    rows, is_cut = await _hits(session, access, meant, condition)
     best: dict[int, tuple[FoundBy, str]] = {}
     for row in rows:
         best.setdefault(row.id, (FoundBy(row.found_by), row.shown))
@@ -83,13 +90,36 @@ async def search_parties(
     )
 
 
+async def found_ids(
+    session: AsyncSession,
+    access: Access,
+    typed: str,
+    most: int,
+    *,
+    profile: NumberingProfile | None = None,
+) -> FoundIds | None:
+    """Whom the text means by name, number, address or INN, the likeliest first; a record's own number is not asked. None: too short.
+
+    Raises:
+        NotAllowed.
+    """
+    access.require("party.read")
+    meant = partial(ways_of, typed[:MOST_CHARACTERS], profile or home_profile(session))
+    if not meant():
+        return None
+    rows, is_cut = await _hits(session, access, meant)
+    ids = list(dict.fromkeys(row.id for row in rows if row.found_by != FoundBy.RECORD))
+    return FoundIds(ids=ids[:most], is_cut=is_cut or len(ids) > most)
+
+
 async def _hits(
-    session: AsyncSession, access: Access, meant: Ways, condition: ColumnElement[bool] | None
+    session: AsyncSession, access: Access, meant: Ways, condition: ColumnElement[bool] | None = None
 ) -> tuple[Sequence[Row[Any]], bool]:
     """The hits, best first, in the form that costs least: of all, of one's own, or by the rule, if one may read a large part.
 
     And whether there are more.
     """
+    await plan_for_values(session)
     # What everybody has is found soonest in the index of this; beside one's rights it stands in no index, to be read for nothing.
     is_there: ColumnElement[bool] = Party.merged_into_id.is_(None)
     if access.scope("party.read") is not Scope.ALL:

@@ -43,13 +43,12 @@ def ways_of(typed: str, profile: NumberingProfile, party: Any = Party) -> list[W
         party: `Party`, or an alias of it with its columns id, number, sort_name: whom to look for it among.
     """
     digits = re.sub(r"\D", "", typed)
-    is_number_like = bool(re.fullmatch(r"[\d\s()+.\-–—/]+", typed.strip()))
     ways: list[Way] = []
     if (number := record_number_in(typed)) is not None:
         ways.append(Way(_hit(party, FoundBy.RECORD, literal(""), 0).where(party.number == number), False))
     if "@" in typed and len(typed.strip()) >= FEWEST_CHARACTERS:
         ways.append(Way(_by_email(party, typed.strip().lower()), False))
-    if is_number_like and len(digits) >= FEWEST_CHARACTERS:
+    if is_number_like(typed) and len(digits) >= FEWEST_CHARACTERS:
         ways.append(Way(_by_number(party, typed, digits, profile), len(digits) == FEWEST_CHARACTERS))
         ways.append(Way(_by_inn(party, digits, Organisation), False))
         ways.append(Way(_by_inn(party, digits, Person), False))
@@ -75,6 +74,10 @@ def _by_number(party: Any, typed: str, digits: str, profile: NumberingProfile) -
         .join(PhoneNumber, PhoneNumber.id == PartyPhone.number_id)
         .where(PartyPhone.ended_at.is_(None), matches)
     )
+
+
+def is_number_like(typed: str) -> bool:
+    return bool(re.fullmatch(r"[\d\s()+.\-–—/]+", typed.strip()))
 
 
 def record_number_in(typed: str) -> int | None:

@@ -49,7 +49,13 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "task.reopened",
         "task.reminder",
     ),
-    "communication": ("communication.created", "communication.changed"),
+    "communication": (
+        "communication.created",
+        "communication.changed",
+        "communication.binned",
+        "communication.restored",
+        "communication.deleted",
+    ),
     "comment": ("comment.created", "comment.changed", "comment.deleted"),
 }
 """Kind of record → types, as pages offer them. Private tasks are told to nobody."""

@@ -15,12 +15,10 @@ from sqlalchemy.orm import aliased
 
 from crm.errors import Invalid
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size
-from crm.party_access import readable
-from crm.party_lists import MOST_COUNTED, Count, PartyRow, rows_of
+from crm.party_lists import MOST_COUNTED, Count, PartyRow, readable_rows
 from crm.rights import Access, condition, ways
 from crm.schema.access import User
 from crm.schema.leads import Lead
-from crm.schema.parties import Party
 from crm.schema.tasks import Task, TaskWatcher
 from crm.task_values import KINDS, NEVER, OPEN_STATES, PRIORITIES, STATES
 
@@ -232,7 +230,8 @@ async def task_rows(session: AsyncSession, access: Access, task_ids: Sequence[in
     )
     found = {row[0].id: row for row in rows}
     tasks = [row[0] for row in found.values()]
-    parties = await _parties(session, access, {id_ for t in tasks for id_ in (t.party_id, t.contact_id)})
+    named = await readable_rows(session, access, [id_ for t in tasks for id_ in (t.party_id, t.contact_id)])
+    parties = {row.id: row for row in named}
     leads = await _leads(session, access, {task.lead_id for task in tasks})
     return [_row(*found[task_id], parties, leads) for task_id in task_ids if task_id in found]
 
@@ -290,16 +289,6 @@ def _after(cursor: str, *, by_term: bool) -> ColumnElement[bool]:
 
 def _cursor(last: Any, *, by_term: bool) -> str:
     return encode_cursor(last.deadline.isoformat(), last.id) if by_term else encode_cursor(last.id)
-
-
-async def _parties(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, PartyRow]:
-    """Those parties that this user may read."""
-    wanted = [id_ for id_ in set(ids) if id_ is not None]
-    if not wanted or not access.may("party.read"):
-        return {}
-    query = select(Party.id).where(Party.id.in_(wanted), Party.deleted_at.is_(None), readable(access))
-    rows = await rows_of(session, list(await session.scalars(query)))
-    return {row.id: row for row in rows}
 
 
 async def _leads(session: AsyncSession, access: Access, ids: Iterable[int | None]) -> dict[int, int]:

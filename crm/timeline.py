@@ -122,7 +122,12 @@ async def _page(session: AsyncSession, access: Access, ids: Any, size: int) -> P
             .outerjoin(User, User.id == Communication.user_id)
             .outerjoin(contact, contact.id == Communication.contact_id)
             .outerjoin(Line, Line.id == Call.line_id)
-            .where(Communication.id.in_(ids), Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
+            .where(
+                Communication.id.in_(ids),
+                Communication.deleted_at.is_(None),
+                Call.joined_into_id.is_(None),
+                Call.mirror_of_id.is_(None),
+            )
             .order_by(Communication.started_at.desc(), Communication.id.desc())
             .limit(size + 1)
             .execution_options(populate_existing=True)
@@ -161,7 +166,12 @@ def _newest_ids(way: ColumnElement[bool], cursor: str | None, most: int) -> Sele
     part = (
         select(Communication.id)
         .outerjoin(Call, Call.id == Communication.id)
-        .where(way, Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
+        .where(
+            way,
+            Communication.deleted_at.is_(None),
+            Call.joined_into_id.is_(None),
+            Call.mirror_of_id.is_(None),
+        )
         .order_by(Communication.started_at.desc(), Communication.id.desc())
         .limit(most)
     )

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from crm.communications import CommunicationFilter, CommunicationInfo
+from crm.communication_filters import CommunicationFilter
+from crm.communications import CommunicationInfo
 from crm.exporting import communication_lines, lead_lines, log_export, user_lines
 from crm.lead_lists import LeadFilter, LeadRow
 from crm.roles import list_roles

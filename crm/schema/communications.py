@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from crm.schema.base import Base, HasId, HasOurId, Tracked
+from crm.schema.base import Base, Binned, HasId, HasOurId, Tracked
 
 
 def _by_hand(scope: str) -> Iterable[Index]:
@@ -31,7 +31,12 @@ def _by_hand(scope: str) -> Iterable[Index]:
     yield Index(f"ix_communication_{scope}_by_hand", *columns, postgresql_where=where)
 
 
-class Communication(HasOurId, Tracked, Base):
+# What search looks through: what people wrote. Calls of a PBX have neither.
+WORDS: Final = "translate(lower(coalesce(communication.subject, '') || ' ' || coalesce(communication.summary, '')), 'ё', 'е')"
+HAS_WORDS: Final = "communication.subject is not null or communication.summary is not null"
+
+
+class Communication(HasOurId, Tracked, Binned, Base):
     """Any contact with a party: a call, a letter, a meeting, a request from the site."""
 
     __tablename__ = "communication"
@@ -50,6 +55,7 @@ class Communication(HasOurId, Tracked, Base):
     link_source: Mapped[str | None]  # auto, agent, rule: the agent's choice is never overwritten
     is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    deleted_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     __table_args__ = (
         CheckConstraint(
             "kind in ('call', 'email', 'meeting', 'web_request', 'chat', 'sms', 'other')", name="kind"
@@ -80,6 +86,18 @@ class Communication(HasOurId, Tracked, Base):
         ),
         *_by_hand("user"),
         *_by_hand("team"),
+        Index(
+            "ix_communication_words",
+            text(f"{WORDS.replace('communication.', '')} gin_trgm_ops"),
+            postgresql_using="gin",
+            postgresql_where=text(HAS_WORDS.replace("communication.", "")),
+        ),
+        Index(
+            "ix_communication_binned",
+            text("deleted_at desc"),
+            text("id desc"),
+            postgresql_where=text("deleted_at is not null"),
+        ),
     )
 
 
@@ -192,11 +210,18 @@ class CallKey(HasId, Base):
     __table_args__ = (UniqueConstraint("connection_id", "linked_id"),)
 
 
+def _of_calls(scope: str) -> Iterable[Index]:
+    """The calls that one took part in, or somebody of a team, newest first."""
+    order = (text("started_at desc"), text("call_id desc"))
+    yield Index(f"ix_participation_{scope}_started_at", f"{scope}_id", *order)
+
+
 class Participation(HasOurId, Base):
     """One agent's part in a call; user and team as of that moment."""
 
     __tablename__ = "participation"
     call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
+    started_at: Mapped[datetime]  # of the call, for lists in its order: kept by the database
     user_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     position: Mapped[int] = mapped_column(Integer, server_default="0")  # in the order of the telling
@@ -216,8 +241,8 @@ class Participation(HasOurId, Base):
             "result in ('answered', 'not_answered', 'declined', 'elsewhere', 'busy', 'unreachable')",
             name="result",
         ),
-        Index("ix_participation_user_id_call_id", "user_id", "call_id"),
-        Index("ix_participation_team_id_call_id", "team_id", "call_id"),
+        *_of_calls("user"),
+        *_of_calls("team"),
     )
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.by_hand import CommunicationValues, edit_communication, log_communication, values_of
+from crm.communication_filters import CommunicationFilter
 from crm.communication_kinds import add_kind, change_kind, own_kinds
-from crm.communications import CommunicationFilter, communication_card, list_communications
+from crm.communications import communication_card, list_communications
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound, Taken
 from crm.notifications import list_notices
 from crm.parties import create_party, organisation_values, person_values

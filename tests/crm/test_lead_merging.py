@@ -10,7 +10,8 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.comments import add_lead_comment
-from crm.communications import CommunicationFilter, count_communications, list_communications
+from crm.communication_filters import CommunicationFilter
+from crm.communications import count_communications, list_communications
 from crm.errors import Invalid, NotAllowed, NotFound
 from crm.lead_cards import lead_card
 from crm.lead_errors import LeadIsOver, LeadMerged

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from web.api.party_types import Code
+from web.api.party_types import Code, Search
 from web.api.reading import ChangedQuery, Id, LongText, Moment, PageQuery, Text
 
 Kind = Literal["call", "email", "meeting", "web_request", "chat", "sms", "other"]
@@ -19,8 +19,13 @@ Ids = Annotated[list[Id], Meta(max_length=50)]
 
 
 class CommunicationQuery(ChangedQuery, kw_only=True):
-    """Communications, newest first. The period is half-open: `from` ≤ start < `to`."""
+    """Communications. The period is half-open: `from` ≤ start < `to`.
 
+    `q`: among them by what was written, with whom it was, the number of a call; the first 200 at most, without further pages.
+    """
+
+    q: Search | UnsetType = UNSET
+    sort: Literal["newest", "oldest"] = "newest"
     kind: Kind | UnsetType = UNSET
     direction: Direction | UnsetType = UNSET
     state: MeetingState | UnsetType = UNSET
@@ -64,12 +69,16 @@ class Communication(msgspec.Struct, kw_only=True):
 
 
 class CommunicationList(msgspec.Struct):
-    """A page. With `changed_since`: what is told under another one's id (`gone`), and the cursor to `resume` with later."""
+    """A page. With `q`, `is_cut`: there are more, some of which may stand before these.
+
+    With `changed_since`: what is told under another one's id or is in the bin (`gone`), and the cursor to `resume` with later.
+    """
 
     items: list[Communication]
     next: str | None
     gone: list[UUID] = []
     resume: str | None = None
+    is_cut: bool = False
 
 
 class Participant(msgspec.Struct):

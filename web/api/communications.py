@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -15,7 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import comments, notifications
 from crm.by_hand import CommunicationValues, Tie, edit_communication, log_communication, values_of
 from crm.changed_records import changed_communications
-from crm.communications import CommunicationFilter, communication_card, list_communications
+from crm.communication_filters import CommunicationFilter
+from crm.communication_search import search_communications
+from crm.communications import communication_card, list_communications
+from crm.errors import Invalid
+from crm.rights import Access
 from web.api.communication_types import (
     Comment,
     CommentList,
@@ -49,6 +54,7 @@ from web.api.reading import (
     uuid_in_path,
 )
 from web.api.versions import ETAG, IF_MATCH, versioned
+from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 from web.routes import SIGNED_IN
 
@@ -63,7 +69,7 @@ _COMMENT: Final = "/api/v1/comments/{id:[0-9a-fA-F-]{36}}"
     "GET",
     PATH,
     right="party.read",
-    summary="Calls, letters, meetings and all else, newest first",
+    summary="Calls, letters, meetings and all else",
     answer=CommunicationList,
 )
 async def list_(request: web.Request, query: CommunicationQuery) -> CommunicationList:
@@ -80,12 +86,27 @@ async def list_(request: web.Request, query: CommunicationQuery) -> Communicatio
         since=read_moment("from", query.from_),
         until=read_moment("to", query.to),
     )
+    order: dict[str, Any] = {"is_oldest_first": query.sort == "oldest", "limit": query.limit}
     async with request.app[SESSIONS]() as session:
+        if given(query.q) is not None:
+            return await _search(session, request[ACCESS], given(query.q) or "", wanted, order)
         page = await list_communications(
-            session, request[ACCESS], wanted, cursor=query.cursor or None, limit=query.limit
+            session, request[ACCESS], wanted, cursor=query.cursor or None, **order
         )
-    items = [msgspec.convert(item, Communication, from_attributes=True) for item in page.items]
-    return CommunicationList(items=items, next=page.next)
+    return CommunicationList(items=_items(page.items), next=page.next)
+
+
+async def _search(
+    session: AsyncSession, access: Access, typed: str, wanted: CommunicationFilter, order: dict[str, Any]
+) -> CommunicationList:
+    found = await search_communications(session, access, typed, wanted, **order)
+    if found.is_too_short:
+        raise Invalid("q", typed, N_("Type at least three letters or digits to search."))
+    return CommunicationList(items=_items(found.items), next=None, is_cut=found.is_cut)
+
+
+def _items(found: Iterable[Any]) -> list[Communication]:
+    return [msgspec.convert(item, Communication, from_attributes=True) for item in found]
 
 
 async def _changed(request: web.Request, query: CommunicationQuery, since: datetime) -> CommunicationList:
@@ -93,7 +114,7 @@ async def _changed(request: web.Request, query: CommunicationQuery, since: datet
         page = await changed_communications(
             session, request[ACCESS], since, cursor=query.cursor or None, limit=query.limit
         )
-    items = [msgspec.convert(item, Communication, from_attributes=True) for item in page.items]
+    items = _items(page.items)
     return CommunicationList(items=items, next=page.next, gone=list(page.gone), resume=page.resume)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from crm.calls_read import CallFilter
-from crm.communications import CommunicationFilter
+from crm.communication_filters import CommunicationFilter
 from crm.lead_lists import LeadFilter
 from crm.party_lists import PartyFilter, Which
 from web.api.communication_types import Kind

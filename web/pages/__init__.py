@@ -33,6 +33,8 @@ from web.pages.admin import (
 from web.pages.bins import pages as bins
 from web.pages.calls import pages as calls
 from web.pages.communications import drafts as communication_drafts
+from web.pages.communications import lists as communication_lists
+from web.pages.communications import mass as communication_mass
 from web.pages.communications import pages as communications
 from web.pages.desk import pages as desk
 from web.pages.dial import pages as dial
@@ -42,6 +44,7 @@ from web.pages.imports import pages as imports
 from web.pages.leads import card as lead_card
 from web.pages.leads import comments as lead_comments
 from web.pages.leads import conversion as lead_conversion
+from web.pages.leads import drafts as lead_drafts
 from web.pages.leads import form as lead_form
 from web.pages.leads import lists as lead_lists
 from web.pages.leads import mass as lead_mass
@@ -87,6 +90,8 @@ ROUTES: Final[tuple[Routes, ...]] = (
     card.routes,
     comments.routes,
     drafts.routes,
+    communication_lists.routes,
+    communication_mass.routes,
     communications.routes,
     communication_drafts.routes,
     notices.routes,
@@ -96,6 +101,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     lead_lists.routes,
     lead_mass.routes,
     lead_form.routes,
+    lead_drafts.routes,
     lead_card.routes,
     lead_conversion.routes,
     lead_merging.routes,

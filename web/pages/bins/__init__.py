@@ -1,1 +1,1 @@
-"""«Корзина»: what was deleted of parties and of leads, and restoring it."""
+"""«Корзина»: what was deleted of parties, leads and communications, and restoring it."""

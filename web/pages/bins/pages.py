@@ -1,83 +1,126 @@
-"""«Корзина»: deleting a party or a lead, what waits there, restoring it."""
+"""«Корзина»: deleting a party, a lead or a communication, what waits there, restoring it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.communication_bin import bin_communication, list_communication_bin, restore_communication
 from crm.errors import Invalid
 from crm.lead_bin import bin_lead, list_lead_bin, restore_lead
 from crm.lead_errors import AnotherLeadOpen
 from crm.party_bin import KEPT_DAYS, bin_party, list_bin, restore_party
+from crm.rights import Access
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
+from web.pages.communications.drafts import ID as COMMUNICATION_ID
 from web.pages.forms import form_of
 from web.pages.problems import tell
 from web.render import render, render_fragment, wants_rows
 
 routes = PageRoutes()
-PARTIES, LEADS = "parties", "leads"
-LISTED: Any = {PARTIES: list_bin, LEADS: list_lead_bin}
+_NUMBER: Final = r"{id:\d+}"
 
 
-@routes.post(r"/parties/{id:\d+}/delete", right="party.delete")
-async def delete_party(request: web.Request) -> web.Response:
-    async with request.app[SESSIONS].begin() as session:
-        await bin_party(session, request[ACCESS], id_in_path(request))
-    raise web.HTTPSeeOther("/parties/bin")
+def _uuid_in_path(request: web.Request) -> UUID:
+    return UUID(request.match_info["id"])
 
 
-@routes.post(r"/leads/{id:\d+}/delete", right="lead.delete")
-async def delete_lead(request: web.Request) -> web.Response:
-    async with request.app[SESSIONS].begin() as session:
-        await bin_lead(session, request[ACCESS], id_in_path(request))
-    raise web.HTTPSeeOther("/leads/bin")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Of one kind of record. `kind`: as their addresses begin. `restore` gives what may name points that others have now."""
+
+    kind: str
+    right: str
+    scope_right: str  # how far this right reaches, so far does the bin
+    put: Callable[[AsyncSession, Access, Any], Awaitable[None]]
+    read: Callable[..., Awaitable[Any]]
+    restore: Callable[[AsyncSession, Access, Any], Awaitable[Any]]
+    pattern: str = _NUMBER
+    id_of: Callable[[web.Request], Any] = id_in_path
+
+    @property
+    def path(self) -> str:
+        return f"/{self.kind}/bin"
 
 
-@routes.get("/parties/bin", right="party.delete")
-async def show_parties(request: web.Request) -> web.Response:
-    return await _answer(request, PARTIES)
+BINS: Final = (
+    Bin(
+        kind="parties",
+        right="party.delete",
+        scope_right="party.delete",
+        put=bin_party,
+        read=list_bin,
+        restore=restore_party,
+    ),
+    Bin(
+        kind="leads",
+        right="lead.delete",
+        scope_right="lead.delete",
+        put=bin_lead,
+        read=list_lead_bin,
+        restore=restore_lead,
+    ),
+    Bin(
+        kind="communications",
+        right="party.read",
+        scope_right="party.edit",
+        put=bin_communication,
+        read=list_communication_bin,
+        restore=restore_communication,
+        pattern=COMMUNICATION_ID,
+        id_of=_uuid_in_path,
+    ),
+)
 
 
-@routes.get("/leads/bin", right="lead.delete")
-async def show_leads(request: web.Request) -> web.Response:
-    return await _answer(request, LEADS)
+def _serve(each: Bin) -> None:
+    @routes.post(f"/{each.kind}/{each.pattern}/delete", right=each.right)
+    async def delete(request: web.Request) -> web.Response:
+        try:
+            async with request.app[SESSIONS].begin() as session:
+                await each.put(session, request[ACCESS], each.id_of(request))
+        except Invalid as error:
+            raise web.HTTPUnprocessableEntity(text=tell(error)) from error
+        raise web.HTTPSeeOther(each.path)
+
+    @routes.get(each.path, right=each.right)
+    async def show(request: web.Request) -> web.Response:
+        return await _answer(request, each)
+
+    @routes.post(f"{each.path}/{each.pattern}/restore", right=each.right)
+    async def restore(request: web.Request) -> web.Response:
+        """Back to the card; what somebody else has now is told first, and a lead that stands in the way is named."""
+        record_id = each.id_of(request)
+        try:
+            async with request.app[SESSIONS].begin() as session:
+                restored = await each.restore(session, request[ACCESS], record_id)
+        except AnotherLeadOpen as error:
+            return await _answer(request, each, status=409, problem=tell(error))
+        if not (taken := getattr(restored, "taken", ())):
+            raise web.HTTPSeeOther(f"/{each.kind}/{record_id}")
+        more: dict[str, Any] = {"kind": each.kind, "record_id": record_id, "taken_points": taken}
+        return render(request, "bins/restored.html", **more)
 
 
-async def _answer(request: web.Request, kind: str, *, status: int = 200, problem: str = "") -> web.Response:
+async def _answer(request: web.Request, each: Bin, *, status: int = 200, problem: str = "") -> web.Response:
     wanted, after = form_of(request.query.items()).text("q")[:100], request.query.get("after")
     async with request.app[SESSIONS]() as session:
         try:
-            page = await LISTED[kind](session, request[ACCESS], wanted=wanted, cursor=after)
+            page = await each.read(session, request[ACCESS], wanted=wanted, cursor=after)
         except Invalid as error:
             raise web.HTTPBadRequest(text=tell(error)) from error
-    shown: dict[str, Any] = {"binned": page, "kind": kind, "wanted": wanted}
+    shown: dict[str, Any] = {"binned": page, "kind": each.kind, "wanted": wanted}
     if wants_rows(request, "bin-more"):
         return render_fragment(request, "bins/rows.html", **shown)
-    return render(request, "bins/bin.html", status=status, days=KEPT_DAYS, problem_text=problem, **shown)
+    shown |= {"days": KEPT_DAYS, "problem_text": problem, "scope_right": each.scope_right}
+    return render(request, "bins/bin.html", status=status, **shown)
 
 
-@routes.post(r"/parties/bin/{id:\d+}/restore", right="party.delete")
-async def restore(request: web.Request) -> web.Response:
-    """Back to the card; what somebody else has now is told first."""
-    async with request.app[SESSIONS].begin() as session:
-        restored = await restore_party(session, request[ACCESS], id_in_path(request))
-    return _restored(request, PARTIES, restored.party_id, restored.taken)
-
-
-@routes.post(r"/leads/bin/{id:\d+}/restore", right="lead.delete")
-async def restore_one_lead(request: web.Request) -> web.Response:
-    """The same; where another lead of its client came by itself since, that one is named."""
-    try:
-        async with request.app[SESSIONS].begin() as session:
-            restored = await restore_lead(session, request[ACCESS], id_in_path(request))
-    except AnotherLeadOpen as error:
-        return await _answer(request, LEADS, status=409, problem=tell(error))
-    return _restored(request, LEADS, restored.lead_id, restored.taken)
-
-
-def _restored(request: web.Request, kind: str, record_id: int, taken: Any) -> web.Response:
-    if not taken:
-        raise web.HTTPSeeOther(f"/{kind}/{record_id}")
-    return render(request, "bins/restored.html", kind=kind, record_id=record_id, taken_points=taken)
+for _bin in BINS:
+    _serve(_bin)

@@ -9,14 +9,13 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm import drafts
 from crm.communications import communication_card
+from crm.drafts import drop_draft
 from crm.rights import Access
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
-from web.pages.forms import Form, form_of
-from web.pages.parties.drafts import keep
-from web.routes import RouteKind
+from web.pages.drafts import keep_drafts
+from web.pages.forms import Form
 
 routes = PageRoutes()
 NEW: Final = "communication.new"
@@ -31,40 +30,33 @@ def about(form: Form) -> str:
 
 
 async def drop(session: AsyncSession, access: Access, form: Form) -> None:
-    """The new one is saved, or not wanted."""
-    await drafts.drop_draft(session, access, NEW, about(form))
+    """The new one is saved."""
+    await drop_draft(session, access, NEW, about(form))
 
 
-@routes.post("/communications/new/draft", right="party.read", kind=RouteKind.FRAGMENT)
-async def keep_new(request: web.Request) -> web.Response:
-    return await keep(request, NEW, about(form_of((await request.post()).items())))
+async def _begun_on(_request: web.Request, form: Form) -> str:
+    return about(form)
 
 
-@routes.post("/communications/new/draft/drop", right="party.read")
-async def drop_new(request: web.Request) -> web.Response:
-    form = form_of((await request.post()).items())
-    async with request.app[SESSIONS].begin() as session:
-        await drop(session, request[ACCESS], form)
-    said = {name: form.text(name) for name in _ABOUT if form.whole(name)}
-    raise web.HTTPSeeOther(f"/communications/new?{urlencode(said)}")
-
-
-@routes.post(f"/communications/{ID}/draft", right="party.read", kind=RouteKind.FRAGMENT)
-async def keep_edit(request: web.Request) -> web.Response:
-    return await keep(request, EDIT, await _editable(request))
-
-
-@routes.post(f"/communications/{ID}/draft/drop", right="party.read")
-async def drop_edit(request: web.Request) -> web.Response:
-    record = await _editable(request)
-    async with request.app[SESSIONS].begin() as session:
-        await drafts.drop_draft(session, request[ACCESS], EDIT, record)
-    raise web.HTTPSeeOther(f"/communications/{record}/edit")
-
-
-async def _editable(request: web.Request) -> str:
+async def _editable(request: web.Request, _form: Form) -> str:
     async with request.app[SESSIONS]() as session:
         card = await communication_card(session, request[ACCESS], UUID(request.match_info["id"]))
     if not card.may_edit:
         raise web.HTTPNotFound
     return str(card.communication.id)
+
+
+def _new_again(_about: str, form: Form) -> str:
+    said = {name: form.text(name) for name in _ABOUT if form.whole(name)}
+    return f"/communications/new?{urlencode(said)}"
+
+
+keep_drafts(routes, "/communications/new", NEW, right="party.read", record=_begun_on, back=_new_again)
+keep_drafts(
+    routes,
+    f"/communications/{ID}",
+    EDIT,
+    right="party.read",
+    record=_editable,
+    back=lambda communication_id, _form: f"/communications/{communication_id}/edit",
+)

@@ -1,8 +1,7 @@
-"""The list of communications within one's rights, one of them, and the form that writes one down."""
+"""One communication within one's rights, and the form that writes one down."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,112 +9,27 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.by_hand import edit_communication, log_communication, values_of
+from crm.communication_filters import DIRECTIONS, KINDS, MEETING_STATES
 from crm.communication_kinds import own_kinds
-from crm.communications import (
-    DIRECTIONS,
-    KINDS,
-    MEETING_STATES,
-    CommunicationCard,
-    CommunicationFilter,
-    communication_card,
-    count_communications,
-    list_communications,
-)
+from crm.communications import CommunicationCard, communication_card
 from crm.drafts import StoredDraft, drop_draft
-from crm.errors import Conflict, CrmError, Invalid, NotFound
+from crm.errors import Conflict, CrmError, NotFound
 from crm.lead_access import readable_lead
 from crm.lead_lists import LeadRow, lead_rows
-from crm.owners import active_users, colleagues
+from crm.owners import active_users
 from crm.party_cards import PartyCard, party_card
-from crm.rights import Scope
-from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, NOW, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.communications import drafts
 from web.pages.communications.typed import OWN, form_of_values, typed_moment
 from web.pages.communications.typed import values_of as typed_values
+from web.pages.drafts import restored
 from web.pages.forms import Form, filled, form_of
-from web.pages.lists.frame import Column, ListFrame, arranged, named
-from web.pages.parties.drafts import restored
-from web.pages.periods import PeriodName, period_of
-from web.pages.problems import FORM_ERRORS, note_on, tell
-from web.render import render, render_apart, wants_rows, zone_of
+from web.pages.problems import FORM_ERRORS, note_on
+from web.render import render, zone_of
 
 routes = PageRoutes()
 _ID: Final = drafts.ID
-FRAME: Final = named(
-    ListFrame(
-        area="communications",
-        path="/communications",
-        title=N_("Communications"),
-        right="party.read",
-        columns=(
-            Column(name="time", title=N_("Time"), css="cell-time", is_fixed=True),
-            Column(name="what", title=N_("What"), css="cell-main", is_fixed=True),
-            Column(name="party", title=N_("With whom")),
-            Column(name="user", title=N_("Who")),
-            Column(name="summary", title=N_("Summary")),
-            Column(name="place", title=N_("Place")),
-            Column(name="result", title=N_("Result")),
-        ),
-        usual=("time", "what", "party", "user", "summary"),
-        sorts={"newest": N_("Newest first")},
-        filters=("kind", "direction", "user", "state", "period", "first", "last"),
-    )
-)
-
-
-@routes.get("/communications", right="party.read")
-async def show_list(request: web.Request) -> web.Response:
-    access = request[ACCESS]
-    async with request.app[SESSIONS]() as session:
-        list_ = await arranged(session, request, FRAME)
-        cursor, wanted = request.query.get("after"), wanted_of(request, list_.values)
-        try:
-            page = await list_communications(session, access, wanted, cursor=cursor)
-        except Invalid as error:
-            raise web.HTTPBadRequest(text=tell(error)) from error
-        count = None if cursor else await count_communications(session, access, wanted)
-        shown: dict[str, Any] = {"list": list_, "page": page, "count": count}
-        if wants_rows(request, "communication-rows") or wants_rows(request, "communication-more"):
-            return await render_apart(
-                request, "communications/rows.html", is_fragment=True, is_alone=True, **shown
-            )
-        has_others = access.scope("party.read") is not Scope.OWN
-        shown |= {
-            "own_kinds": await own_kinds(session, with_archived=True),
-            "people": await colleagues(session, access) if has_others else [],
-        }
-    return await render_apart(
-        request,
-        "communications/list.html",
-        is_alone=False,
-        kinds=KINDS,
-        directions=DIRECTIONS,
-        states=MEETING_STATES,
-        periods=list(PeriodName),
-        own=OWN,
-        **shown,
-    )
-
-
-def wanted_of(request: web.Request, values: Mapping[str, str]) -> CommunicationFilter:
-    """What the list's filters ask for."""
-    chosen = Form(dict(values))
-    first, last, kind = chosen.text("first"), chosen.text("last"), chosen.text("kind")
-    name = chosen.text("period") or (PeriodName.DATES if first or last else "")
-    period = period_of(name, first, last, request.app[NOW](), zone_of(request))
-    is_own = kind.startswith(OWN)
-    direction, state = chosen.text("direction"), chosen.text("state")
-    return CommunicationFilter(
-        kind="other" if is_own else kind if kind in KINDS else None,
-        own_kind_id=Form({"id": kind.removeprefix(OWN)}).whole("id") if is_own else None,
-        direction=direction if direction in DIRECTIONS else None,
-        user_id=chosen.whole("user"),
-        meeting_state=state if state in MEETING_STATES else None,
-        since=period.start,
-        until=period.end,
-    )
 
 
 @routes.get("/communications/new", right="party.read")

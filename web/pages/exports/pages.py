@@ -8,7 +8,7 @@ from crm.errors import Invalid
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.calls.pages import chosen_in, filter_of
-from web.pages.communications import pages as communications
+from web.pages.communications import lists as communications
 from web.pages.leads import lists as leads
 from web.pages.lists.frame import values_in
 from web.pages.parties.lists import all_found, wanted_of
@@ -63,9 +63,9 @@ async def export_leads(request: web.Request) -> web.StreamResponse:
 @routes.get("/communications/export.csv", right="export")
 async def export_communications(request: web.Request) -> web.StreamResponse:
     values = values_in(communications.FRAME, request.query)
-    return await send_communications(
-        request, communications.wanted_of(request, values), _format(request), values
-    )
+    async with request.app[SESSIONS]() as session:
+        wanted = await communications.found_by(session, request, values)
+    return await send_communications(request, wanted, _format(request), values)
 
 
 @routes.get("/admin/users/export.xlsx", right="export")

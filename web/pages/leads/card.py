@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import leads
 from crm.comments import pinned_lead_comments
 from crm.directories import names_of
+from crm.drafts import StoredDraft, drop_draft
 from crm.errors import Conflict, CrmError, Invalid, NotFound
-from crm.lead_cards import lead_card, likely_parties
+from crm.lead_cards import LeadCard, lead_card, likely_parties
 from crm.lead_likeness import similar_leads
 from crm.lead_values import FIELD_NAMES
 from crm.merge_list import merges_of
 from crm.owners import possible_owners
 from crm.party_story import lead_story
+from crm.rights import Access
 from crm.schemes import list_reasons
 from crm.sources import SOURCE
 from crm.stage_rules import StageIncomplete
@@ -24,7 +26,9 @@ from crm.stages import Move
 from web.i18n import gettext as _
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
+from web.pages.drafts import restored
 from web.pages.forms import Form, filled, form_of, read_date
+from web.pages.leads.drafts import EDIT
 from web.pages.leads.words import FIELDS, LEAD_ERRORS
 from web.pages.problems import tell
 from web.render import render, render_fragment
@@ -64,6 +68,9 @@ async def answer_card(
         owners = await possible_owners(session, access) if may_give else []
         reasons = await list_reasons(session, "lead")
         sources = await names_of(session, SOURCE)
+        draft = None
+        if edit_form is None:
+            edit_form, draft = await _edit_form(session, access, card)
     return render(
         request,
         "leads/card.html",
@@ -73,8 +80,9 @@ async def answer_card(
         timeline=page,
         pinned=pinned,
         comment_form=comment_form or Form(),
-        edit_form=edit_form or filled({name: getattr(card.lead, name) for name in (*FIELD_NAMES, "version")}),
-        is_editing=edit_form is not None,
+        edit_form=edit_form,
+        draft=draft,
+        is_editing=draft is not None or edit_error is not None,
         conflict=edit_error.fields if isinstance(edit_error, Conflict) else {},
         sources=sources,
         likely=likely,
@@ -84,6 +92,16 @@ async def answer_card(
         reasons=reasons,
         problem_text=problem,
     )
+
+
+async def _edit_form(
+    session: AsyncSession, access: Access, card: LeadCard
+) -> tuple[Form, StoredDraft | None]:
+    """The form as it stands for what is stored, or as it was left."""
+    form = filled({name: getattr(card.lead, name) for name in (*FIELD_NAMES, "version")})
+    if not card.may_edit or not card.is_open:
+        return form, None
+    return form, await restored(session, access, form, EDIT, str(card.lead.id))
 
 
 @routes.get(ONE + "/timeline", right="lead.read", kind=RouteKind.FRAGMENT)
@@ -158,15 +176,22 @@ async def edit(request: web.Request) -> web.Response:
         async with request.app[SESSIONS].begin() as session:
             version, fields = form.whole("version"), _written(form)
             await leads.edit_lead(session, request[ACCESS], lead_id, fields, base_version=version)
+            await drop_draft(session, request[ACCESS], EDIT, str(lead_id))
     except LEAD_ERRORS as error:
         if isinstance(error, Conflict):
             if not error.fields:  # what was typed is what is stored
+                await _drop_draft(request, lead_id)
                 raise web.HTTPSeeOther(f"/leads/{lead_id}") from error
             form.values["version"] = str(error.version)
         return await answer_card(
             request, status=_status_of(error), problem=tell(error), edit_form=form, edit_error=error
         )
     raise web.HTTPSeeOther(f"/leads/{lead_id}")
+
+
+async def _drop_draft(request: web.Request, lead_id: int) -> None:
+    async with request.app[SESSIONS].begin() as session:
+        await drop_draft(session, request[ACCESS], EDIT, str(lead_id))
 
 
 @routes.post(ONE + "/take", right="lead.edit")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.drafts import StoredDraft, drop_draft
 from crm.errors import CrmError, Invalid, NotFound
 from crm.lead_cards import LeadCard, lead_card, likely_parties
 from crm.lead_conversion import Choice, ContactBlock, Conversion, CounterpartyBlock, convert_lead
 from crm.lead_subjects import UNQUALIFIED
 from crm.party_kinds import list_kinds
-from crm.party_lists import PartyRow
+from crm.party_lists import PartyRow, readable_rows
 from crm.party_search import MOST_CHARACTERS, search_parties
 from crm.party_values import ORGANISATION
+from crm.rights import Access
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
+from web.pages.drafts import restored
 from web.pages.forms import Form, filled, form_of
+from web.pages.leads.drafts import CONVERT
 from web.pages.leads.words import LEAD_ERRORS
 from web.pages.problems import note_on, tell
 from web.render import render, render_fragment
@@ -36,7 +42,10 @@ async def show_conversion(request: web.Request) -> web.Response:
     card, likely = await _read(request)
     if not card.is_open:
         raise web.HTTPSeeOther(f"/leads/{card.lead.id}")
-    return await _answer(request, card, likely, _preselected(card, likely))
+    form = _preselected(card, likely)
+    async with request.app[SESSIONS]() as session:
+        draft = await restored(session, request[ACCESS], form, CONVERT, str(card.lead.id))
+    return await _answer(request, card, likely, form, draft=draft)
 
 
 @routes.post(_PATH, right="lead.edit")
@@ -47,6 +56,7 @@ async def convert(request: web.Request) -> web.Response:
         async with request.app[SESSIONS].begin() as session:
             lead_id, version = id_in_path(request), form.whole("version")
             done = await convert_lead(session, request[ACCESS], lead_id, _wish(form), base_version=version)
+            await drop_draft(session, request[ACCESS], CONVERT, str(done.lead_id))
     except (*LEAD_ERRORS, NotFound) as error:
         return await _refused(request, form, error)
     async with request.app[SESSIONS]() as session:
@@ -97,10 +107,17 @@ async def _read(request: web.Request) -> tuple[LeadCard, list[PartyRow]]:
 
 
 async def _answer(
-    request: web.Request, card: LeadCard, likely: list[PartyRow], form: Form, *, status: int = 200
+    request: web.Request,
+    card: LeadCard,
+    likely: list[PartyRow],
+    form: Form,
+    *,
+    status: int = 200,
+    draft: StoredDraft | None = None,
 ) -> web.Response:
     async with request.app[SESSIONS]() as session:
         kinds = await list_kinds(session)
+        offered = likely + await _picked_beside(session, request[ACCESS], card, likely, form)
     return render(
         request,
         "leads/convert.html",
@@ -108,11 +125,21 @@ async def _answer(
         card=card,
         lead=card.lead,
         form=form,
+        draft=draft,
         kinds=kinds,
-        clients=likely,
-        contacts=[row for row in likely if row.type != ORGANISATION],
+        clients=offered,
+        contacts=[row for row in offered if row.type != ORGANISATION],
         is_client_already=_is_client_already(card),
     )
+
+
+async def _picked_beside(
+    session: AsyncSession, access: Access, card: LeadCard, likely: Sequence[PartyRow], form: Form
+) -> list[PartyRow]:
+    """Whom somebody had looked for and picked: offered again, as far as they may still be read."""
+    offered = {row.id for row in likely} | {link.id for link in (card.person, card.organisation) if link}
+    picked = {_picked(form, block) for block in ("client", "contact")} - offered
+    return await readable_rows(session, access, picked)
 
 
 def _is_client_already(card: LeadCard) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -20,17 +20,16 @@ from crm.schemes import list_schemes
 from crm.sources import SOURCE
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
+from web.pages.drafts import restored
 from web.pages.forms import Form, filled, form_of
+from web.pages.leads.drafts import NEW
 from web.pages.leads.words import LEAD_ERRORS
-from web.pages.parties.drafts import keep, restored
 from web.pages.parties.found import found_party
 from web.pages.problems import note_on
 from web.render import render
-from web.routes import RouteKind
 
 routes = PageRoutes()
 _MOST_CHARACTERS = 300
-DRAFT: Final = "lead.new"
 
 
 @routes.get("/leads/new", right="lead.create")
@@ -42,7 +41,7 @@ async def show_new(request: web.Request) -> web.Response:
     }
     form, is_plain = filled(given), not any(given.values())
     async with request.app[SESSIONS]() as session:
-        draft = await restored(session, request[ACCESS], form, DRAFT, "") if is_plain else None
+        draft = await restored(session, request[ACCESS], form, NEW, "") if is_plain else None
     return await _answer(request, form, draft=draft)
 
 
@@ -55,20 +54,8 @@ async def create(request: web.Request) -> web.Response:
         note_on(form, error)
         return await _answer(request, form, error)
     async with request.app[SESSIONS].begin() as session:
-        await drafts.drop_draft(session, request[ACCESS], DRAFT, "")
+        await drafts.drop_draft(session, request[ACCESS], NEW, "")
     raise web.HTTPSeeOther(f"/leads/{made.id}")
-
-
-@routes.post("/leads/new/draft", right="lead.create", kind=RouteKind.FRAGMENT)
-async def keep_draft(request: web.Request) -> web.Response:
-    return await keep(request, DRAFT, "")
-
-
-@routes.post("/leads/new/draft/drop", right="lead.create")
-async def drop_draft(request: web.Request) -> web.Response:
-    async with request.app[SESSIONS].begin() as session:
-        await drafts.drop_draft(session, request[ACCESS], DRAFT, "")
-    raise web.HTTPSeeOther("/leads/new")
 
 
 async def _create(request: web.Request, form: Form) -> CreatedLead:

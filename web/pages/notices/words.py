@@ -16,6 +16,8 @@ def sentence(notice: NoticeInfo) -> str:
             count: int = detail["count"]
             if notice.record_kind == "lead":
                 return _leads_given(who, count)
+            if notice.record_kind == "communication":
+                return _communications_given(who, count)
             text = ngettext(
                 "%(who)s made you responsible for %(num)d counterparty",
                 "%(who)s made you responsible for %(num)d counterparties",
@@ -67,6 +69,15 @@ def _leads_given(who: str, count: int) -> str:
     return text % {"who": who, "num": count}
 
 
+def _communications_given(who: str, count: int) -> str:
+    text = ngettext(
+        "%(who)s handed %(num)d communication over to you",
+        "%(who)s handed %(num)d communications over to you",
+        count,
+    )
+    return text % {"who": who, "num": count}
+
+
 def _of_import(notice: NoticeInfo) -> str:
     """How an import ended that its reader began."""
     told = {"name": _name(notice)}
@@ -113,7 +124,7 @@ def address_of(notice: NoticeInfo) -> str:
     if notice.record_kind == "callback_case":
         return "/missed?mine=1"
     if notice.record_kind == "communication":
-        return f"/communications/{record}"
+        return f"/communications/{record}" if record else "/communications"
     if notice.record_kind == "import":
         return f"/parties/imports/{record}"
     if notice.record_kind == "subscriber":

@@ -16,8 +16,9 @@ from crm.party_kinds import list_kinds
 from crm.sources import SOURCE
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
+from web.pages.drafts import restored
 from web.pages.forms import Form, filled, form_of
-from web.pages.parties.drafts import EDIT, NEW, restored
+from web.pages.parties.drafts import EDIT, NEW
 from web.pages.parties.found import found_party
 from web.pages.parties.once import once
 from web.pages.parties.typed import MODES, QUICK, mode_of, numbers_of, values_of

@@ -17,12 +17,11 @@ from crm.task_values import KINDS, PRIORITIES
 from crm.tasks import create_task, edit_task
 from web.keys import ACCESS, SERVICES, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
+from web.pages.drafts import keep_drafts, restored, the_only
 from web.pages.forms import Form, filled, form_of
-from web.pages.parties.drafts import keep, restored
 from web.pages.problems import FORM_ERRORS, note_on
 from web.pages.tasks.typed import MINUTES, changes_of, form_of_task, new_of, way_back
 from web.render import render, zone_of
-from web.routes import RouteKind
 
 routes = PageRoutes()
 DRAFT: Final = "task"
@@ -55,16 +54,9 @@ async def create(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(way_back(form, f"/tasks/{made}"))
 
 
-@routes.post("/tasks/new/draft", right="task.edit", kind=RouteKind.FRAGMENT)
-async def keep_draft(request: web.Request) -> web.Response:
-    return await keep(request, DRAFT, "")
-
-
-@routes.post("/tasks/new/draft/drop", right="task.edit")
-async def drop_draft(request: web.Request) -> web.Response:
-    async with request.app[SESSIONS].begin() as session:
-        await drafts.drop_draft(session, request[ACCESS], DRAFT, "")
-    raise web.HTTPSeeOther("/tasks/new")
+keep_drafts(
+    routes, "/tasks/new", DRAFT, right="task.edit", record=the_only, back=lambda _one, _form: "/tasks/new"
+)
 
 
 @routes.get(r"/tasks/{id:\d+}/edit", right="task.edit")
