@@ -8,13 +8,16 @@ from typing import Any
 from sqlalchemy import func, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.communications import count_communications
 from crm.granted_rights import RIGHTS
 from crm.party_lists import MOST_COUNTED, Count
 from crm.rights import Access, Scope, access_of, ways
 from crm.roles import RoleInfo, list_roles
 from crm.schema.access import Team
 from crm.schema.communications import Call
+from crm.schema.leads import Lead
 from crm.schema.parties import Party
+from crm.schema.tasks import Task
 from crm.user_lists import UserInfo, user
 
 
@@ -37,6 +40,10 @@ class Sight:
     readable_parties: Count
     editable_parties: Count
     readable_calls: Count
+    readable_leads: Count
+    editable_leads: Count
+    readable_tasks: Count
+    readable_communications: Count
 
 
 async def sight_of(session: AsyncSession, access: Access, user_id: int) -> Sight:
@@ -55,6 +62,10 @@ async def sight_of(session: AsyncSession, access: Access, user_id: int) -> Sight
         readable_parties=await _parties(session, theirs, "party.read"),
         editable_parties=await _parties(session, theirs, "party.edit"),
         readable_calls=await _calls(session, theirs),
+        readable_leads=await _leads(session, theirs, "lead.read"),
+        editable_leads=await _leads(session, theirs, "lead.edit"),
+        readable_tasks=await _tasks(session, theirs),
+        readable_communications=await _communications(session, theirs),
     )
 
 
@@ -80,6 +91,22 @@ async def _parties(session: AsyncSession, theirs: Access | None, right: str) -> 
 async def _calls(session: AsyncSession, theirs: Access | None) -> Count:
     listed = select(Call.id).where(Call.joined_into_id.is_(None), Call.mirror_of_id.is_(None))
     return await _counted(session, listed, theirs, "call.read", Call)
+
+
+async def _leads(session: AsyncSession, theirs: Access | None, right: str) -> Count:
+    listed = select(Lead.id).where(Lead.deleted_at.is_(None), Lead.merged_into_id.is_(None))
+    return await _counted(session, listed, theirs, right, Lead)
+
+
+async def _tasks(session: AsyncSession, theirs: Access | None) -> Count:
+    return await _counted(session, select(Task.id), theirs, "task.read", Task)
+
+
+async def _communications(session: AsyncSession, theirs: Access | None) -> Count:
+    """As their list counts them. Asked for last: how that is planned holds for the rest of the transaction."""
+    if theirs is None or not theirs.may("party.read"):
+        return Count(value=0, is_more=False)
+    return await count_communications(session, theirs)
 
 
 async def _counted(
