@@ -26,7 +26,15 @@ from crm.schema.parties import Party
 from crm.search_ways import MOST_CHARACTERS, FoundBy, Way, ways_of
 from cti.numbers import NumberingProfile
 
-__all__ = ["MOST_CHARACTERS", "FoundBy", "FoundIds", "SearchHit", "SearchResult", "found_ids", "search_parties"]
+__all__ = [
+    "MOST_CHARACTERS",
+    "FoundBy",
+    "FoundIds",
+    "SearchHit",
+    "SearchResult",
+    "found_ids",
+    "search_parties",
+]
 
 MOST_HITS: Final = 500
 SHOWN: Final = 50

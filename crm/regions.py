@@ -4,26 +4,40 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.schema.parties import PhoneNumber
-from crm.schema.regions import PartyRegion
+from crm.schema.parties import Affiliation, PhoneNumber
+from crm.schema.regions import PartyRegion, PartyRegionDue
 from cti.numbers import describe
 
 LANGUAGE: Final = "ru"  # one for all, since the word is stored
 AT_ONCE: Final = 25  # a tenth of a millisecond each, and a ringing call does not wait longer than that
 MOST_WORDS: Final = 300
+# The numbers that tell of each of these parties, and those that did.
+_NUMBERS: Final = text(
+    """
+    select of.id as party_id, owned.number_id from (
+        select id, id as owner_id from unnest(cast(:ids as bigint[])) id
+        union
+        select organisation_id, person_id from affiliation
+        where organisation_id = any(cast(:ids as bigint[])) and is_primary and ended_at is null
+    ) of join party_phone owned on owned.party_id = of.owner_id
+    """
+)
 
 
 async def describe_piece(session: AsyncSession) -> bool:
-    """Write down where some numbers are from, "" where their digits do not tell; False: all of them have it."""
+    """Write down where some numbers are from, "" where their digits do not tell; False: all of them have it.
+
+    A number that somebody is attaching right now waits: neither of both would see what the other did.
+    """
     rows = await session.execute(
         select(PhoneNumber.id, PhoneNumber.e164)
         .where(PhoneNumber.region.is_(None), PhoneNumber.e164.is_not(None))
         .order_by(PhoneNumber.id)
         .limit(AT_ONCE)
-        .with_for_update(skip_locked=True, key_share=True)
+        .with_for_update(skip_locked=True)
     )
     found: dict[str, list[int]] = {}
     for number_id, e164 in rows:
@@ -31,6 +45,39 @@ async def describe_piece(session: AsyncSession) -> bool:
     for region, ids in found.items():
         await session.execute(update(PhoneNumber).where(PhoneNumber.id.in_(ids)).values(region=region))
     return bool(found)
+
+
+async def recheck_piece(session: AsyncSession) -> bool:
+    """Look once more at the regions of some parties whose numbers were changed. Returns whether more may be left.
+
+    A party with a number that somebody holds is left for later. Whoever waits for what is written here waits for a moment; this
+    does not wait for them.
+    """
+    await session.execute(text("set local lock_timeout = '500ms'"))
+    due = select(PartyRegionDue.id, PartyRegionDue.party_id).order_by(PartyRegionDue.id)
+    noted = (await session.execute(due.limit(AT_ONCE).with_for_update(skip_locked=True))).all()
+    ids = await _with_their_firms(session, {row.party_id for row in noted})
+    busy = await _held_by_others(session, ids)
+    await session.execute(text("select find_regions(cast(:ids as bigint[]))"), {"ids": sorted(ids - busy)})
+    done = [row.id for row in noted if not await _with_their_firms(session, {row.party_id}) & busy]
+    await session.execute(delete(PartyRegionDue).where(PartyRegionDue.id.in_(done)))
+    return bool(done)
+
+
+async def _with_their_firms(session: AsyncSession, ids: set[int]) -> set[int]:
+    """And the organisations whose primary contact one of them is."""
+    primary = (Affiliation.is_primary, Affiliation.ended_at.is_(None))
+    firms = select(Affiliation.organisation_id).where(Affiliation.person_id.in_(ids), *primary)
+    return ids | set(await session.scalars(firms))
+
+
+async def _held_by_others(session: AsyncSession, ids: set[int]) -> set[int]:
+    """Those of them a number of which is being attached or described; the others' numbers are held from now on."""
+    rows = (await session.execute(_NUMBERS, {"ids": sorted(ids)})).all()
+    numbers = select(PhoneNumber.id).where(PhoneNumber.id.in_({row.number_id for row in rows}))
+    locked = numbers.order_by(PhoneNumber.id).with_for_update(read=True, key_share=True, skip_locked=True)
+    free = set(await session.scalars(locked))
+    return {row.party_id for row in rows if row.number_id not in free}
 
 
 async def known_regions(session: AsyncSession) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import FetchedValue, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from crm.schema.base import Base
+from crm.schema.base import Base, HasId
 from crm.schema.parties import list_orders
 
 
@@ -28,3 +28,10 @@ class PartyRegion(Base):
         *list_orders("ix_party_region_keeper", ("region", "keeper_id"), "keeper_id is not null"),
         *list_orders("ix_party_region_team", ("region", "team_id"), "team_id is not null"),
     )
+
+
+class PartyRegionDue(HasId, Base):
+    """A party whose regions are to be looked at once more, when whoever changed its numbers is done."""
+
+    __tablename__ = "party_region_due"
+    party_id: Mapped[int]  # no foreign key: it may have gone meanwhile

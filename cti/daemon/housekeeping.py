@@ -21,7 +21,7 @@ from crm.duplicate_search import begin_if_due, search_piece, skip_piece
 from crm.merging import gather_strays, recent_merges
 from crm.party_bin import KEPT_DAYS
 from crm.pruning import prune_accesses, prune_deliveries, prune_outbox, prune_sessions
-from crm.regions import describe_piece
+from crm.regions import describe_piece, recheck_piece
 from crm.rights import Access, command_access
 from crm.sources import CHANGED_AT_ONCE, spread_piece
 from cti.daemon.settings import Settings
@@ -114,6 +114,7 @@ class Housekeeping:
             self._search,
             self._adopt,
             self._describe,
+            self._recheck,
         ):
             try:
                 is_more |= await work()
@@ -194,6 +195,10 @@ class Housekeeping:
     async def _describe(self) -> bool:
         """Where numbers are from: after an upgrade, of all of them."""
         return await self._in_pieces(describe_piece, self._share())
+
+    async def _recheck(self) -> bool:
+        """Regions of parties whose numbers were changed."""
+        return await self._in_pieces(recheck_piece, self._share())
 
     async def _search(self) -> bool:
         """Through all names: hours. It goes on in the next round."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.affiliations import ContactValues, affiliate
+from crm.database import Database
 from crm.merging import merge_parties, undo_merge
 from crm.numbers import NumberValues, attach_number, end_ownership
 from crm.parties import create_party, organisation_values, person_values
 from crm.party_bin import bin_party, restore_party
 from crm.party_cards import party_card
 from crm.party_lists import Count, PartyFilter, Sort, Which, count_parties, first_page, list_parties
-from crm.regions import describe_piece, known_regions
+from crm.regions import describe_piece, known_regions, recheck_piece
 from crm.schema.parties import Party, PhoneNumber
-from crm.schema.regions import PartyRegion
+from crm.schema.regions import PartyRegion, PartyRegionDue
 from tests.crm.people import COMMAND, make_team, make_user
 from tests.crm.planting import NOON
 
@@ -138,3 +139,93 @@ async def test_everybody_finds_their_own_of_a_region_in_every_order(session: Asy
         session, COMMAND, PartyFilter(region="Московская обл."), sort=Sort.LAST_COMMUNICATION
     )
     assert last.items[0].id == nobodys
+
+
+async def stored(database: Database, party_id: int) -> set[str]:
+    async with database.sessions() as session:
+        return await regions_of(session, party_id)
+
+
+async def rechecked(database: Database) -> None:
+    while True:
+        async with database.sessions.begin() as session:
+            if not await recheck_piece(session):
+                return
+
+
+async def due(database: Database) -> int:
+    async with database.sessions() as session:
+        return (await session.execute(select(func.count()).select_from(PartyRegionDue))).scalar_one()
+
+
+async def phone_ids(database: Database, party_id: int) -> list[int]:
+    async with database.sessions() as session:
+        return [phone.id for phone in (await party_card(session, COMMAND, party_id)).phones]
+
+
+async def test_two_numbers_that_end_at_one_moment_take_their_region_along(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        company = await firm(session, "Две линии", "+79001231001", "+74951231001", "+74951231002")
+        await described(session)
+    assert await due(database) == 0  # nobody else could have seen a new one
+    _primary, one, other = await phone_ids(database, company)
+    async with database.sessions.begin() as first, database.sessions.begin() as second:
+        await first.execute(text("set local ringcard.lacks = 'later'"))  # as an import: nobody waits for it
+        await end_ownership(first, COMMAND, one)
+        await end_ownership(second, COMMAND, other)
+    assert await stored(database, company) == {"Московская обл."}  # each saw the number of the other
+    await rechecked(database)
+    assert await stored(database, company) == set()
+    assert await due(database) == 0
+
+
+async def test_a_contact_that_becomes_primary_while_it_gets_a_number_brings_its_region(
+    database: Database,
+) -> None:
+    async with database.sessions.begin() as session:
+        company = await firm(session, "Фирма контакта")
+        person = await create_party(session, COMMAND, person_values("Анна Контактова"))
+        other = await firm(session, "Кто-то другой", "+78123231001")
+        await described(session)
+        await session.execute(update(PhoneNumber).values(region="г. Санкт-Петербург"))
+        (phone,) = (await party_card(session, COMMAND, other)).phones
+        await end_ownership(session, COMMAND, phone.id)
+    async with database.sessions.begin() as first, database.sessions.begin() as second:
+        await affiliate(first, COMMAND, person, company, ContactValues())
+        await attach_number(second, COMMAND, person, NumberValues(presented="+78123231001"))
+    assert await stored(database, company) == set()
+    await rechecked(database)
+    assert await stored(database, company) == {"г. Санкт-Петербург"}
+
+
+async def test_a_number_that_is_being_attached_is_described_afterwards(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        company, other = (
+            await firm(session, "Ничья пока", "+74951231003"),
+            await firm(session, "Новая хозяйка"),
+        )
+        (phone,) = (await party_card(session, COMMAND, company)).phones
+        await end_ownership(session, COMMAND, phone.id)
+    async with database.sessions.begin() as attaching:
+        await attach_number(attaching, COMMAND, other, NumberValues(presented="+74951231003"))
+        async with database.sessions.begin() as describing:
+            assert await describe_piece(describing) is False
+    async with database.sessions.begin() as session:
+        await described(session)
+    assert await stored(database, other) == {"Московская обл."}
+
+
+async def test_a_party_whose_number_is_held_is_looked_at_later(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        company = await firm(session, "Занятая", "+74951231004")
+        await described(session)
+    (phone,) = await phone_ids(database, company)
+    async with database.sessions.begin() as session:
+        await end_ownership(session, COMMAND, phone)
+    async with database.sessions.begin() as holding:
+        await holding.execute(select(PhoneNumber).with_for_update())
+        async with database.sessions.begin() as session:
+            assert await recheck_piece(session) is False
+        assert await due(database) == 1
+    await rechecked(database)
+    assert (await due(database), await stored(database, company)) == (0, set())
