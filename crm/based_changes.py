@@ -1,4 +1,4 @@
-"""Changes of a party's parts that are based on what was read.
+"""Changes that are based on what was read; those of a party's parts have a rule of their own.
 
 Numbers, addresses, contacts and kinds have rows of their own and leave the party's `version` alone, so that a form that is being
 filled in meets no conflict over them. What tells that they changed is the party's journal of changes: its newest line.
@@ -6,6 +6,7 @@ filled in meets no conflict over them. What tells that they changed is the party
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,27 @@ class Base:
 
     version: int
     change: int | None
+
+
+async def check_version(
+    session: AsyncSession,
+    record_kind: str,
+    record_id: object,
+    present: int,
+    based_on: int | None,
+    fields: Mapping[str, tuple[Any, Any]] | None = None,
+) -> None:
+    """Of a record that is locked: its version is still the one that the change is based on; None: whatever it is.
+
+    Args:
+        fields: what differs, by name: (what is stored now, what was sent).
+
+    Raises:
+        Conflict: somebody changed it meanwhile.
+    """
+    if based_on not in (None, present):
+        told = {"version": (present, based_on)} if fields is None else fields
+        raise Conflict(told, present, await last_author(session, record_kind, record_id))
 
 
 async def latest_change(session: AsyncSession, party_id: int) -> int:

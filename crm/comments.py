@@ -13,7 +13,8 @@ from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import record_change
+from crm.based_changes import Base
+from crm.changes import last_author, record_change
 from crm.errors import Conflict, Invalid, NotFound
 from crm.lead_access import readable_lead
 from crm.notifications import tell_users
@@ -139,12 +140,21 @@ async def remove_comment(
 
 
 async def pin_comment(
-    session: AsyncSession, access: Access, comment_id: UUID, *, is_pinned: bool, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    comment_id: UUID,
+    *,
+    is_pinned: bool,
+    base: Base | None = None,
+    via: str = "form",
 ) -> None:
-    """Keep it above the others, or no longer: its author, or whoever may edit the record.
+    """Keep it above the others, or no longer: its author, or whoever may edit the record. Its version, that of its words, stays.
+
+    Args:
+        base: how it was read: its version, and whether it was pinned (1 or 0) if they know; None: however it is.
 
     Raises:
-        NotFound, Invalid (five are pinned already).
+        NotFound, Invalid (five are pinned already), Conflict (its words changed, or somebody pinned or unpinned it meanwhile).
     """
     comment = await _locked(session, comment_id)
     record = await _record_of(session, access, comment)
@@ -152,8 +162,12 @@ async def pin_comment(
     may_edit = access.covers(right, users=[record.owner_id], teams=[record.team_id])
     if comment.author_id != access.user_id and not may_edit:
         raise NotFound("comment", comment_id)
-    if (comment.pinned_at is not None) == is_pinned:
+    was_pinned = comment.pinned_at is not None
+    if was_pinned == is_pinned:
         return
+    if base is not None and (base.version != comment.version or base.change not in (None, int(was_pinned))):
+        stands = {"is_pinned": (was_pinned, is_pinned)}
+        raise Conflict(stands, comment.version, await last_author(session, "comment", comment_id))
     if is_pinned and len(await _pinned(session, record)) >= MOST_PINNED:
         raise Invalid(
             "pinned", "", "At most %(most)d comments are pinned. Unpin one first.", most=MOST_PINNED

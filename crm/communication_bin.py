@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, and_, false, func, literal_column, or_, se
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from crm.based_changes import check_version
 from crm.by_hand import lock_behind_parties, touch_parties, values_of
-from crm.changes import last_author, record_change
+from crm.changes import record_change
 from crm.communications import CommunicationCard, communication_card
-from crm.errors import Conflict, Invalid, NotFound
+from crm.errors import Invalid, NotFound
 from crm.names import normal_name
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
 from crm.party_bin import KEPT_DAYS
@@ -58,9 +59,7 @@ async def bin_communication(
     """
     card = await locked_card(session, access, communication_id)
     info = card.communication
-    if base_version not in (None, info.version):
-        stale = {"version": (info.version, base_version)}
-        raise Conflict(stale, info.version, await last_author(session, KIND, communication_id))
+    await check_version(session, KIND, communication_id, info.version, base_version)
     now = datetime.now(UTC)
     await _write(session, communication_id, {"deleted_at": now, "deleted_by_id": access.actor_id})
     await _tell(session, access, communication_id, None, now, via)

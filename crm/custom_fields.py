@@ -14,8 +14,9 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import last_author, record_change, storable
-from crm.errors import Conflict, Invalid, NotFound, Taken
+from crm.based_changes import check_version
+from crm.changes import differing, record_change, storable
+from crm.errors import Invalid, NotFound, Taken
 from crm.names import checked_name
 from crm.party_access import editable_party
 from crm.rights import Access
@@ -42,6 +43,7 @@ class FieldInfo:
     type: str  # text, number, date, flag, choice
     options: tuple[str, ...]
     archived_at: datetime | None
+    version: int
 
 
 async def list_fields(session: AsyncSession, record_kind: str = PARTY) -> list[FieldInfo]:
@@ -49,6 +51,11 @@ async def list_fields(session: AsyncSession, record_kind: str = PARTY) -> list[F
     query = select(CustomField).where(CustomField.record_kind == record_kind).order_by(CustomField.key)
     rows = await session.scalars(query.execution_options(populate_existing=True))
     return [_info(row) for row in rows]
+
+
+async def read_field(session: AsyncSession, field_id: int) -> FieldInfo:
+    """One of them. Raises NotFound."""
+    return await _field(session, field_id)
 
 
 async def add_field(
@@ -102,14 +109,19 @@ async def edit_field(
     name: str,
     options: Collection[str] = (),
     is_archived: bool = False,
+    version: int | None = None,
     via: str = "api",
 ) -> FieldInfo:
     """Another name, other options, archived or back. Values that are stored stay.
 
+    Args:
+        version: that the change is based on; None: whatever it is.
+
     Raises:
-        NotAllowed, NotFound, Invalid.
+        NotAllowed, NotFound, Invalid, Conflict (somebody changed it meanwhile).
     """
     access.require("directory.manage")
+    await session.execute(select(CustomField.id).where(CustomField.id == field_id).with_for_update())
     found = await _field(session, field_id)
     archived_at = (found.archived_at or datetime.now(UTC)) if is_archived else None
     after = {
@@ -118,8 +130,12 @@ async def edit_field(
         "archived_at": archived_at,
     }
     before = {"name": found.name, "options": [*found.options], "archived_at": found.archived_at}
-    if await record_change(session, access, "custom_field", field_id, before=before, after=after, via=via):
-        await session.execute(update(CustomField).where(CustomField.id == field_id).values(after))
+    if not (changed := differing(before, after)):
+        return found
+    await check_version(session, "custom_field", field_id, found.version, version, changed)
+    await record_change(session, access, "custom_field", field_id, before=before, after=after, via=via)
+    values = {**after, "version": found.version + 1}
+    await session.execute(update(CustomField).where(CustomField.id == field_id).values(values))
     return await _field(session, field_id)
 
 
@@ -183,9 +199,8 @@ async def set_custom(
     """
     party = await editable_party(session, access, party_id)
     before = dict(party.custom)
-    if version not in (None, party.version):
-        differing = {f"custom.{key}": (before.get(key), value) for key, value in given.items()}
-        raise Conflict(differing, party.version, await last_author(session, "party", party.id))
+    sent = {f"custom.{key}": (before.get(key), value) for key, value in given.items()}
+    await check_version(session, PARTY, party.id, party.version, version, sent)
     after = await checked_custom(session, given, stored=before)
     told = ({f"custom.{key}": value for key, value in each.items()} for each in (before, after))
     old, new = told
@@ -256,4 +271,5 @@ def _info(row: CustomField) -> FieldInfo:
         type=row.type,
         options=tuple(row.options),
         archived_at=row.archived_at,
+        version=row.version,
     )

@@ -29,6 +29,23 @@ class KeyReused(CrmError):
     field = "Idempotency-Key"
 
 
+async def answer_before(
+    session: AsyncSession, access: Access, key: UUID, request_hash: bytes
+) -> dict[str, Any] | None:
+    """What this request was answered before, without taking the key: for what is long to do; None if it is new.
+
+    Raises:
+        KeyReused: the key came with another request.
+    """
+    before = select(IdempotencyKey.request_hash, IdempotencyKey.answer).where(_is(access, key))
+    row = (await session.execute(before)).first()
+    if row is None:
+        return None
+    if row.request_hash != request_hash:
+        raise KeyReused
+    return dict(row.answer)
+
+
 async def take_key(
     session: AsyncSession, access: Access, key: UUID, request_hash: bytes
 ) -> dict[str, Any] | None:
@@ -42,11 +59,7 @@ async def take_key(
     taken = upsert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(IdempotencyKey.key)
     if await session.scalar(taken) is not None:
         return None
-    before = select(IdempotencyKey.request_hash, IdempotencyKey.answer).where(_is(access, key))
-    stored_hash, answer = (await session.execute(before)).one()
-    if stored_hash != request_hash:
-        raise KeyReused
-    return dict(answer)
+    return await answer_before(session, access, key, request_hash)
 
 
 async def keep_answer(session: AsyncSession, access: Access, key: UUID, answer: dict[str, Any]) -> None:

@@ -10,9 +10,10 @@ from sqlalchemy import delete, exists, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.based_changes import check_version
 from crm.bin_points import TakenPoint
-from crm.changes import PARTIES_CHANNEL, last_author, notify
-from crm.errors import Conflict, NotFound
+from crm.changes import PARTIES_CHANNEL, notify
+from crm.errors import NotFound
 from crm.lead_errors import AnotherLeadOpen
 from crm.lead_intake import open_automatic
 from crm.lead_locks import lock_parties, parties_then_lead
@@ -65,9 +66,7 @@ async def bin_lead(
     lead = await parties_then_lead(session, access, lead_id, right=RIGHT)
     if lead.merged_into_id is not None:  # the one that goes on answers for it
         raise NotFound("lead", lead_id)
-    if base_version not in (None, lead.version):
-        stale = {"version": (lead.version, base_version)}
-        raise Conflict(stale, lead.version, await last_author(session, LEAD.name, lead_id))
+    await check_version(session, LEAD.name, lead_id, lead.version, base_version)
     now = datetime.now(UTC)
     await write(session, access, LEAD, lead, {"deleted_at": now}, event="lead.binned", via=via)
     await session.execute(update(Lead).where(Lead.merged_into_id == lead_id).values(deleted_at=now))

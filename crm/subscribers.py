@@ -16,10 +16,11 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.changes import last_author, log_access, notify, record_change
+from crm.based_changes import check_version
+from crm.changes import differing, log_access, notify, record_change
 from crm.delegation import refuse_wider
 from crm.delivery_queue import SUBSCRIBER_CHANNEL, keepers
-from crm.errors import Conflict, Invalid, NotFound, Taken
+from crm.errors import Invalid, NotFound, Taken
 from crm.names import checked_name
 from crm.notifications import settle_notices
 from crm.record_feed import present_place
@@ -29,6 +30,7 @@ from crm.sealing import Seal
 from crm.subscriber_events import KIND_OF, READ_BY, checked_types
 
 RIGHT: Final = "subscriber.manage"
+KIND: Final = "subscriber"
 MOST_SUBSCRIBERS: Final = 50
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - only how secrets begin
@@ -134,9 +136,8 @@ async def edit_subscriber(
     new = _checked(access, values)
     row = await _locked(session, subscriber_id)
     old = {name: getattr(row, name) for name in new}
-    if version is not None and row.version != version and old != new:
-        differing = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
-        raise Conflict(differing, row.version, await last_author(session, "subscriber", subscriber_id))
+    if changed := differing(old, new):
+        await check_version(session, KIND, subscriber_id, row.version, version, changed)
     try:
         async with session.begin_nested():
             await _write(session, subscriber_id, **new)
@@ -146,17 +147,29 @@ async def edit_subscriber(
 
 
 async def pause_subscriber(
-    session: AsyncSession, access: Access, subscriber_id: int, now: datetime, *, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    subscriber_id: int,
+    now: datetime,
+    *,
+    version: int | None = None,
+    via: str = "form",
 ) -> None:
-    """Nothing is sent until somebody resumes it; what happens meanwhile waits. Raises NotAllowed, NotFound."""
-    await _set_state(session, access, subscriber_id, "paused", now, via)
+    """Nothing is sent until somebody resumes it; what happens meanwhile waits. Raises NotAllowed, NotFound, Conflict."""
+    await _set_state(session, access, subscriber_id, "paused", now, version, via)
 
 
 async def resume_subscriber(
-    session: AsyncSession, access: Access, subscriber_id: int, now: datetime, *, via: str = "form"
+    session: AsyncSession,
+    access: Access,
+    subscriber_id: int,
+    now: datetime,
+    *,
+    version: int | None = None,
+    via: str = "form",
 ) -> None:
-    """Send again, first what waited. Raises NotAllowed, NotFound."""
-    await _set_state(session, access, subscriber_id, "active", now, via)
+    """Send again, first what waited. Raises NotAllowed, NotFound, Conflict."""
+    await _set_state(session, access, subscriber_id, "active", now, version, via)
     waiting = (SubscriberDelivery.subscriber_id == subscriber_id, SubscriberDelivery.state == "waiting")
     anew = {"next_try_at": now, "failures": 0, "failing_since": None}
     await session.execute(update(SubscriberDelivery).where(*waiting).values(anew))
@@ -189,8 +202,7 @@ async def remove_subscriber(
     """It is told nothing any more; what was sent is kept as long as usual. Raises NotAllowed, NotFound, Conflict."""
     access.require(RIGHT)
     row = await _locked(session, subscriber_id)
-    if version is not None and row.version != version:
-        raise Conflict({}, row.version, await last_author(session, "subscriber", subscriber_id))
+    await check_version(session, KIND, subscriber_id, row.version, version, {})
     before = {"name": row.name, "url": row.url}
     await _write(session, subscriber_id, deleted_at=now, state="paused", secret=None, previous_secret=None)
     await record_change(session, access, "subscriber", subscriber_id, before=before, via=via)
@@ -222,12 +234,20 @@ def _new_secret() -> str:
 
 
 async def _set_state(
-    session: AsyncSession, access: Access, subscriber_id: int, state: str, now: datetime, via: str
+    session: AsyncSession,
+    access: Access,
+    subscriber_id: int,
+    state: str,
+    now: datetime,
+    version: int | None,
+    via: str,
 ) -> None:
     access.require(RIGHT)
     row = await _locked(session, subscriber_id)
     if row.state == state:
         return
+    stands = {"state": (row.state, state)}
+    await check_version(session, KIND, subscriber_id, row.version, version, stands)
     before, after = {"state": row.state}, {"state": state}
     await _write(session, subscriber_id, state=state, state_since=now, failing_since=None)
     await record_change(session, access, "subscriber", subscriber_id, before=before, after=after, via=via)

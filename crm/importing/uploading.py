@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from crm.importing.files import refused
 from crm.rights import Access
 
 _Rows = list[tuple[int, list[str]]]
+Settle = Callable[[AsyncSession, int], Awaitable[int]]
 
 
 async def upload(
@@ -24,23 +25,30 @@ async def upload(
     file_name: str,
     *,
     from_address: str | None = None,
+    settle: Settle | None = None,
 ) -> int:
     """Take a file in, a transaction for each few hundred rows; the job's id. Nothing stays of a file that is refused.
+
+    Args:
+        settle: asked at the end, with the job that was made: which job counts. Nothing stays of one that does not.
 
     Raises:
         NotAllowed, Invalid (the file: why it is refused).
     """
     async with sessions.begin() as session:
         job_id = await jobs.begin(session, access, file_name)
+    counts = None
     try:
         header, details = await _take_rows(sessions, job_id, path)
-    except BaseException:
         async with sessions.begin() as session:
-            await jobs.abandon(session, job_id)
-        raise
-    async with sessions.begin() as session:
-        await jobs.complete(session, access, job_id, header, details, from_address)
-    return job_id
+            counts = job_id if settle is None else await settle(session, job_id)
+            if counts == job_id:
+                await jobs.complete(session, access, job_id, header, details, from_address)
+    finally:
+        if counts != job_id:
+            async with sessions.begin() as session:
+                await jobs.abandon(session, job_id)
+    return counts
 
 
 async def _take_rows(

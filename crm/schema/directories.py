@@ -83,6 +83,7 @@ class CustomField(HasId, Base):
     type: Mapped[str]
     options: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     archived_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     __table_args__ = (
         CheckConstraint("type in ('text', 'number', 'date', 'flag', 'choice')", name="type"),
         CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,39}$'", name="key"),

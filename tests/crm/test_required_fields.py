@@ -190,7 +190,7 @@ async def test_an_own_field_is_defined_once_and_keeps_its_type(session: AsyncSes
 )
 def test_whatever_is_sent_is_stored_as_its_type_or_refused(value: Any, kind: str) -> None:
     field = custom_fields.FieldInfo(
-        id=1, record_kind="party", key="x", name="x", type=kind, options=("a",), archived_at=None
+        id=1, record_kind="party", key="x", name="x", type=kind, options=("a",), archived_at=None, version=1
     )
     try:
         stored = custom_fields._checked(field, value)

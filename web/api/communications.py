@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import comments, notifications
 from crm.by_hand import CommunicationValues, Tie, edit_communication, log_communication, values_of
 from crm.changed_records import changed_communications
+from crm.comments import CommentInfo
 from crm.communication_filters import CommunicationFilter
 from crm.communication_search import search_communications
 from crm.communications import communication_card, list_communications
@@ -48,6 +49,7 @@ from web.api.reading import (
     PageQuery,
     given,
     id_in_path,
+    read_base,
     read_changed_since,
     read_moment,
     read_version,
@@ -274,6 +276,14 @@ async def _added(request: web.Request, new: NewComment, add: Any) -> Comment:
     return await once(request, act, Comment)
 
 
+@routes.endpoint("GET", _COMMENT, right="party.read", summary="One comment", answer=Comment, sends=ETAG)
+async def show_comment(request: web.Request, _query: NoQuery) -> Reply:
+    async with request.app[SESSIONS]() as session:
+        return _comment_reply(
+            await comments.comment(session, request[ACCESS], uuid_in_path(request, "comment"))
+        )
+
+
 @routes.endpoint(
     "PATCH",
     _COMMENT,
@@ -289,7 +299,7 @@ async def edit_comment(request: web.Request, _query: NoQuery, new: NewComment) -
         based_on = version or (await comments.comment(session, access, comment_id)).version
         await comments.edit_comment(session, access, comment_id, new.text, version=based_on, via="api")
         found = await comments.comment(session, access, comment_id)
-    return versioned(msgspec.convert(found, Comment, from_attributes=True), found.version)
+    return _comment_reply(found)
 
 
 @routes.endpoint(
@@ -314,13 +324,24 @@ async def remove_comment(request: web.Request, _query: NoQuery) -> Removed:
     right="party.read",
     summary="Put a comment above the others, or back among them",
     answer=Comment,
+    headers=IF_MATCH,
+    sends=ETAG,
 )
-async def pin_comment(request: web.Request, _query: NoQuery, asked: Pinning) -> Comment:
-    access, comment_id = request[ACCESS], uuid_in_path(request, "comment")
+async def pin_comment(request: web.Request, _query: NoQuery, asked: Pinning) -> Reply:
+    access, comment_id, base = request[ACCESS], uuid_in_path(request, "comment"), read_base(request)
     async with request.app[SESSIONS].begin() as session:
-        await comments.pin_comment(session, access, comment_id, is_pinned=asked.is_pinned, via="api")
+        await comments.pin_comment(
+            session, access, comment_id, is_pinned=asked.is_pinned, base=base, via="api"
+        )
         found = await comments.comment(session, access, comment_id)
-    return msgspec.convert(found, Comment, from_attributes=True)
+    return _comment_reply(found)
+
+
+def _comment_reply(found: CommentInfo) -> Reply:
+    """Behind the version of its words stands whether it is pinned."""
+    body = msgspec.convert(found, Comment, from_attributes=True)
+    etag = f'"{found.version}.{int(found.is_pinned)}"'
+    return Reply(body=body, status=HTTPStatus.OK, headers={"ETag": etag})
 
 
 @routes.endpoint(

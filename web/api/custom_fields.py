@@ -14,11 +14,12 @@ from crm import custom_fields
 from crm.custom_fields import FieldInfo
 from web.api.contract import ApiRoutes, Reply
 from web.api.reading import NoQuery, Text, id_in_path, read_version
-from web.api.versions import ETAG, IF_MATCH, party_reply
+from web.api.versions import ETAG, IF_MATCH, party_reply, versioned
 from web.keys import ACCESS, SESSIONS
 
 routes = ApiRoutes()
 PATH: Final = "/api/v1/custom-fields"
+ONE: Final = PATH + "/{id:[0-9]+}"
 
 FieldType = Literal["text", "number", "date", "flag", "choice"]
 Key = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$", max_length=40)]
@@ -43,6 +44,7 @@ class CustomField(msgspec.Struct, kw_only=True):
     type: FieldType
     options: list[str]
     archived_at: datetime | None
+    version: int
 
 
 class CustomFieldList(msgspec.Struct):
@@ -89,23 +91,36 @@ async def list_(request: web.Request, _query: NoQuery) -> CustomFieldList:
     summary="A new field of the company's own",
     answer=CustomField,
     status=HTTPStatus.CREATED,
+    sends=ETAG,
 )
 async def add(request: web.Request, _query: NoQuery, new: NewCustomField) -> Reply:
     async with request.app[SESSIONS].begin() as session:
         field = await custom_fields.add_field(
             session, request[ACCESS], key=new.key, name=new.name, type=new.type, options=new.options
         )
-    return Reply(body=_told(field), status=HTTPStatus.CREATED)
+    return versioned(_told(field), field.version, HTTPStatus.CREATED)
+
+
+@routes.endpoint(
+    "GET", ONE, right="party.read", summary="One field of the company's own", answer=CustomField, sends=ETAG
+)
+async def show(request: web.Request, _query: NoQuery) -> Reply:
+    async with request.app[SESSIONS]() as session:
+        field = await custom_fields.read_field(session, id_in_path(request))
+    return versioned(_told(field), field.version)
 
 
 @routes.endpoint(
     "PUT",
-    PATH + "/{id:[0-9]+}",
+    ONE,
     right="directory.manage",
     summary="Another name, other options, archived or back",
     answer=CustomField,
+    headers=IF_MATCH,
+    sends=ETAG,
 )
-async def edit(request: web.Request, _query: NoQuery, change: CustomFieldChange) -> CustomField:
+async def edit(request: web.Request, _query: NoQuery, change: CustomFieldChange) -> Reply:
+    version = read_version(request)
     async with request.app[SESSIONS].begin() as session:
         field = await custom_fields.edit_field(
             session,
@@ -114,8 +129,9 @@ async def edit(request: web.Request, _query: NoQuery, change: CustomFieldChange)
             name=change.name,
             options=change.options,
             is_archived=change.is_archived,
+            version=version,
         )
-    return _told(field)
+    return versioned(_told(field), field.version)
 
 
 @routes.endpoint(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from http import HTTPStatus
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -26,6 +29,7 @@ from web.api.import_types import (
     UploadQuery,
     told,
 )
+from web.api.once import ONCE, Once
 from web.api.reading import NoQuery, given, id_in_path
 from web.keys import ACCESS, SESSIONS
 from web.pages.imports.receiving import BodySender, received
@@ -54,15 +58,24 @@ async def list_(request: web.Request, _query: NoQuery) -> ImportList:
     description="The columns are guessed, or remembered from the last file with the same heading; nothing is stored yet.",
     answer=Import,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
     sends={"Location": "the import"},
     takes=_TAKES,
 )
 async def send(request: web.Request, query: UploadQuery) -> Reply:
+    sessions, access, same = request.app[SESSIONS], request[ACCESS], Once(request)
     async with received(BodySender(request)) as path:
-        sessions, access = request.app[SESSIONS], request[ACCESS]
-        job_id = await upload(sessions, access, path, query.name, from_address=request.remote)
+        job_id = await same.made_before(sessions, await asyncio.to_thread(_digest, path))
+        if job_id is None:
+            more: dict[str, Any] = {"from_address": request.remote, "settle": same.settle}
+            job_id = await upload(sessions, access, path, query.name, **more)
     made = await _import(request, job_id)
     return Reply(body=made, status=HTTPStatus.CREATED, headers={"Location": f"{PATH}/{job_id}"})
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 @routes.endpoint("GET", _ONE, right="import", summary="One import: its state and progress", answer=Import)

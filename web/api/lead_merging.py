@@ -8,11 +8,13 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.lead_merging import merge_leads, undo_lead_merge
 from crm.merge_list import list_merges, read_merge
-from web.api.contract import ApiRoutes, Reply
+from web.api.contract import ApiRoutes
 from web.api.merging import Field, Merge, MergeList, merge_told
+from web.api.once import ONCE, once
 from web.api.reading import Id, NoQuery, Nothing, PageQuery, id_in_path
 from web.keys import ACCESS, SESSIONS
 
@@ -51,13 +53,16 @@ async def merges(request: web.Request, query: PageQuery) -> MergeList:
     description="Refused with 409 if one of them is over, or if they are about two different clients.",
     answer=Merge,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
 )
-async def merge(request: web.Request, _query: NoQuery, new: NewLeadMerge) -> Reply:
+async def merge(request: web.Request, _query: NoQuery, new: NewLeadMerge) -> Merge:
     access = request[ACCESS]
-    async with request.app[SESSIONS].begin() as session:
+
+    async def act(session: AsyncSession) -> Merge:
         merged = await merge_leads(session, access, new.survivor_id, new.merged_ids, new.choices, via="api")
-        told = await read_merge(session, access, merged.merge_id, record_kind=_LEAD)
-    return Reply(body=merge_told(told), status=HTTPStatus.CREATED)
+        return merge_told(await read_merge(session, access, merged.merge_id, record_kind=_LEAD))
+
+    return await once(request, act, Merge)
 
 
 @routes.endpoint(

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from aiohttp import web
 from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.duplicates import dismiss_pair, list_pairs, search_state
 from crm.merge_list import MergeInfo, list_merges, read_merge
 from crm.merging import merge_parties, undo_merge
-from web.api.contract import ApiRoutes, Reply
+from web.api.contract import ApiRoutes
+from web.api.once import ONCE, once
 from web.api.party_types import PartyItem
 from web.api.reading import Id, NoQuery, Nothing, PageQuery, Text, id_in_path
 from web.keys import ACCESS, SESSIONS
@@ -113,13 +115,16 @@ async def merges(request: web.Request, query: PageQuery) -> MergeList:
     description="Refused with 409 if they are of different types or one was merged meanwhile.",
     answer=Merge,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
 )
-async def merge(request: web.Request, _query: NoQuery, new: NewMerge) -> Reply:
+async def merge(request: web.Request, _query: NoQuery, new: NewMerge) -> Merge:
     access = request[ACCESS]
-    async with request.app[SESSIONS].begin() as session:
+
+    async def act(session: AsyncSession) -> Merge:
         merged = await merge_parties(session, access, new.survivor_id, new.merged_ids, new.choices, via="api")
-        told = await read_merge(session, access, merged.merge_id)
-    return Reply(body=merge_told(told), status=HTTPStatus.CREATED)
+        return merge_told(await read_merge(session, access, merged.merge_id))
+
+    return await once(request, act, Merge)
 
 
 @routes.endpoint(

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import deliveries, subscribers
 from crm.subscriber_events import KIND_OF
 from crm.subscribers import SubscriberInfo, SubscriberValues
 from web.api.contract import ApiRoutes, Reply
+from web.api.once import ONCE, once
 from web.api.reading import (
     Moment,
     NoQuery,
@@ -74,6 +76,10 @@ class Subscriber(msgspec.Struct, kw_only=True):
 class SubscriberList(msgspec.Struct):
     items: list[Subscriber]
     next: str | None = None
+
+
+class MadeSubscriber(msgspec.Struct, kw_only=True):
+    id: int
 
 
 class Secret(msgspec.Struct, kw_only=True):
@@ -148,17 +154,25 @@ async def list_(request: web.Request, _query: NoQuery) -> SubscriberList:
     PATH,
     right=RIGHT,
     summary="A new subscriber",
-    description="Its secret stands in the answer, this once. It is told what happens from now on.",
+    description=(
+        "Its secret stands in the answer, this once, and where the request is repeated under its key. "
+        "It is told what happens from now on."
+    ),
     answer=Secret,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
 )
 async def add(request: web.Request, _query: NoQuery, new: NewSubscriber) -> Reply:
-    values, seal = _values(request, new), seal_for(request)
+    access, values, seal = request[ACCESS], _values(request, new), seal_for(request)
+
+    async def act(session: AsyncSession) -> MadeSubscriber:
+        made, _secret = await subscribers.add_subscriber(session, access, values, seal, via="api")
+        return MadeSubscriber(id=made)
+
+    made = await once(request, act, MadeSubscriber)  # what is kept of the answer holds no secret
     async with request.app[SESSIONS].begin() as session:
-        subscriber_id, secret = await subscribers.add_subscriber(
-            session, request[ACCESS], values, seal, via="api"
-        )
-    return Reply(body=Secret(id=subscriber_id, secret=secret), status=HTTPStatus.CREATED)
+        sealed = await subscribers.secret_of(session, access, made.id)
+    return Reply(body=Secret(id=made.id, secret=seal.open(sealed)), status=HTTPStatus.CREATED)
 
 
 @routes.endpoint("GET", ONE, right=RIGHT, summary="One subscriber", answer=Subscriber, sends=ETAG)
@@ -200,10 +214,12 @@ async def remove(request: web.Request, _query: NoQuery) -> Nothing:
     right=RIGHT,
     summary="Send nothing until it is resumed",
     answer=Subscriber,
+    headers=IF_MATCH,
     sends=ETAG,
 )
 async def pause(request: web.Request, _query: NoQuery, _body: Nothing) -> Reply:
-    return await _act(request, subscribers.pause_subscriber, request.app[NOW]())
+    version = read_version(request)
+    return await _act(request, subscribers.pause_subscriber, request.app[NOW](), version=version)
 
 
 @routes.endpoint(
@@ -212,10 +228,12 @@ async def pause(request: web.Request, _query: NoQuery, _body: Nothing) -> Reply:
     right=RIGHT,
     summary="Send again, first what waited",
     answer=Subscriber,
+    headers=IF_MATCH,
     sends=ETAG,
 )
 async def resume(request: web.Request, _query: NoQuery, _body: Nothing) -> Reply:
-    return await _act(request, subscribers.resume_subscriber, request.app[NOW]())
+    version = read_version(request)
+    return await _act(request, subscribers.resume_subscriber, request.app[NOW](), version=version)
 
 
 @routes.endpoint(

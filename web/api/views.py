@@ -14,6 +14,7 @@ from crm.rights import Access
 from crm.saved_views import ViewContent, ViewInfo
 from web.api.communication_types import NewView, Removed, View, ViewList, ViewQuery, ViewWishes
 from web.api.contract import ApiRoutes, Reply
+from web.api.once import ONCE, once
 from web.api.reading import NoQuery, id_in_path, read_version
 from web.api.versions import ETAG, IF_MATCH, versioned
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
@@ -53,18 +54,22 @@ async def show(request: web.Request, _query: NoQuery) -> Reply:
     description="`role_codes` shares it, with roles that one holds oneself.",
     answer=View,
     status=HTTPStatus.CREATED,
+    headers=ONCE,
     sends=ETAG | {"Location": "The new view."},
 )
 async def create(request: web.Request, _query: NoQuery, new: NewView) -> Reply:
     access = request[ACCESS]
     frame = _frame(access, new.area)
-    async with request.app[SESSIONS].begin() as session:
+
+    async def act(session: AsyncSession) -> View:
         content, roles = _content(frame, new), list(dict.fromkeys(new.role_codes))
         made = await saved_views.save_view(
             session, access, frame.area, new.name, content, role_codes=roles, via="api"
         )
-        view = await saved_views.read_view(session, access, made)
-    return versioned(_told(view), view.version, HTTPStatus.CREATED, Location=f"{PATH}/{made}")
+        return _told(await saved_views.read_view(session, access, made))
+
+    view = await once(request, act, View)
+    return versioned(view, view.version, HTTPStatus.CREATED, Location=f"{PATH}/{view.id}")
 
 
 @routes.endpoint(
