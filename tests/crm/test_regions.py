@@ -216,6 +216,7 @@ async def test_a_number_that_is_being_attached_is_described_afterwards(database:
 
 
 async def test_a_party_whose_number_is_held_is_looked_at_later(database: Database) -> None:
+    await rechecked(database)  # what other tests left
     async with database.sessions.begin() as session:
         company = await firm(session, "Занятая", "+74951231004")
         await described(session)
