@@ -10,8 +10,8 @@ from importlib import import_module
 
 from alembic import op
 
-revision = "0058"
-down_revision = "0057"
+revision = "0062"
+down_revision = "0061"
 branch_labels = None
 depends_on = None
 
