@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm import accounts, roles
 from crm.accounts import set_roles
+from crm.by_hand import CommunicationValues, log_communication
+from crm.communication_bin import bin_communication
+from crm.communications import count_communications
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound, Taken
 from crm.granted_rights import DEFAULT_PERMISSIONS, RIGHTS, SCOPED_RIGHTS
 from crm.rights import Scope, access_of
 from crm.roles import RoleInfo
 from crm.schema.journals import AccessLog, ChangeLog
 from crm.sight import sight_of
+from crm.task_lists import TaskFilter, count_tasks
+from crm.task_values import TaskValues
+from crm.tasks import NewTask, create_task
 from tests.crm import planting
+from tests.crm.enquiries import make_lead
 from tests.crm.people import COMMAND, make_team, make_user
+from tests.crm.planting import NOON
 
 
 async def named(session: AsyncSession, code: str) -> RoleInfo:
@@ -148,6 +158,33 @@ async def test_what_a_user_sees_is_told_with_the_role_it_comes_from(session: Asy
     assert sight.teams == ("Seen",)
     assert (sight.readable_parties.value, sight.editable_parties.value) == (2, 1)
     assert sight.readable_calls.value == 0
+    assert (sight.readable_leads.value, sight.editable_leads.value, sight.readable_tasks.value) == (0, 0, 0)
+    assert sight.readable_communications.value == 0
+
+
+async def test_what_a_user_sees_counts_what_their_lists_have(session: AsyncSession) -> None:
+    vera, stranger = await make_user(session), await make_user(session)
+    party = await planting.organisation(session, "Видимая", kind="client", owner_id=vera.user_id)
+    for access in (vera, vera, stranger):
+        about = await planting.organisation(session, "О ком", kind="client", owner_id=access.user_id)
+        await make_lead(session, access, party_id=about)
+        await create_task(
+            session, access, NewTask(values=TaskValues(title="Дело")), home_zone="Europe/Moscow"
+        )
+    letter = CommunicationValues(kind="email", direction="out", started_at=NOON)
+    await log_communication(session, vera, replace(letter, party_id=party))
+    gone = await log_communication(session, vera, letter)
+    await log_communication(session, stranger, letter)
+    await bin_communication(session, vera, gone)
+    sight = await sight_of(session, COMMAND, vera.user_id)
+    assert (sight.readable_leads.value, sight.editable_leads.value) == (2, 2)
+    assert (sight.readable_tasks.value, sight.readable_communications.value) == (2, 1)
+    for access in (vera, stranger):
+        listed = await sight_of(session, COMMAND, access.user_id)
+        assert listed.readable_communications == await count_communications(session, access)
+        assert listed.readable_tasks == await count_tasks(session, access, TaskFilter(state="all"))
+    telephony = await sight_of(session, COMMAND, (await make_user(session, ("telephony",))).user_id)
+    assert (telephony.readable_communications.value, telephony.readable_leads.value) == (0, 0)
 
 
 async def test_nobody_gives_more_than_they_have_nor_takes_over_who_may_do_more(session: AsyncSession) -> None:

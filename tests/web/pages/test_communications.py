@@ -249,3 +249,95 @@ async def test_the_list_says_how_many_there_are_and_again_when_it_is_narrowed(of
     assert narrowed
     assert 0 < int(narrowed[1]) < int(told[1])
     assert "within your rights" in await (await office.get("/communications", "agent")).text()
+
+
+async def test_the_list_is_searched_and_stands_in_both_orders(office: Office) -> None:
+    for day in (1, 2):
+        said = LETTER | {"subject": f"Искомое {day}", "started": f"0{day}.11.2026 10:00"}
+        assert (await office.post("/communications/new", said, "agent")).status == 303
+    for sort, order in (("newest", ("2", "1")), ("oldest", ("1", "2"))):
+        page = await (await office.get(f"/communications?q=искомое&sort={sort}", "agent")).text()
+        assert tuple(re.findall(r"Искомое (\d)</a>", page)) == order
+        assert 'id="communication-count">2 communications' in page
+    assert "Искомое" not in await (await office.get("/communications?q=искомое", "stranger")).text()
+    assert "type at least 3 characters" in await (await office.get("/communications?q=x", "agent")).text()
+    csv = await office.get("/communications/export.csv?q=искомое&kind=email", "admin")
+    assert (await csv.text()).count("Искомое") == 2
+    for hostile in (
+        "%00",
+        "%25%25%25",
+        "'--\"",
+        "\U0001f9e8\U0001f9e8\U0001f9e8",
+        "(((",
+        "№" * 100,
+        "0" * 100,
+    ):
+        assert (await office.get(f"/communications?q={hostile}", "agent")).status == 200
+
+
+async def test_many_are_changed_from_the_list(office: Office) -> None:
+    made = []
+    for word in ("Раз", "Два"):
+        said = LETTER | {"subject": f"Многие {word}", "party": ""}
+        made.append((await office.post("/communications/new", said, "manager")).headers["Location"])
+    ids = [path.rpartition("/")[2] for path in made]
+    page = await (await office.get("/communications?q=многие", "manager")).text()
+    assert all(f'name="ids" value="{each}"' in page for each in ids)
+    assert f'value="{office.call_id}"' not in await (await office.get("/communications", "manager")).text()
+    async with office.database.sessions() as session:
+        number = (await session.execute(select(Party.number).where(Party.id == office.firm_id))).scalar_one()
+    tied = await office.post(
+        "/communications/mass",
+        [
+            ("action", "party"),
+            ("number", str(number)),
+            ("query", "?q=многие"),
+            *[("ids", each) for each in ids],
+        ],
+        "manager",
+    )
+    assert tied.status == 303
+    listed = await (await office.get(tied.headers["Location"], "manager")).text()
+    assert "Changed: 2." in listed
+    assert listed.count(f'href="/parties/{office.firm_id}"') >= 2
+    every = {"action": "bin", "all": "1", "query": "q=многие"}
+    assert "done=2.0.0.0" in (await office.post("/communications/mass", every, "manager")).headers["Location"]
+    assert (await office.get(made[0], "manager")).status == 404
+    calls = {"action": "bin", "ids": [str(office.call_id), str(office.letter_id)]}
+    told = (await office.post("/communications/mass", calls, "stranger")).headers["Location"]
+    assert "done=0.0.1.1" in told
+    for wrong in (
+        {"action": "bin"},
+        {"action": "erase", "ids": ids[0]},
+        {"action": "lead", "ids": ids[0], "number": "999999"},
+        {"action": "party", "ids": ids[0], "number": "rubbish"},
+        {"action": "bin", "ids": "rubbish"},
+    ):
+        assert (await office.post("/communications/mass", wrong, "manager")).status == 422
+    give = {"action": "give", "ids": ids[0], "user_id": "1"}
+    assert (await office.post("/communications/mass", give, "telephony")).status == 404
+
+
+async def test_what_was_written_goes_into_the_bin_and_comes_back(office: Office) -> None:
+    said = LETTER | {"subject": "Лишнее письмо"}
+    path = (await office.post("/communications/new", said, "agent")).headers["Location"]
+    assert f'action="{path}/delete"' in await (await office.get(path, "agent")).text()
+    for who in ("stranger", "telephony"):
+        assert (await office.post(f"{path}/delete", {}, who)).status == 404
+    assert (await office.post(f"{path}/delete", {}, "agent")).headers["Location"] == "/communications/bin"
+    assert (await office.get(path, "agent")).status == 404
+    page = await (await office.get("/communications/bin?q=лишнее", "agent")).text()
+    assert "Лишнее письмо" in page
+    assert "Лишнее" not in await (await office.get("/communications/bin", "stranger")).text()
+    assert (
+        "Nothing in the bin says so." in await (await office.get("/communications/bin?q=нет", "agent")).text()
+    )
+    restore = path.replace("/communications/", "/communications/bin/") + "/restore"
+    assert f'action="{restore}"' in page
+    assert (await office.post(restore, {}, "stranger")).status == 404
+    assert (await office.post(restore, {}, "agent")).headers["Location"] == path
+    assert (await office.get(path, "agent")).status == 200
+    assert (await office.post(restore, {}, "agent")).status == 404
+    told = await office.post(f"/communications/{office.call_id}/delete", {}, "agent")
+    assert told.status == 422
+    assert (await office.get("/communications/bin?after=x", "agent")).status == 400

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from crm.schema.leads import Lead
 from crm.schema.parties import Party
-from crm.schema.views import Notification
+from crm.schema.views import Draft, Notification
 from tests.web.pages.office import Office
 
 
@@ -201,6 +201,58 @@ async def test_a_new_lead_keeps_its_draft_until_it_is_created(office: Office) ->
     assert "Набросок" not in await (await office.get("/leads/new?person=Другой", "manager")).text()
     await new_lead(office, "manager", **typed)
     assert "Набросок" not in await (await office.get("/leads/new", "manager")).text()
+
+
+async def test_what_is_typed_about_a_lead_comes_back_until_it_is_saved(office: Office) -> None:
+    lead_id = await new_lead(office, person="Правит Наброском")
+    path = f"/leads/{lead_id}"
+    typed = {"need": "Недописанная нужда", "title": "", "source": "", "version": "1"}
+    for who, status in (("stranger", 404), ("telephony", 404), ("agent", 204)):
+        assert (await office.post(f"{path}/draft", typed, who)).status == status
+    card = await (await office.get(path, "agent")).text()
+    assert "This is your draft" in card
+    assert "Недописанная нужда</textarea>" in card
+    assert "Недописанная нужда" not in await (await office.get(path, "manager")).text()
+    dropped = await office.post(f"{path}/draft/drop", {}, "agent")
+    assert dropped.headers["Location"] == path
+    assert "Недописанная нужда" not in await (await office.get(path, "agent")).text()
+    await office.post(f"{path}/draft", typed, "agent")
+    assert (await office.post(f"{path}/edit", typed, "agent")).status == 303
+    assert "This is your draft" not in await (await office.get(path, "agent")).text()
+    await office.post(f"{path}/draft", {"need": "Устаревшая", "version": "1"}, "agent")
+    stale = await office.post(f"{path}/edit", {"need": "Устаревшая", "version": "1"}, "agent")
+    assert stale.status == 409
+    assert "Устаревшая</textarea>" in await (await office.get(path, "agent")).text()  # kept until it is saved
+    for path in (f"/leads/{office.ended_lead_id}", f"/leads/{office.ended_lead_id}/convert"):
+        assert (await office.post(f"{path}/draft", typed, "agent")).status == 404  # it is over
+
+
+async def test_a_conversion_comes_back_with_whom_one_had_picked(office: Office) -> None:
+    lead_id = await new_lead(office, number="+7 495 120-33-69", person="Черновой Человек")
+    path = f"/leads/{lead_id}/convert"
+    typed = {
+        "client": f"existing-{office.firm_id}",
+        "contact": "new",
+        "position": "Не забыть",
+        "client_q": "при",
+    }
+    assert (await office.post(f"{path}/draft", typed, "stranger")).status == 404
+    assert (await office.post(f"{path}/draft", typed, "agent")).status == 204
+    text = await (await office.get(path, "agent")).text()
+    assert f'value="existing-{office.firm_id}" checked' in text
+    assert 'value="Не забыть"' in text
+    assert "This is your draft" in text
+    foreign = typed | {"client": f"existing-{office.foreign_id}"}
+    assert (await office.post(f"{path}/draft", foreign, "agent")).status == 204
+    assert f"existing-{office.foreign_id}" not in await (await office.get(path, "agent")).text()
+    dropped = await office.post(f"{path}/draft/drop", {}, "agent")
+    assert dropped.headers["Location"] == path
+    assert "Не забыть" not in await (await office.get(path, "agent")).text()
+    await office.post(f"{path}/draft", typed, "agent")
+    assert (await office.post(path, typed, "agent")).headers["Location"] == f"/parties/{office.firm_id}"
+    async with office.database.sessions() as session:
+        kept = await session.scalars(select(Draft.form).where(Draft.record == str(lead_id)))
+        assert kept.all() == []
 
 
 async def test_a_letter_logged_on_a_lead_stands_in_its_timeline_and_answers_it(office: Office) -> None:

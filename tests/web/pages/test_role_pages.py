@@ -104,4 +104,10 @@ async def test_what_a_user_sees_is_counted(office: Office) -> None:
     text = await (await office.get(f"/admin/users/{agent}/sight")).text()
     counts = re.findall(r"<dd>([^<]*)</dd>", text)
     assert counts[:3] == ["2", "2", "2"]  # the firm and its contact; the answered and the missed call
+    assert counts[3:7] == [
+        "2",
+        "2",
+        "1",
+        "3",
+    ]  # leads open and ended; the task; the two calls and the meeting
     assert (await office.get("/admin/users/999999/sight")).status == 404
