@@ -109,7 +109,13 @@ async def test_old_rows_go_at_night_and_soon_after_a_start(database: Database) -
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("endless", ["adopt_piece", "spread_piece", "describe_piece"])
+ENDLESS = (
+    "adopt_piece", "spread_piece", "describe_piece", "recheck_piece", "search_piece", "empty_leads", "empty_piece",
+    "empty_communications", "prune_outbox", "prune_accesses",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
 async def test_what_takes_hours_leaves_time_for_the_rest(
     database: Database, monkeypatch: pytest.MonkeyPatch, endless: str
 ) -> None:
@@ -127,6 +133,72 @@ async def test_what_takes_hours_leaves_time_for_the_rest(
     async with keeping_house(database, round_seconds=0.1), asyncio.timeout(10):
         while len(rounds) < 3:
             await asyncio.sleep(0.02)
+
+
+async def test_whoever_has_more_to_do_goes_on_at_once_and_lets_the_others_in(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    async def search(_session: AsyncSession) -> bool:
+        told.append("search")
+        return told.count("search") < 5
+
+    async def gather(*_: object) -> list[int]:
+        told.append("gather")
+        return []
+
+    monkeypatch.setattr(housekeeping, "search_piece", search)
+    monkeypatch.setattr(housekeeping, "recent_merges", gather)
+    async with keeping_house(database, round_seconds=3600) as house, asyncio.timeout(10):
+        house._most_seconds = 0  # a piece a round
+        house.ask()
+        while told.count("search") < 5:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+    assert told == ["gather", "search"] * 5  # and then an hour of rest
+
+
+async def test_after_a_failure_the_next_round_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+
+    async def fail(*_: object) -> bool:
+        rounds.append(1)
+        raise TimeoutError
+
+    async def go_on(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(housekeeping, "spread_piece", fail)
+    monkeypatch.setattr(housekeeping, "describe_piece", go_on)
+    async with keeping_house(database, round_seconds=3600) as house:
+        house._most_seconds = 0
+        house.ask()
+        await asyncio.sleep(0.5)
+    assert rounds == [1]
+
+
+async def test_a_bin_is_emptied_on_from_where_a_round_was_cut_short(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def empty(_session: AsyncSession, _access: object, _before: datetime, after: int) -> int | None:
+        asked.append(after)
+        return after + 20 if after < 60 else None
+
+    monkeypatch.setattr(housekeeping, "empty_piece", empty)
+    async with keeping_house(database, round_seconds=3600) as house, asyncio.timeout(10):
+        house._most_seconds = 0
+        house.ask()
+        while len(asked) < 4:
+            await asyncio.sleep(0.02)
+        house.ask()
+        while len(asked) < 5:
+            await asyncio.sleep(0.02)
+    assert asked[:5] == [0, 20, 40, 60, 0]
 
 
 async def test_spreading_that_takes_too_long_goes_on_in_smaller_pieces(
