@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Double,
+    FetchedValue,
     ForeignKey,
     Index,
     Integer,
@@ -221,7 +222,8 @@ class Participation(HasOurId, Base):
 
     __tablename__ = "participation"
     call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
-    started_at: Mapped[datetime]  # of the call, for lists in its order: kept by the database
+    # Of the call, for lists in its order. The journal writes it; else the database does.
+    started_at: Mapped[datetime] = mapped_column(FetchedValue())
     user_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     position: Mapped[int] = mapped_column(Integer, server_default="0")  # in the order of the telling
