@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, literal, or_, select
 
 from crm.schema.communications import Call, Communication
 from crm.schema.meetings import Meeting
@@ -74,8 +75,13 @@ def conditions_of(wanted: CommunicationFilter) -> list[ColumnElement[bool]]:
     ]
     found.append(~_IS_TOLD_ELSEWHERE if wanted.may_be_call else IS_NO_CALL)
     if wanted.among is not None:
-        found.append(Communication.id.in_(wanted.among))
+        found.append(is_among(Communication.id, wanted.among))
     return found + within_period(wanted, Communication.started_at)
+
+
+def is_among(communication_id: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = communication_id == any_(literal(list(ids), ARRAY(Uuid)))
+    return found
 
 
 def within_period(wanted: CommunicationFilter, started_at: Any) -> list[ColumnElement[bool]]:

@@ -15,7 +15,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Subquery, and_, select, true, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.communication_filters import IS_NO_CALL, CommunicationFilter, conditions_of, within_period
+from crm.communication_filters import (
+    IS_NO_CALL,
+    CommunicationFilter,
+    conditions_of,
+    is_among,
+    within_period,
+)
 from crm.paging import decode_cursor, encode_cursor, moment_of, uuid_of
 from crm.rights import Access, Scope, of_teams, ways
 from crm.schema.communications import Communication, Participation
@@ -50,15 +56,6 @@ def ordered(started_at: Any, communication_id: Any, is_oldest_first: bool) -> tu
 
 def ways_to(access: Access, wanted: CommunicationFilter) -> list[Way]:
     """The ways in which what is wanted can be within the user's rights; one may be found by several."""
-    scope, found = access.scope("party.read"), written_ways(access, wanted)
-    if wanted.lead_id is not None or scope not in {Scope.OWN, Scope.TEAM} or not wanted.may_be_call:
-        return found
-    parts = [Participation.user_id == access.user_id, *of_teams(access, scope, Participation)]
-    return found + [_taken_part(wanted, part) for part in parts]
-
-
-def written_ways(access: Access, wanted: CommunicationFilter) -> list[Way]:
-    """The same without calls that one, or one's team, only took part in."""
     scope = access.scope("party.read")
     if wanted.lead_id is not None:  # whoever reads the lead reads them
         return [_listed(wanted, true())]
@@ -67,7 +64,11 @@ def written_ways(access: Access, wanted: CommunicationFilter) -> list[Way]:
     mine = [Communication.user_id == access.user_id, *of_teams(access, scope, Communication)]
     if wanted.may_be_meeting:
         mine.append(is_invited(access))
-    return [_listed(wanted, way) for way in mine]
+    found = [_listed(wanted, way) for way in mine]
+    if wanted.may_be_call:
+        parts = [Participation.user_id == access.user_id, *of_teams(access, scope, Participation)]
+        found += [_taken_part(wanted, part) for part in parts]
+    return found
 
 
 def allowed(access: Access) -> list[ColumnElement[bool]]:
@@ -100,7 +101,7 @@ def _taken_part(wanted: CommunicationFilter, part: ColumnElement[bool]) -> Way:
     started_at, call_id = Participation.started_at, Participation.call_id
     conditions = [*conditions_of(wanted), *within_period(wanted, started_at)]
     if wanted.among is not None:
-        conditions.append(call_id.in_(wanted.among))
+        conditions.append(is_among(call_id, wanted.among))
     keys = (
         select(call_id.label("id"), started_at)
         .join(Communication, Communication.id == call_id)
@@ -119,9 +120,14 @@ async def page_keys(
     is_oldest_first: bool = False,
 ) -> Sequence[Any]:
     """Rows of (id, started_at) in the list's order. Raises Invalid: the cursor."""
+    first = first_of(found_by, cursor, most, is_oldest_first=is_oldest_first)
+    return list(await session.execute(first))
+
+
+def first_of(found_by: Sequence[Way], cursor: str | None, most: int, *, is_oldest_first: bool) -> Select[Any]:
+    """The first of each way, and of those the first."""
     rows = together([way.page(cursor, most, is_oldest_first=is_oldest_first) for way in found_by])
-    order = ordered(rows.c.started_at, rows.c.id, is_oldest_first)
-    return (await session.execute(select(rows).order_by(*order).limit(most))).all()
+    return select(rows).order_by(*ordered(rows.c.started_at, rows.c.id, is_oldest_first)).limit(most)
 
 
 def some(found_by: Sequence[Way], most: int) -> Subquery:

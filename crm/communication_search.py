@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
     Select,
+    and_,
     func,
     literal,
     literal_column,
@@ -24,16 +26,17 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from crm.calls_read import has_number
-from crm.communication_filters import EVERYTHING, CommunicationFilter
-from crm.communication_keys import Keys, allowed, keys_where, ordered, ways_to, written_ways
+from crm.communication_filters import EVERYTHING, CommunicationFilter, is_among
+from crm.communication_keys import Keys, allowed, first_of, keys_where, ordered, ways_to
 from crm.communications import CommunicationInfo, communication_infos, of_the_survivor
 from crm.names import organisation_key
 from crm.numbering import home_profile
 from crm.party_search import found_ids
 from crm.planning import plan_for_page
-from crm.rights import Access, Scope
+from crm.rights import Access
 from crm.schema.communications import HAS_WORDS, WORDS, Call, Communication
 from crm.schema.parties import Party
 from crm.search_ways import FEWEST_CHARACTERS, MOST_CHARACTERS, is_number_like
@@ -44,7 +47,9 @@ FEW: Final = 1_000  # of each way
 MOST_PARTIES: Final = 200
 MOST_WHOLE: Final = 10  # so few parties are looked through as far as the page goes
 OF_EACH_PARTY: Final = 50
-LATEST: Final = 2_000  # of one's own: among them by the name of somebody whose card one may not read
+MOST_SAYING: Final = 2_000  # of those that say a word are looked at, whosever they are
+FIRST: Final = 1_000  # of the list are looked through
+_contact = aliased(Party)  # once: to make one costs more than to ask with it
 FEWEST_DIGITS: Final = 4  # fewer end so many numbers that nothing is told by them
 
 
@@ -81,15 +86,37 @@ async def search_communications(
     wanted = await of_the_survivor(session, access, wanted)
     asked = _Asked(access=access, wanted=wanted, is_oldest_first=is_oldest_first)
     await plan_for_page(session)
-    ways = [*asked.by_words(typed), *asked.by_number(typed, profile), *asked.by_names(typed)]
+    says, is_cut = await _that_say(session, words_in(typed))
+    ways = [*asked.by_ids(says), *asked.by_number(typed, profile), *asked.by_first(typed)]
     found = [(await session.execute(way.limit(FEW))).all() for way in ways]
-    is_cut = parties.is_cut or any(len(rows) == FEW for rows in found)
+    is_cut |= parties.is_cut or any(len(rows) == FEW for rows in found)
     for most, way in asked.by_parties(parties.ids, limit + 1):
         found.append((await session.execute(way)).all())
         is_cut |= max(Counter(row.party_id for row in found[-1]).values(), default=0) == most
     keys = sorted({(row.started_at, row.id) for rows in found for row in rows}, reverse=not is_oldest_first)
     items = await communication_infos(session, access, [each for _at, each in keys[:limit]])
     return CommunicationsFound(items=tuple(items), is_cut=is_cut or len(keys) > limit)
+
+
+def words_in(typed: str) -> list[str]:
+    """What is looked for in what was written; nothing, if no word has the three letters that the index is over."""
+    words = re.findall(r"[^\W_]+", typed.lower().replace("ё", "е"))
+    return words if any(len(word) >= FEWEST_CHARACTERS for word in words) else []
+
+
+def _say(words: Sequence[str]) -> ColumnElement[bool]:
+    written: ColumnElement[str] = literal_column(WORDS)
+    return and_(*[written.contains(word, autoescape=True) for word in words])
+
+
+async def _that_say(session: AsyncSession, words: Sequence[str]) -> tuple[list[UUID], bool]:
+    """Those that say all these words, of everybody; and whether there are more: then these are any of them."""
+    if not words:
+        return [], False
+    has_words: ColumnElement[bool] = literal_column(f"({HAS_WORDS})")
+    some = select(Communication.id).where(has_words, _say(words)).limit(MOST_SAYING + 1)
+    found = list(await session.scalars(some))
+    return found, len(found) > MOST_SAYING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +127,9 @@ class _Asked:
     wanted: CommunicationFilter
     is_oldest_first: bool
 
-    def by_words(self, typed: str) -> list[Keys]:
-        """By what was written down; the index is over three letters."""
-        words = re.findall(r"[^\W_]+", typed.lower().replace("ё", "е"))
-        if not any(len(word) >= FEWEST_CHARACTERS for word in words):
-            return []
-        written: ColumnElement[str] = literal_column(WORDS)
-        said = [written.contains(word, autoescape=True) for word in words]
-        has_words: ColumnElement[bool] = literal_column(f"({HAS_WORDS})")
-        ways = written_ways(self.access, self.wanted)
-        return [way.keys.where(has_words, *said) for way in ways]
+    def by_ids(self, ids: Sequence[UUID]) -> list[Keys]:
+        is_one = is_among(Communication.id, ids)
+        return [keys_where(self.wanted, is_one, self._within_rights())] if ids else []
 
     def by_number(self, typed: str, profile: NumberingProfile) -> list[Keys]:
         """Calls of a number, whole or by its last digits."""
@@ -136,20 +156,24 @@ class _Asked:
             found.append((most, of_each.select_from(parties).join(first, true())))
         return found
 
-    def by_names(self, typed: str) -> list[Keys]:
-        """Among the latest of one's own: with somebody whose card one may not read."""
-        words = organisation_key(typed).split()
-        if self.access.scope("party.read") is Scope.ALL or len("".join(words)) < FEWEST_CHARACTERS:
+    def by_first(self, typed: str) -> list[Keys]:
+        """Among the first of the list: what says a common word, and with somebody whose card one may not read."""
+        words, names = words_in(typed), organisation_key(typed).split()
+        if is_number_like(typed) or len("".join(names)) < FEWEST_CHARACTERS:
             return []
-        called = [Party.sort_name.contains(word, autoescape=True) for word in words]
-        found = []
-        for way in ways_to(self.access, self.wanted):
-            latest = way.page(None, LATEST, is_oldest_first=False).subquery()
-            for column in (Communication.party_id, Communication.contact_id):
-                keys: Keys = select(latest.c.id, latest.c.started_at)
-                named = keys.join(Communication, Communication.id == latest.c.id)
-                found.append(named.join(Party, Party.id == column).where(*called))
-        return found
+        ways = ways_to(self.access, self.wanted)
+        first = first_of(ways, None, FIRST, is_oldest_first=self.is_oldest_first).subquery()
+        meant = [
+            and_(*[party.sort_name.contains(name, autoescape=True) for name in names])
+            for party in (Party, _contact)
+        ]
+        keys: Keys = select(first.c.id, first.c.started_at)
+        return [
+            keys.join(Communication, Communication.id == first.c.id)
+            .outerjoin(Party, Party.id == Communication.party_id)
+            .outerjoin(_contact, _contact.id == Communication.contact_id)
+            .where(or_(*meant, *([_say(words)] if words else [])))
+        ]
 
     def _within_rights(self) -> ColumnElement[bool]:
         return true() if self.wanted.lead_id is not None else or_(*allowed(self.access))

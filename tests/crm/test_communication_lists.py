@@ -361,3 +361,17 @@ async def test_a_lead_of_somebody_else_is_not_theirs(database: Database) -> None
     async with database.sessions() as session:
         card = await communication_card(session, vera, made)
     assert values_of(card).party_id == party
+
+
+async def test_a_word_that_many_say_is_found_among_the_first_of_ones_own(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm.communication_search.MOST_SAYING", 2)
+    vera, stranger = await make_user(session), await make_user(session)
+    for _ in range(3):
+        await log_communication(session, stranger, letter(subject="Общее слово"))
+    mine = await log_communication(session, vera, letter(subject="Общее слово"))
+    result = await search_communications(session, vera, "общее")
+    assert ([each.id for each in result.items], result.is_cut) == ([mine], True)
+    await bin_communication(session, vera, mine)
+    assert (await search_communications(session, vera, "общее")).items == ()
