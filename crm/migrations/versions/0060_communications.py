@@ -1,7 +1,6 @@
 """Communications: a bin for what was written by hand, search by its words, and calls that one took part in, in the order of time.
 
 A participation repeats when its call began: of one's own and of a team's calls the index is in a list's order, newest or oldest first.
-Of five million calls a minute or two.
 """
 
 from __future__ import annotations
