@@ -154,7 +154,12 @@ async def unknown_sources(session: AsyncSession) -> list[str]:
     return sorted(found)[:MOST_UNKNOWN]
 
 
-def _unknown(table: str, listed: str) -> Any:
+async def sources_of_leads(session: AsyncSession) -> list[str]:
+    """The sources that leads have, by name, the first hundred; known or not."""
+    return list(await session.scalars(_ALL_OF_LEADS, {"most": MOST_UNKNOWN}))
+
+
+def _said(table: str, listed: str, more: str = "") -> Any:
     """One step in the index of sources for each text that there is."""
     return text(
         f"""
@@ -166,13 +171,15 @@ def _unknown(table: str, listed: str) -> Any:
             ) from found where found.source is not null
         )
         select source from found
-        where source is not null and not exists (select from source_word where word = lower(btrim(source))) limit :most
+        where source is not null {more} limit :most
         """  # noqa: S608 - our own names
     )
 
 
-_OF_PARTIES: Final = _unknown("party", "r.lifecycle = 'active' and r.deleted_at is null")
-_OF_LEADS: Final = _unknown("lead", "r.deleted_at is null")
+_IS_UNKNOWN: Final = "and not exists (select from source_word where word = lower(btrim(source)))"
+_OF_PARTIES: Final = _said("party", "r.lifecycle = 'active' and r.deleted_at is null", _IS_UNKNOWN)
+_OF_LEADS: Final = _said("lead", "r.deleted_at is null", _IS_UNKNOWN)
+_ALL_OF_LEADS: Final = _said("lead", "r.deleted_at is null")
 
 
 async def spread_piece(session: AsyncSession, most: int = CHANGED_AT_ONCE) -> bool:

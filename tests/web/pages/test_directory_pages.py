@@ -205,6 +205,9 @@ async def test_forms_offer_the_directory_and_another_source_is_written_on_purpos
     assert (await office.post(f"{card}/edit", stored, "manager")).status == 303
     assert "<dd>Газета «Округа»</dd>" in await (await office.get(card, "manager")).text()
     assert 'name="word" value="Газета «Округа»"' in await (await office.get(path, "admin")).text()
+    listed = await (await office.get("/leads?source=Газета+«Округа»", "manager")).text()
+    assert '<option value="Газета «Округа»" selected>' in listed
+    assert '<option value="Каталог">' in listed
     by_code = {"mode": "person", "last_name": "Кодов", "source": "::other", "source-other": "CATALOGUE"}
     party = (await office.post("/parties/new", by_code, "manager")).headers["Location"]
     edited = await (await office.get(f"{party}/edit", "manager")).text()

@@ -30,7 +30,7 @@ from crm.paging import Page
 from crm.party_lists import Count
 from crm.rights import Access, Scope
 from crm.schemes import list_reasons, list_schemes
-from crm.sources import SOURCE, source_named
+from crm.sources import SOURCE, source_named, sources_of_leads
 from crm.stage_rules import SchemeInfo
 from crm.task_lists import next_tasks
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
@@ -187,7 +187,7 @@ async def _offers(session: AsyncSession, access: Access) -> dict[str, Any]:
     has_others = access.scope("lead.read") is not Scope.OWN
     may_give = access.may("lead.change_owner") and access.may("party.change_owner")
     return {
-        "sources": await names_of(session, SOURCE),
+        "sources": list(dict.fromkeys([*await names_of(session, SOURCE), *await sources_of_leads(session)])),
         "lines": await list_lines(session),
         "owners": await colleagues(session, access, "lead.read") if has_others else [],
         "heirs": await possible_owners(session, access) if may_give else [],
