@@ -136,6 +136,7 @@ class Program:
         # The names of regions: half a second that no first caller should wait.
         await asyncio.to_thread(warm_up)
         await self._readers.warm_up(warm_up_routing)
+        await self.recognition.warm_up()
         try:
             async with self._serving(), asyncio.TaskGroup() as tasks:
                 await self._begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ import structlog
 from prometheus_client import Counter
 
 from crm.database import Database
-from crm.direct_reading import AWAKE_SECONDS, DirectReader
+from crm.direct_reading import AWAKE_SECONDS, NO_ANSWER, DirectReader
 from crm.matching import MatchResult, as_agent_said, find_by_number
-from cti.numbers import Number
+from cti.numbers import E164, Number, NumberKind
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,12 @@ LET_RING_SECONDS = 0.004
 MOST_WAITING = 2_000  # more: the oldest question is dropped, its window keeps the number alone
 MOST_REMEMBERED = 5_000  # answers, for when the database is away
 DROPPED = Counter("ringcard_matches_dropped", "Questions who calls that were dropped because too many waited")
+_NOBODY = UUID(int=0)
+_NOBODYS = (  # one number for each of the statements that a number may need
+    Number(kind=NumberKind.E164, presented="+79000000000", e164=E164("+79000000000")),
+    Number(kind=NumberKind.LOCAL, presented="0000000", digits="0000000"),
+    Number(kind=NumberKind.INTERNAL, presented="0", digits="0"),
+)
 FAILED = Counter("ringcard_matches_failed", "Questions who calls that the database did not answer")
 
 
@@ -41,7 +48,7 @@ class Recognition:
     """Answers questions in order of arrival; `tell` gets every answer on the event loop."""
 
     def __init__(self, database: Database, tell: Callable[[Question, MatchResult], None]) -> None:
-        self._database = database
+        self._readers = [DirectReader(database) for _ in range(WORKERS)]
         self._tell = tell
         self._waiting: asyncio.Queue[Question] = asyncio.Queue(MOST_WAITING)
         self._remembered: OrderedDict[tuple[int, str], MatchResult] = OrderedDict()
@@ -53,14 +60,21 @@ class Recognition:
             DROPPED.inc()
         self._waiting.put_nowait(question)
 
+    async def warm_up(self) -> None:
+        """Have the first answers of all readers, which are slow, before anybody calls.
+
+        Raises:
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: the database does not answer.
+        """
+        await asyncio.gather(*map(_ask_about_nobody, self._readers))
+
     async def run(self) -> None:
         """Answer for ever; cancel to stop."""
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(WORKERS):
-                tasks.create_task(self._work())
+            for reader in self._readers:
+                tasks.create_task(self._work(reader))
 
-    async def _work(self) -> None:
-        reader = DirectReader(self._database)
+    async def _work(self, reader: DirectReader) -> None:
         try:
             while True:
                 question = await self._next(reader)
@@ -78,7 +92,9 @@ class Recognition:
                 async with asyncio.timeout(AWAKE_SECONDS):
                     return await self._waiting.get()
             except TimeoutError:
-                await reader.is_awake()
+                if not await reader.is_awake():
+                    with contextlib.suppress(*NO_ANSWER):  # the database is away: the next silence asks again
+                        await _ask_about_nobody(reader)
 
     def _tell_safely(self, question: Question, result: MatchResult) -> None:
         try:
@@ -102,3 +118,10 @@ class Recognition:
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
         return said
+
+
+async def _ask_about_nobody(reader: DirectReader) -> None:
+    """Everything that a call may ask, once: the server reads its catalogues and plans each statement at its first use."""
+    for number in _NOBODYS:
+        found = await find_by_number(reader, number, connection_id=0)
+        await as_agent_said(reader, _NOBODY, found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.database import Database, make_database
-from crm.matching import MatchOutcome, MatchResult
+from crm.direct_reading import DirectReader
+from crm.matching import MatchOutcome, MatchResult, as_agent_said, find_by_number
 from crm.numbers import NumberValues
 from crm.parties import create_party, person_values
 from crm.rights import command_access
@@ -60,7 +62,7 @@ async def test_i13_a_name_once_found_is_shown_while_the_database_is_away(
     recognition.ask(question("+79000000003"))
     await answers_of(recognition, heard, 1)
     away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
-    recognition._database = away
+    recognition._readers = [DirectReader(away)]
     recognition.ask(question("+79000000003"))
     found = await answers_of(recognition, heard, 2)
     await away.close()
@@ -72,3 +74,21 @@ async def test_i10_too_many_questions_cost_the_oldest(database: Database) -> Non
     for _ in range(MOST_WAITING + 10):
         recognition.ask(question())
     assert recognition._waiting.qsize() == MOST_WAITING
+
+
+async def test_after_a_warm_up_a_first_call_asks_nothing_that_was_not_planned(database: Database) -> None:
+    recognition = Recognition(database, lambda _asked, _result: None)
+    await recognition.warm_up()
+    for reader in recognition._readers:
+        planned = await statements_of(reader)
+        for presented in ("+79000000004", "777", "4012233", "anonymous"):
+            found = await find_by_number(reader, to_e164(presented), line_id=1, connection_id=1)
+            await as_agent_said(reader, CALL, found)
+        assert await statements_of(reader) == planned != set()
+        reader.close()
+
+
+async def statements_of(reader: DirectReader) -> set[str]:
+    """What the server has planned for this reader's connection, besides this question."""
+    rows = await reader.execute(text("select statement from pg_prepared_statements"), {})
+    return {row.statement for row in rows.all() if "pg_prepared_statements" not in row.statement}
