@@ -14,6 +14,7 @@ from crm.rights import Access
 from crm.schema.communications import Call
 from crm.schema.desk import WrapUp, WrapUpCode
 from crm.schema.outcomes import SaidOutcome
+from crm.wrap_ups import same_call
 
 WRONG_NUMBER: Final = "wrong_number"
 SPAM: Final = "spam"
@@ -21,7 +22,7 @@ KEPT: Final = timedelta(days=7)  # of calls that never came to an end
 
 
 async def say_outcome(session: AsyncSession, access: Access, call_id: UUID, meaning: str) -> None:
-    """From now on this is the outcome of one's own talk; of one that is wrapped up it changes nothing.
+    """From now on this is the outcome of one's own talk. What is wrapped up stays so; of a talk that follows it, it is kept.
 
     Args:
         meaning: `WRONG_NUMBER` or `SPAM`; nothing happens where the company archived the code of it.
@@ -70,13 +71,16 @@ async def _code(session: AsyncSession, meaning: str) -> int | None:
 async def _write(
     session: AsyncSession, access: Access, call_id: UUID, code_id: int | None, before: int | None
 ) -> bool:
-    """Into a wrap-up that has begun; whether it has."""
-    mine = (WrapUp.call_id == call_id) & (WrapUp.user_id == access.user_id)
+    """Into a wrap-up that has begun; False: it is to be kept for the one that begins with the end of this talk."""
+    mine = WrapUp.call_id.in_(same_call(call_id)) & (WrapUp.user_id == access.user_id)
     row = await session.scalar(
         select(WrapUp).where(mine).with_for_update().execution_options(populate_existing=True)
     )
     if row is None:
         return False
-    if row.finished_at is None and row.code_id == before:
+    if row.finished_at is not None:  # of an earlier talk, if the call came back to them
+        goes_on = select(Call.id).where(Call.id.in_(same_call(call_id)), Call.ended_at.is_(None))
+        return not await session.scalar(select(goes_on.exists()))
+    if row.code_id == before:
         await session.execute(update(WrapUp).where(mine).values(code_id=code_id, version=WrapUp.version + 1))
     return True

@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select, text, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from crm.errors import CrmError, Invalid, NotFound
 from crm.paging import Page, decode_cursor, encode_cursor, moment_of, page_size, uuid_of
@@ -29,27 +42,42 @@ SECONDS: Final = 60  # where the queue says nothing else
 MOST_MINUTES: Final = 10  # that an agent may add
 MOST_COUNTED: Final = 99
 
-# One row for each agent whose part in a talk is over, once, whatever is told again; the call may go on with others. To
-# whom it came back, the time is given anew, also if they were done with the first talk: its code stands chosen. What was
-# restored afterwards is nobody's work now.
+# One row for each agent whose part in a talk is over, once, whatever is told again; the call may go on with others. What
+# two connections saw is one talk: its row stands by the sighting that it began with, else by the one that counts, if the
+# agent talked there. To whom it came back, the time is given anew, also if they were done with the first talk: its code
+# stands chosen, unless something else was said since. What was restored afterwards is nobody's work now.
 _BEGIN: Final = text(
     """
-    with ended as (
-        select p.call_id, p.user_id,
-            max(coalesce(p.left_at, c.ended_at)) filter (where p.answered_at is not null) as started_at,
-            max(p.answered_at) as answered_at,
-            make_interval(secs => coalesce(max(q.wrap_up_seconds), :seconds)) as seconds
-        from participation p join call c on c.id = p.call_id
+    with roots as (select distinct coalesce(mirror_of_id, id) as root from call where id = any(:calls)),
+    seen as (
+        select call.id, roots.root from roots join call on call.id = roots.root
+        union all select call.id, roots.root from roots join call on call.mirror_of_id = roots.root
+    ),
+    parts as (
+        select seen.root, p.call_id, p.user_id,
+            max(coalesce(p.left_at, c.ended_at)) filter (where p.answered_at is not null) over mine as started_at,
+            max(p.answered_at) over mine as answered_at,
+            bool_and(coalesce(p.left_at, c.ended_at) is not null) over mine as is_over,
+            make_interval(secs => coalesce(max(q.wrap_up_seconds) over mine, :seconds)) as seconds,
+            p.answered_at is not null as has_talked, w.call_id is not null as is_begun
+        from seen join call c on c.id = seen.id join participation p on p.call_id = c.id
         left join queue q on q.connection_id = c.connection_id and q.name = c.queue
-        where c.id = any(:calls) and c.answered_at is not null and c.direction <> 'internal'
-            and c.origin <> 'back_filled' and c.joined_into_id is null and c.mirror_of_id is null
-            and p.user_id is not null
-        group by p.call_id, p.user_id, c.ended_at
-        having bool_or(p.answered_at is not null) and (c.ended_at is not null or bool_and(p.left_at is not null))
+        left join wrap_up w on w.call_id = c.id and w.user_id = p.user_id
+        where c.answered_at is not null and c.direction <> 'internal' and c.origin <> 'back_filled'
+            and c.joined_into_id is null and p.user_id is not null
+        window mine as (partition by seen.root, p.user_id)
+    ),
+    ended as (
+        select distinct on (root, user_id) root, call_id, user_id, started_at, answered_at, seconds
+        from parts where is_over and has_talked
+        order by root, user_id, is_begun desc, call_id <> root, call_id
+    ),
+    gone as (
+        delete from said_outcome s using ended e join seen on seen.root = e.root
+        where s.call_id = seen.id and s.user_id = e.user_id returning e.call_id, s.user_id, s.code_id, s.at
     ),
     said as (
-        delete from said_outcome s using ended e where s.call_id = e.call_id and s.user_id = e.user_id
-        returning s.call_id, s.user_id, s.code_id
+        select distinct on (call_id, user_id) call_id, user_id, code_id from gone order by call_id, user_id, at desc
     ),
     begun as (
         insert into wrap_up (call_id, user_id, started_at, due_at, code_id)
@@ -59,7 +87,9 @@ _BEGIN: Final = text(
         returning call_id, user_id, due_at
     ),
     again as (
-        update wrap_up w set code_id = coalesce(w.code_id, said.code_id), version = version + 1,
+        update wrap_up w set version = version + 1,
+            code_id = case when w.finished_at is null then coalesce(w.code_id, said.code_id)
+                else coalesce(said.code_id, w.code_id) end,
             started_at = greatest(w.started_at, e.started_at), finished_at = null,
             due_at = case when w.finished_at is null then greatest(w.due_at, e.started_at + e.seconds)
                 else e.started_at + e.seconds end,
@@ -75,6 +105,8 @@ _BEGIN: Final = text(
     from (select * from begun union all select * from again) told
     """
 )
+Columns = TypeVarTuple("Columns")
+_seen = aliased(Call)
 _TELL: Final = text("select pg_notify(:channel, :payload)")
 
 
@@ -105,6 +137,7 @@ class WrapUpInfo:
     talk_seconds: float | None
     note: str
     note_version: int
+    note_call_id: UUID  # under which the comment stands: that of the window, if two connections saw the call
     is_code_required: bool
 
     def seconds_left(self, at: datetime) -> float:
@@ -132,9 +165,9 @@ async def begin_wrap_ups(connection: AsyncConnection, calls: Iterable[UUID]) -> 
 
 
 async def wrap_up_of(session: AsyncSession, access: Access, call_id: UUID) -> WrapUpInfo:
-    """One's own wrap-up of a call. Raises NotAllowed, NotFound."""
+    """One's own wrap-up of a call, by whichever sighting of it. Raises NotAllowed, NotFound."""
     access.require("live.own")
-    row = (await session.execute(_mine(access).where(WrapUp.call_id == call_id))).first()
+    row = (await session.execute(_of_call(_mine(access), call_id))).first()
     if row is None:
         raise NotFound("wrap-up", call_id)
     return _info(row, access)
@@ -247,14 +280,41 @@ async def running_wrap_ups(session: AsyncSession, at: datetime) -> list[RunningW
     ]
 
 
+def same_call(call_id: Any) -> Select[UUID]:
+    """The ids under which connections saw this call, itself among them; none of a call that is not stored."""
+    root = select(func.coalesce(Call.mirror_of_id, Call.id)).where(Call.id == call_id).scalar_subquery()
+    return select(_seen.id).where(or_(_seen.id == root, _seen.mirror_of_id == root))
+
+
+def _of_call(query: Select[*Columns], call_id: UUID) -> Select[*Columns]:
+    is_it = WrapUp.call_id == call_id
+    return query.where(or_(is_it, WrapUp.call_id.in_(same_call(call_id)))).order_by(is_it.desc()).limit(1)
+
+
+def _comment(access: Access) -> LateralFromClause:
+    """What this user typed of a call, under whichever of its sightings their window stood."""
+    root = func.coalesce(Call.mirror_of_id, Call.id)
+    sightings = select(_seen.id).where(or_(_seen.id == root, _seen.mirror_of_id == root)).correlate(Call)
+    return (
+        select(CallNote.call_id, CallNote.text, CallNote.version)
+        .where(CallNote.user_id == access.user_id, CallNote.call_id.in_(sightings))
+        .order_by((CallNote.text != "").desc(), CallNote.updated_at.desc())
+        .limit(1)
+        .correlate(Call)
+        .lateral("comment")
+    )
+
+
 def _mine(access: Access) -> Select[*tuple[Any, ...]]:
+    note = _comment(access)
     return (
         select(
             WrapUp.call_id, WrapUp.user_id, Call.direction, WrapUp.started_at, WrapUp.due_at, WrapUp.extended,
             WrapUp.finished_at, WrapUp.code_id, Call.customer_e164.label("e164"), Call.line_id,
             Line.name.label("line_name"), Communication.party_id, Party.display_name.label("party_name"),
-            Communication.contact_id, Call.talk_seconds, func.coalesce(CallNote.text, "").label("note"),
-            func.coalesce(CallNote.version, 0).label("note_version"),
+            Communication.contact_id, Call.talk_seconds, func.coalesce(note.c.text, "").label("note"),
+            func.coalesce(note.c.version, 0).label("note_version"),
+            func.coalesce(note.c.call_id, WrapUp.call_id).label("note_call_id"),
             WrapUpLine.line_id.is_not(None).label("is_code_required"),
         )
         .join(Call, Call.id == WrapUp.call_id)
@@ -262,15 +322,16 @@ def _mine(access: Access) -> Select[*tuple[Any, ...]]:
         .outerjoin(Line, Line.id == Call.line_id)
         .outerjoin(Party, Party.id == Communication.party_id)
         .outerjoin(WrapUpLine, WrapUpLine.line_id == Call.line_id)
-        .outerjoin(CallNote, and_(CallNote.call_id == WrapUp.call_id, CallNote.user_id == WrapUp.user_id))
+        .outerjoin(note, true())
         .where(WrapUp.user_id == access.user_id)
     )  # fmt: skip
 
 
 def _waiting(access: Access, at: datetime) -> Select[*tuple[Any, ...]]:
-    has_comment = func.btrim(func.coalesce(CallNote.text, "")) != ""
-    is_enough = and_(WrapUpLine.line_id.is_(None), or_(has_comment, WrapUp.code_id.is_not(None)))
-    return _mine(access).where(WrapUp.finished_at.is_(None), WrapUp.due_at <= at, ~is_enough)
+    query = _mine(access)
+    note: ColumnElement[str] = query.selected_columns["note"]
+    is_enough = and_(WrapUpLine.line_id.is_(None), or_(func.btrim(note) != "", WrapUp.code_id.is_not(None)))
+    return query.where(WrapUp.finished_at.is_(None), WrapUp.due_at <= at, ~is_enough)
 
 
 def _chosen(codes: list[CodeInfo], code_id: int | None) -> CodeInfo | None:
@@ -286,8 +347,9 @@ async def _locked(
     session: AsyncSession, access: Access, call_id: UUID, *, is_over_fine: bool = False
 ) -> WrapUp:
     access.require("live.own")
-    query = select(WrapUp).where(WrapUp.call_id == call_id, WrapUp.user_id == access.user_id)
-    row = await session.scalar(query.with_for_update().execution_options(populate_existing=True))
+    mine = select(WrapUp).where(WrapUp.user_id == access.user_id)
+    query = _of_call(mine, call_id).with_for_update(of=WrapUp)
+    row = await session.scalar(query.execution_options(populate_existing=True))
     if row is None:
         raise NotFound("wrap-up", call_id)
     if row.finished_at is not None and not is_over_fine:

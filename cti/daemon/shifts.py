@@ -53,7 +53,8 @@ class Shifts:
             self.ask()  # another talk of theirs may not be wrapped up yet; this one may have ended while nobody listened
         if what == "ended" or is_running:
             self._deliver(self._desk.wrap_up(user_id, call_id, due_at if is_running else None, now))
-        self._tell(user_id, f"wrap_up.{what}", {"call_id": call, "due_at": due_at})
+        window = self._desk.window_of(call_id)
+        self._tell(user_id, f"wrap_up.{what}", {"call_id": str(window), "due_at": due_at})
 
     async def renew(self) -> None:
         """Everybody's wishes and running wrap-ups, as they are stored."""

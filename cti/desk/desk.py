@@ -212,7 +212,7 @@ class Desk:
         if seat is None or seat.is_open or seat.is_dismissed:
             return []
         seat.is_dismissed = True
-        return [self._windows.tell(user_id, "call.dismissed", CallRef(id=call_id), at)]
+        return [self._windows.tell(user_id, "call.dismissed", CallRef(id=self.window_of(call_id)), at)]
 
     def wrap_up(
         self, user_id: int, call_id: UUID, until: datetime | None, at: datetime | None = None
@@ -344,6 +344,11 @@ class Desk:
 
     def call(self, call_id: UUID) -> PresentCall | None:
         return self._calls.get(call_id)
+
+    def window_of(self, call_id: UUID) -> UUID:
+        """The id that windows have of this call: that of the sighting which leads, if two connections saw it."""
+        call = self._calls.get(call_id)
+        return call.shown.id if call else call_id
 
     def has_seat(self, user_id: int, call_id: UUID) -> bool:
         """Whether this call rings or rang at this user a moment ago, or they talk in it: the ground of call-time access."""

@@ -364,6 +364,41 @@ async def test_done_with_the_first_talk_the_second_is_wrapped_up_as_well(company
     assert (await wrap_up_of(company.session, agent, entry.call_id)).finished_at is not None
 
 
+async def test_what_is_said_in_the_second_talk_counts_though_the_first_was_done(company: Company) -> None:
+    """«Done» without an outcome, the call comes back, and only now it turns out to be spam."""
+    entry, agent = company.talk(caller(96), "10:00", is_inbound=True), company.agents[1]
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    again = part("102", "10:06", None, attempt=2)
+    await company.tell(going_on(entry, mine))
+    codes = {code.name: code.id for code in await list_codes(company.session)}
+    await finish(company.session, agent, entry.call_id, codes["Wrong number"])
+    await company.tell(going_on(entry, mine, again))
+    await say_outcome(company.session, agent, entry.call_id, SPAM)
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.finished_at is None, info.code_id) == (
+        False,
+        codes["Wrong number"],
+    )  # the first stays as it was
+    for _told in range(2):
+        await company.tell(over(entry, "10:09", mine, replace(again, left_at=clock("10:09"))))
+    info = await wrap_up_of(company.session, agent, entry.call_id)
+    assert (info.finished_at, info.code_id, info.started_at) == (None, codes["Spam"], clock("10:09"))
+    assert await company.session.scalar(text("select count(*) from said_outcome")) == 0
+
+
+async def test_what_was_said_in_the_second_talk_and_taken_back_is_gone(company: Company) -> None:
+    entry, agent = company.talk(caller(97), "10:00", is_inbound=True), company.agents[1]
+    mine = part("102", "10:00", "10:05", attempt=1, is_first_answer=True)
+    again = part("102", "10:06", None, attempt=2)
+    await company.tell(going_on(entry, mine))
+    await finish(company.session, agent, entry.call_id, None)
+    await company.tell(going_on(entry, mine, again))
+    await say_outcome(company.session, agent, entry.call_id, SPAM)
+    await take_outcome_back(company.session, agent, entry.call_id, SPAM)
+    await company.tell(over(entry, "10:09", mine, replace(again, left_at=clock("10:09"))))
+    assert (await wrap_up_of(company.session, agent, entry.call_id)).code_id is None
+
+
 async def test_outcomes_said_before_two_calls_are_joined_are_kept(company: Company) -> None:
     """102 says of one call what came of it, in its wrap-up of the other what came of that; then the two turn out to be one."""
     first, second = (company.talk(caller(89), at, is_inbound=True) for at in ("10:00", "10:01"))

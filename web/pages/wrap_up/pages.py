@@ -109,8 +109,9 @@ async def _finish(request: web.Request, *, is_fragment: bool = False) -> web.Res
     try:
         if access.may("call.notes") and "note_version" in form.values:
             async with request.app[SESSIONS].begin() as session:
+                note_of = (await wrap_up_of(session, access, call_id)).note_call_id
                 version = form.whole("note_version") or 0
-                saved = await save_note(session, access, call_id, form.prose("comment"), version=version)
+                saved = await save_note(session, access, note_of, form.prose("comment"), version=version)
             form.values["note_version"] = str(saved)
         async with request.app[SESSIONS].begin() as session:
             code = await finish(session, access, call_id, form.whole("code_id"))
