@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import storable
@@ -49,25 +50,60 @@ class Card:
     at: datetime
 
 
-async def begin_action(
-    session: AsyncSession,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAct:
+    """What somebody does to a call of theirs. `outcome`: done, refused, not_sent, unknown; None while it is being asked for."""
+
+    id: UUID
+    call_id: UUID
+    user_id: int
+    action: str
+    at: datetime
+    target: str | None = None
+    card: Card | None = None
+    outcome: str | None = None
+
+
+def new_act(
     access: Access,
     call_id: UUID,
     action: str,
     at: datetime,
     *,
     target: str | None = None,
-) -> UUID:
-    """Before it is sent; `end_action` tells what came of it.
+    card: NewCard | None = None,
+) -> CallAct:
+    """Not written yet: `begin_action` does that before it is sent.
 
     Raises:
-        NotAllowed.
+        NotAllowed, Invalid (the card is too long).
     """
     access.require("call.control")
-    action_id = uuid7()
-    row = {"call_id": call_id, "user_id": access.user_id, "action": action, "at": at, "target": target}
-    await session.execute(insert(ControlledCall).values(id=action_id, **row))
-    return action_id
+    return CallAct(
+        id=uuid7(),
+        call_id=call_id,
+        user_id=access.user_id,
+        action=action,
+        at=at,
+        target=target,
+        card=_card(access, call_id, card, at) if card else None,
+    )
+
+
+async def begin_action(session: AsyncSession, act: CallAct) -> None:
+    """Before it is sent; `end_action` tells what came of it. Or afterwards, where the database was away; twice is once."""
+    row = {
+        "id": act.id,
+        "call_id": act.call_id,
+        "user_id": act.user_id,
+        "action": act.action,
+        "at": act.at,
+        "target": act.target,
+        "outcome": act.outcome,
+    }
+    await session.execute(upsert(ControlledCall).values(row).on_conflict_do_nothing())
+    if act.card is not None:
+        await _keep_card(session, act.user_id, act.card)
 
 
 async def end_action(session: AsyncSession, action_id: UUID, outcome: str) -> None:
@@ -77,35 +113,15 @@ async def end_action(session: AsyncSession, action_id: UUID, outcome: str) -> No
     )
 
 
-async def write_card(
-    session: AsyncSession, access: Access, call_id: UUID, card: NewCard, at: datetime
-) -> Card | None:
-    """Keep what was typed at a transfer; None where nothing was.
-
-    Raises:
-        NotAllowed, Invalid (too long).
-    """
-    access.require("call.control")
+def _card(access: Access, call_id: UUID, card: NewCard, at: datetime) -> Card | None:
+    """What was typed at a transfer; None where nothing was."""
     reason, note = storable(card.reason.strip()), storable(card.note.strip())
     _check("reason", reason, MOST_REASON)
     _check("note", note, MOST_NOTE)
     if not (reason or note):
         return None
-    card_id = uuid7()
-    row = {
-        "id": card_id,
-        "call_id": call_id,
-        "user_id": access.user_id,
-        "from_extension": card.from_extension,
-        "to_target": card.to,
-        "reason": reason,
-        "note": note,
-        "caller": card.caller,
-        "at": at,
-    }
-    await session.execute(insert(HandOverCard).values(row))
     return Card(
-        id=card_id,
+        id=uuid7(),
         call_id=call_id,
         by=access.name,
         from_extension=card.from_extension,
@@ -115,6 +131,21 @@ async def write_card(
         caller=card.caller,
         at=at,
     )
+
+
+async def _keep_card(session: AsyncSession, user_id: int, card: Card) -> None:
+    row = {
+        "id": card.id,
+        "call_id": card.call_id,
+        "user_id": user_id,
+        "from_extension": card.from_extension,
+        "to_target": card.to,
+        "reason": card.reason,
+        "note": card.note,
+        "caller": card.caller,
+        "at": card.at,
+    }
+    await session.execute(upsert(HandOverCard).values(row).on_conflict_do_nothing())
 
 
 async def withdraw_card(session: AsyncSession, card_id: UUID) -> None:

@@ -16,7 +16,7 @@ from web.frame import first_page
 from web.gate import CameIn, Credential
 from web.i18n import gettext as _
 from web.i18n import ngettext, speaking
-from web.keys import ACCESS, GATE, KNOWN_BEFORE, LIVE, MISSING_RIGHT, ROUTE, SERVICES, SESSION_TOKEN
+from web.keys import ACCESS, GATE, IS_AWAY, KNOWN_BEFORE, LIVE, MISSING_RIGHT, ROUTE, SERVICES, SESSION_TOKEN
 from web.refusals import is_for_program, refuse
 from web.render import catalogue_for, render
 from web.routes import OPEN, SIGNED_IN, Handler, RouteKind, Routes
@@ -90,21 +90,23 @@ async def _recognise(request: web.Request, credential: Credential) -> None:
 
 
 async def _access_of(request: web.Request, credential: Credential) -> Access | None:
-    """What the bearer may do. While the database is away, whom it let in lately may open a live socket.
+    """What the bearer may do. While the database is away, whom it let in lately may open a live socket, and act on their calls.
 
     No page is shown to them meanwhile; but the one that says so keeps the frame, and with it their calls.
     """
     route, last_seen = request.get(ROUTE), request.app[LIVE].rechecks.last_seen
     is_socket = route is not None and route.kind is RouteKind.SOCKET
+    goes_on = route is not None and (is_socket or route.while_away)
     try:
         access = await request.app[GATE].access(credential)
     except Exception as error:
         known = last_seen.of(credential) if is_away(error) else None
         if known is None:
             raise
-        if not is_socket:
+        if not goes_on:
             request[KNOWN_BEFORE] = known
             raise
+        request[IS_AWAY] = True
         return known
     if is_socket:
         last_seen.note(credential, access)

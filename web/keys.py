@@ -72,5 +72,7 @@ MISSING_RIGHT: web.RequestKey[str] = web.RequestKey("missing_right", str)
 """The right that was missing, on a request that was refused for it."""
 KNOWN_BEFORE: web.RequestKey[Access] = web.RequestKey("known_before", Access)
 """Who asks as the database last said: for the frame around the page that says it is away, and nothing else."""
+IS_AWAY: web.RequestKey[bool] = web.RequestKey("is_away", bool)
+"""True while the database is away, on a request that goes on without it."""
 SESSION_TOKEN: web.RequestKey[str] = web.RequestKey("session_token", str)
 """The cookie's secret, when the request came with a live session (not with an API token)."""

@@ -1,6 +1,6 @@
 """Whom the database let in lately: while it is away, a browser that lost its socket hears its calls again (invariant I13).
 
-For the live socket alone: it tells one's own calls and changes nothing. Whoever was blocked, signed out or got other
+For the live socket, which tells one's own calls, and for a hand on these calls (routes with `while_away`). Whoever was blocked, signed out or got other
 rights is forgotten at once, and everybody is asked about again as soon as the database answers.
 """
 

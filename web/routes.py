@@ -57,6 +57,7 @@ class Route:
     right: str
     kind: RouteKind
     handler: Handler | None = None
+    while_away: bool = False  # whom the database let in lately may ask while it is away (invariant I13)
 
     @property
     def where(self) -> str:
@@ -78,19 +79,38 @@ class Routes:
         return iter(self._lines)
 
     def route(
-        self, method: str, path: str, *, right: str, kind: RouteKind | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        right: str,
+        kind: RouteKind | None = None,
+        while_away: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Decorate a handler: `@routes.route("GET", r"/parties/{party_id:\\d+}", right="party.read")`."""
+        """Decorate a handler: `@routes.route("GET", r"/parties/{party_id:\\d+}", right="party.read")`.
+
+        Args:
+            while_away: the handler needs no database, and goes on without it for whoever was let in lately.
+        """
 
         def add(handler: Handler) -> Handler:
-            line = Route(method=method, path=path, right=right, kind=kind or self._kind, handler=handler)
+            line = Route(
+                method=method,
+                path=path,
+                right=right,
+                kind=kind or self._kind,
+                handler=handler,
+                while_away=while_away,
+            )
             self._lines.append(line)
             return handler
 
         return add
 
-    def get(self, path: str, *, right: str, kind: RouteKind | None = None) -> Callable[[Handler], Handler]:
-        return self.route(hdrs.METH_GET, path, right=right, kind=kind)
+    def get(
+        self, path: str, *, right: str, kind: RouteKind | None = None, while_away: bool = False
+    ) -> Callable[[Handler], Handler]:
+        return self.route(hdrs.METH_GET, path, right=right, kind=kind, while_away=while_away)
 
     def post(self, path: str, *, right: str, kind: RouteKind | None = None) -> Callable[[Handler], Handler]:
         return self.route(hdrs.METH_POST, path, right=right, kind=kind)

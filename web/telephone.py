@@ -30,6 +30,19 @@ class NotOffered(CrmError):
         super().__init__(control=control)
 
 
+class NotJudged(CrmError):
+    """The database does not answer, and what is in memory does not tell whether this number may be called."""
+
+    template = (
+        "The database does not answer, so nobody can say whether %(number)s may be called. "
+        "Pass the call on to a colleague’s extension, or at your telephone."
+    )
+    field = "to"
+
+    def __init__(self, number: str) -> None:
+        super().__init__(number=number)
+
+
 class NowhereToDial(CrmError):
     """The user sits at no telephone that can be rung for them."""
 
@@ -81,6 +94,7 @@ class Wanted:
     reason: str = ""  # of passing on; with the note it makes the hand-over card
     note: str = ""
     override_reason: str = ""
+    is_database_away: bool = False  # known already: it need not be asked once more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

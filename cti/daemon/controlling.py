@@ -1,14 +1,15 @@
 """A hand on one's own call: hang up, decline, pass on, consult, park, mute oneself, press keys, silence the recording.
 
 Only what the window offers is done, and only to a call in which the user sits now. What is done is written down before it
-is sent; nothing is sent twice.
+is sent; nothing is sent twice. While the database is away it is written down afterwards, and whom a call may be passed on to
+is told from memory: what that does not know is not done.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -19,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from ami_adapter import actions
 from ami_adapter.actions import Action
 from ami_adapter.errors import AmiActionRefused, AmiError, OutcomeUnknown, UnsafeActionText
-from crm.call_actions import Card, NewCard, begin_action, end_action, withdraw_card, write_card
+from crm.call_actions import CallAct, Card, NewCard, begin_action, end_action, new_act, withdraw_card
 from crm.dial_rules import target_of
 from crm.dialling_policy import require_callable
 from crm.errors import Invalid, NotFound
+from crm.journal import is_away
 from crm.rights import Access
 from cti.calls.records import CallRecord, Leg
+from cti.daemon.act_book import ActBook
 from cti.daemon.diallers import Dialler, Diallers
 from cti.desk import CallView, Desk, HandOverCard, Message
 from cti.desk.seats import PresentCall
@@ -35,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 PASSING_ON: Final = frozenset({"transfer", "consult", "deflect"})
 UNDOES: Final = {"resume_recording": "pause_recording", "unmute": "mute"}  # offered as what they undo
+_LOST: Final = frozenset({"refused", "not_sent"})
 MOST_KEYS: Final = 32
 PLACE_SECONDS: Final = 2.0  # to be told where a call was parked
 BETWEEN_KEYS_SECONDS: Final = 0.25
@@ -69,6 +73,8 @@ class Controlling:
 
     Args:
         read: a number as typed, read as the connection writes numbers.
+        judge_alone: raises why this user may not have this number called on that connection, without the database.
+        book: takes what could not be written down before it was sent.
     """
 
     def __init__(
@@ -78,13 +84,15 @@ class Controlling:
         diallers: Diallers,
         desk: Desk,
         read: Callable[[int, str], Number],
+        judge_alone: Callable[[Access, int, Number], None],
+        book: ActBook,
         deliver: Callable[[Iterable[Message]], None],
         now: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
         self._diallers = diallers
         self._desk = desk
-        self._read = read
+        self._read, self._judge_alone, self._book = read, judge_alone, book
         self._deliver = deliver
         self._now = now
         self._parking: dict[str, asyncio.Future[str]] = {}  # by channel: the place's number, once it is told
@@ -99,18 +107,20 @@ class Controlling:
         """Do it, once.
 
         Raises:
-            NotAllowed, NotFound (no call of this user's), NotOffered, Invalid, DialRefused (whom to pass it on to).
+            NotAllowed, NotFound (no call of this user's), NotOffered, Invalid, DialRefused, NotJudged (whom to pass it on to).
         """
         access.require("call.control")
         seat = self._seat(access, call_id, wanted)
         target = self._read(seat.seen.connection_id, wanted.to) if wanted.control in PASSING_ON else None
         asked = _asked(seat, wanted, target_of(target) if target else "")
-        action_id, card = await self._write_down(access, seat, wanted, target)
-        if card is not None:
-            self._deliver(self._desk.add_card(seat.view.id, as_desk_card(card)))
+        act = self._act(access, seat, wanted, target)
+        is_written = await self._write_down(access, seat, wanted, target, act)
+        if act.card is not None:
+            self._deliver(self._desk.add_card(seat.view.id, as_desk_card(act.card)))
         park = wanted.control == "park"
         done = await (self._park(seat, asked[0]) if park else self._send_all(seat, wanted, asked))
-        await self._note(access.user_id, seat, wanted, done, action_id, card)
+        self._show(access.user_id, seat, wanted, done, act)
+        await self._note(act, done, is_written=is_written)
         return done
 
     def _seat(self, access: Access, call_id: UUID, wanted: Wanted) -> _Seat:
@@ -123,11 +133,39 @@ class Controlling:
             raise NotOffered(wanted.control)
         return _Seat(view, seen, dialler)
 
-    async def _write_down(
-        self, access: Access, seat: _Seat, wanted: Wanted, target: Number | None
-    ) -> tuple[UUID, Card | None]:
-        at, call_id = self._now(), seat.view.id
+    def _act(self, access: Access, seat: _Seat, wanted: Wanted, target: Number | None) -> CallAct:
         said = target_of(target) if target else wanted.keys and "•" * len(wanted.keys)  # keys may be a PIN
+        card = None
+        if target is not None:
+            card = NewCard(
+                from_extension=seat.view.extension,
+                to=target_of(target),
+                reason=wanted.reason,
+                note=wanted.note,
+                caller=seat.view.phone,
+            )
+        return new_act(access, seat.view.id, wanted.control, self._now(), target=said or None, card=card)
+
+    async def _write_down(
+        self, access: Access, seat: _Seat, wanted: Wanted, target: Number | None, act: CallAct
+    ) -> bool:
+        """Judge whom it is passed on to, and write the act down; False: the database is away, both was done without it."""
+        if not wanted.is_database_away:
+            try:
+                await self._write(access, seat, wanted, target, act)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.warning("call_action_without_database", call_id=str(act.call_id), action=act.action)
+            else:
+                return True
+        if target is not None:
+            self._judge_alone(access, seat.seen.connection_id, target)
+        return False
+
+    async def _write(
+        self, access: Access, seat: _Seat, wanted: Wanted, target: Number | None, act: CallAct
+    ) -> None:
         async with self._sessions.begin() as session:
             if target is not None:
                 await require_callable(
@@ -135,22 +173,11 @@ class Controlling:
                     access,
                     target,
                     seat.seen.connection_id,
-                    at,
+                    act.at,
                     override_reason=wanted.override_reason,
                     is_new_call=False,
                 )
-            action_id = await begin_action(session, access, call_id, wanted.control, at, target=said or None)
-            card = None
-            if target is not None:
-                new = NewCard(
-                    from_extension=seat.view.extension,
-                    to=target_of(target),
-                    reason=wanted.reason,
-                    note=wanted.note,
-                    caller=seat.view.phone,
-                )
-                card = await write_card(session, access, call_id, new, at)
-        return action_id, card
+            await begin_action(session, act)
 
     async def _send_all(self, seat: _Seat, wanted: Wanted, asked: Sequence[Action]) -> Done:
         """In order; a recording runs on one channel of several, so there the first that has one is enough."""
@@ -179,31 +206,30 @@ class Controlling:
         finally:
             del self._parking[channel]
 
-    async def _note(
-        self,
-        user_id: int,
-        seat: _Seat,
-        wanted: Wanted,
-        done: Done,
-        action_id: UUID,
-        card: Card | None,
-    ) -> None:
-        call_id, is_lost = seat.view.id, done.outcome in ("refused", "not_sent")
-        if card is not None and is_lost:
-            self._deliver(self._desk.take_back_card(call_id, as_desk_card(card)))
+    def _show(self, user_id: int, seat: _Seat, wanted: Wanted, done: Done, act: CallAct) -> None:
+        call_id = seat.view.id
+        if act.card is not None and done.outcome in _LOST:
+            self._deliver(self._desk.take_back_card(call_id, as_desk_card(act.card)))
         if wanted.control in ("pause_recording", "resume_recording") and done.outcome == "done":
             is_paused = wanted.control == "pause_recording"
             self._deliver(self._desk.set_recording_paused(seat.seen.id, is_paused=is_paused))
         if wanted.control in ("mute", "unmute") and done.outcome == "done":
             is_muted = wanted.control == "mute"
             self._deliver(self._desk.set_muted(user_id, call_id, is_muted=is_muted))
+
+    async def _note(self, act: CallAct, done: Done, *, is_written: bool) -> None:
+        """What came of it; a card that nobody shall read is not kept."""
+        is_lost = done.outcome in _LOST
+        if not is_written:
+            self._book.note(replace(act, outcome=done.outcome, card=None if is_lost else act.card))
+            return
         try:
             async with self._sessions.begin() as session:
-                await end_action(session, action_id, done.outcome)
-                if card is not None and is_lost:
-                    await withdraw_card(session, card.id)
+                await end_action(session, act.id, done.outcome)
+                if act.card is not None and is_lost:
+                    await withdraw_card(session, act.card.id)
         except Exception as error:
-            log.warning("call_action_not_noted", call_id=str(call_id), error=type(error).__name__)
+            log.warning("call_action_not_noted", call_id=str(act.call_id), error=type(error).__name__)
 
 
 def as_desk_card(card: Card) -> HandOverCard:

@@ -23,6 +23,7 @@ from crm.callback_states import CALLBACK_CHANNEL
 from crm.changes import ACCESS_CHANNEL, DIRECTORY_CHANNEL, PARTIES_CHANNEL
 from crm.database import Database
 from crm.delivery_queue import SUBSCRIBER_CHANNEL
+from crm.dialling_policy import read_policy
 from crm.direct_reading import DirectReaders
 from crm.directory import Directory, directory
 from crm.duplicates import SEARCH_CHANNEL
@@ -173,6 +174,7 @@ class Program:
             self._book.run,
             self._agent_book.run,
             self._delay_book.run,
+            self.telephone.run,
             self._back_fill.run,
             self._imports.run,
             self._follow_ups.run,
@@ -197,6 +199,7 @@ class Program:
             found = await directory(session, wall_clock())
             wanted = await self._wanted(found)
             plans = await dial_plans(session, self._seal)
+            self.telephone.set_policy(await read_policy(session))
         if found != self._directory:
             self._directory = found
             self.switchboard.set_directory(found)

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from ami_adapter.actions import queue_pause
 from ami_adapter.errors import UnsafeActionText
 from crm.dial_requests import DialInfo, DialOrder
-from crm.dial_rules import Policy
+from crm.dial_rules import Dialled, DialVerdict, Policy, TargetFacts, judge, refusal, target_of
 from crm.dialling_policy import Judged, judge_number
 from crm.directory import ConnectionDirectory, Directory, DirectoryExtension
 from crm.rights import Access
+from cti.daemon.act_book import ActBook
 from cti.daemon.call_ids import CallIds
 from cti.daemon.controlling import Controlling, send
 from cti.daemon.diallers import Diallers, DialPlan
@@ -22,8 +23,17 @@ from cti.daemon.placing import Placing, TellUser
 from cti.daemon.recognition import Question
 from cti.desk import AgentState, Desk, Message, Wish
 from cti.desk.shift import OFF_SHIFT
-from cti.numbers import Number, to_e164
-from web.telephone import Click, DiallerState, Done, LineChoice, NowhereToDial, Place, Wanted
+from cti.numbers import Number, NumberKind, to_e164
+from web.telephone import (
+    Click,
+    DiallerState,
+    Done,
+    LineChoice,
+    NotJudged,
+    NowhereToDial,
+    Place,
+    Wanted,
+)
 
 
 class OfficeTelephone:
@@ -36,14 +46,18 @@ class OfficeTelephone:
         diallers: Diallers,
         placing: Placing,
         controlling: Controlling,
+        book: ActBook,
         now: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
         self._diallers = diallers
         self._placing = placing
         self._controlling = controlling
+        self._book = book
+        self.run = book.run
         self._now = now
         self._directory = Directory()
+        self._policy = Policy(is_stopped=True)  # until it is read
 
     async def begin(self, at: datetime) -> None:
         """At start: clicks that an earlier run left open are told as they are."""
@@ -57,9 +71,14 @@ class OfficeTelephone:
         """For the orderly stop."""
         await self._diallers.close()
         await self._placing.finish()
+        await self._book.flush()
 
     def set_directory(self, directory: Directory) -> None:
         self._directory = directory
+
+    def set_policy(self, policy: Policy) -> None:
+        """As it was read last: what counts while the database is away."""
+        self._policy = policy
 
     def places(self, user_id: int) -> Sequence[Place]:
         return [
@@ -102,6 +121,21 @@ class OfficeTelephone:
         number = self.read_on(connection_id, typed)
         async with self._sessions() as session:
             return await judge_number(session, access, number, connection_id, self._now(), policy=policy)
+
+    def judge_alone(self, access: Access, connection_id: int, number: Number) -> None:
+        """Without the database: a colleague's telephone may ring, and a short number where they are allowed.
+
+        Raises:
+            DialRefused, NotJudged.
+        """
+        if number.kind not in (NumberKind.INTERNAL, NumberKind.SERVICE):
+            raise NotJudged(target_of(number) or number.presented[:40])
+        extension = self._directory.extension(connection_id, number.digits or "")
+        is_own = extension is not None and extension.user_id == access.user_id
+        facts = TargetFacts(is_colleague=extension is not None, is_own_extension=is_own)
+        verdict = judge(number, self._policy, Dialled(), facts)
+        if verdict is not DialVerdict.ALLOWED:
+            raise refusal(verdict, number, self._policy)
 
     async def control(self, access: Access, call_id: UUID, wanted: Wanted) -> Done:
         return await self._controlling.control(access, call_id, wanted)
@@ -191,15 +225,20 @@ def open_telephone(
     placing = Placing(
         sessions=sessions, diallers=diallers, desk=desk, ids=ids, ask=ask, deliver=deliver, tell=tell, now=now
     )
+    book = ActBook(sessions)
     controlling = Controlling(
         sessions=sessions,
         diallers=diallers,
         desk=desk,
         read=lambda connection_id, typed: telephone.read_on(connection_id, typed),
+        judge_alone=lambda access, connection_id, number: telephone.judge_alone(
+            access, connection_id, number
+        ),
+        book=book,
         deliver=deliver,
         now=now,
     )
     telephone = OfficeTelephone(
-        sessions=sessions, diallers=diallers, placing=placing, controlling=controlling, now=now
+        sessions=sessions, diallers=diallers, placing=placing, controlling=controlling, book=book, now=now
     )
     return telephone

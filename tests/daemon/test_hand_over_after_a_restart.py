@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crm.call_actions import NewCard, write_card
+from crm.call_actions import NewCard, begin_action, new_act
 from crm.database import Database
 from crm.directory import directory
 from cti.calls.call_events import CallRinging
@@ -29,7 +29,8 @@ async def test_the_next_agent_reads_the_card_of_before_the_restart(
         new = NewCard(
             from_extension="102", to="101", reason="счёт", note="ждёт счёт до пятницы", caller=caller(90)
         )
-        await write_card(session, company.agents[1], told.call_id, new, datetime.now(UTC))
+        act = new_act(company.agents[1], told.call_id, "transfer", datetime.now(UTC), card=new)
+        await begin_action(session, act)
     program = Program(Settings(data=tmp_path, key_file=tmp_path / "key"), database)
     await program._go_on_with_open_calls()
     async with database.sessions() as session:

@@ -63,7 +63,7 @@ class Screens:
         last: dict[str, Any] = self.told[-1][1]
         return last
 
-    async def does(self, extension: str, control: str, **more: str) -> Done:
+    async def does(self, extension: str, control: str, **more: Any) -> Done:
         """This agent does something to their newest open call."""
         view = await self.sees(extension, lambda one: UNDOES.get(control, control) in one.controls)
         wanted = replace(Wanted(control=control), **more)

@@ -70,14 +70,17 @@ class ApiRoutes(Routes):
         Query and body are read as the types that the handler's signature names.
 
         Args:
-            described: the other fields of `Endpoint`.
+            described: `while_away`, as of `Routes.route`; the other fields of `Endpoint`.
         """
+
+        while_away = described.pop("while_away", False)
 
         def add(act: Callable[..., Awaitable[Any]]) -> Handler:
             query, body = _types_of(act)
             endpoint = Endpoint(method=method, path=path, right=right, query=query, body=body, **described)
             self.endpoints.append(endpoint)
-            return self.route(method, path, right=right)(_answering(act, endpoint))
+            add_route = self.route(method, path, right=right, while_away=while_away)
+            return add_route(_answering(act, endpoint))
 
         return add
 

@@ -14,7 +14,7 @@ from crm.dial_requests import DialInfo, dial_of
 from crm.errors import NotFound
 from web.api.contract import ApiRoutes
 from web.api.reading import Id, LongText, NoQuery, Text
-from web.keys import ACCESS, SERVICES, SESSIONS
+from web.keys import ACCESS, IS_AWAY, SERVICES, SESSIONS
 from web.telephone import Click, NowhereToDial, Telephone, Wanted
 
 routes = ApiRoutes()
@@ -122,14 +122,18 @@ async def show(request: web.Request, _query: NoQuery) -> Dial:
     "POST",
     "/api/v1/live/{id:[0-9a-fA-F-]{36}}/actions",
     right="call.control",
+    while_away=True,
     summary="Do something to a call in which one sits",
-    description="What can be done now stands in `controls` of the call's live messages; anything else is 409.",
+    description=(
+        "What can be done now stands in `controls` of the call's live messages; anything else is 409. While the database is "
+        "away it goes on for whoever has a live socket; a call is then passed on to a colleague's extension only."
+    ),
     answer=ControlOutcome,
 )
 async def control(request: web.Request, _query: NoQuery, wanted: CallControl) -> ControlOutcome:
     call_id = _uuid_in_path(request, "call")
     said = msgspec.structs.asdict(wanted)
-    order = Wanted(control=said.pop("action"), **said)
+    order = Wanted(control=said.pop("action"), **said, is_database_away=request.get(IS_AWAY, False))
     done = await telephone_of(request).control(request[ACCESS], call_id, order)
     return msgspec.convert({"outcome": done.outcome, "detail": done.detail}, ControlOutcome)
 

@@ -18,9 +18,15 @@ class PageRoutes(Routes):
     """The routes of a page; what its handlers may not do or cannot find is answered 404, told in words."""
 
     def route(
-        self, method: str, path: str, *, right: str, kind: RouteKind | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        right: str,
+        kind: RouteKind | None = None,
+        while_away: bool = False,
     ) -> Callable[[Handler], Handler]:
-        add = super().route(method, path, right=right, kind=kind)
+        add = super().route(method, path, right=right, kind=kind, while_away=while_away)
         return lambda handler: add(_refusing(handler))
 
 

@@ -72,7 +72,7 @@ async def show_meaning(request: web.Request) -> web.Response:
     )
 
 
-@routes.get(rf"/calls/{CALL_ID}/colleagues", right="call.control")
+@routes.get(rf"/calls/{CALL_ID}/colleagues", right="call.control", while_away=True)
 async def show_colleagues(request: web.Request) -> web.Response:
     """Whom this call can be passed on to: those at the same PBX, the free ones first; 404 for a call of somebody else."""
     desk, user_id = request.app[DESK], request[ACCESS].user_id

@@ -151,6 +151,7 @@ class CallControls extends HTMLElement {
 }
 
 function wordsOf(answer, told) {
+  if (answer.status === 503) return t("The database does not answer, so your rights cannot be checked. Use your telephone itself.");
   if (!answer.ok) return told.detail ?? t("The server could not do this. Try again, or tell your administrator.");
   return {
     done: "",
