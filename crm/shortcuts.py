@@ -1,4 +1,4 @@
-"""Keys of call windows by their place on the keyboard (`event.code`), as each user may set them for themselves.
+"""Keys of call windows, and of one's own state, by their place on the keyboard (`event.code`), as each user may set them for themselves.
 
 A key is written "Alt+KeyC", or "F2" for one of the free function keys. What the browser keeps for itself cannot be taken.
 """
@@ -21,6 +21,7 @@ from crm.user_lists import locked_user
 
 DEFAULT_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "state": "Alt+KeyW",  # first: whoever gave this key to something else keeps it there
         "focus": "F2",
         "shrink": "Alt+KeyQ",
         "answer": "Alt+KeyA",

@@ -58,6 +58,7 @@ class LiveHub:
         self.callbacks = CallbackNews(self._encode_cases, self._put, self._everyone)
         self._sockets: defaultdict[int, list[LiveSocket]] = defaultdict(list)
         self._closing: set[asyncio.Task[None]] = set()
+        self._is_database_away = False
         self.rechecks = Rechecks(
             gate,
             now,
@@ -90,6 +91,15 @@ class LiveHub:
         """Something of one user's own, besides their calls: not numbered, not replayed."""
         told = frame(kind, self._now(), data)
         for socket in tuple(self._sockets.get(user_id, ())):
+            self._put(socket, told)
+
+    def set_database_away(self, is_away: bool) -> None:
+        """Pages say so, once, for as long as it lasts (invariant I13)."""
+        if is_away == self._is_database_away:
+            return
+        self._is_database_away = is_away
+        told = self._database_state()
+        for socket in self._everyone():
             self._put(socket, told)
 
     def count(self) -> int:
@@ -168,6 +178,11 @@ class LiveHub:
         hello = self._desk.hello(socket.access.user_id, now)
         socket.hello_seq = hello.seq
         self._put(socket, frame("hello", now, hello, seq=hello.seq))
+        if self._is_database_away:
+            self._put(socket, self._database_state())
+
+    def _database_state(self) -> bytes:
+        return frame("database.state", self._now(), {"is_away": self._is_database_away})
 
     def _resume(self, socket: LiveSocket, epoch: str, seq: int) -> None:
         """Tell what the client missed before this socket's hello; a new hello if that is not kept."""
@@ -299,6 +314,7 @@ class LiveHub:
             await asyncio.sleep(TICK_SECONDS)
             try:
                 self.deliver(self._desk.expire(self._now()))
+                self.deliver(self._desk.shift.tell_own(self._now()))
             except Exception:  # one call that cannot be dropped must not keep the others
                 log.exception("live_expire_failed")
 

@@ -26,21 +26,33 @@ class Listener:
     Args:
         heard: by channel, called with each payload, on the event loop.
         catch_up: called after every (re)connect: whatever was said meanwhile was not heard.
+        on_away: told True when a lost connection cannot be replaced, and False as soon as one is there again.
     """
 
-    def __init__(self, database: Database, heard: Mapping[str, Heard], catch_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        heard: Mapping[str, Heard],
+        catch_up: Callable[[], None],
+        on_away: Callable[[bool], None] = lambda _is_away: None,
+    ) -> None:
         self._database = database
         self._heard = heard
         self._catch_up = catch_up
+        self._on_away = on_away
+        self._was_heard = False
 
     async def run(self) -> None:
         """Listen for ever; cancel to stop."""
         while True:
+            self._was_heard = False
             try:
                 async with self._database.engine.connect() as connection:
                     await self._listen(connection)
             except Exception as error:
                 log.warning("not_listening", error=type(error).__name__)
+                if not self._was_heard:  # one that was lost may be replaced at once: nobody need be told
+                    self._on_away(True)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, connection: AsyncConnection) -> None:
@@ -50,6 +62,8 @@ class Listener:
             for channel in self._heard:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await driver.add_listener(channel, self._hear)
+            self._was_heard = True
+            self._on_away(False)
             self._catch_up()
             while True:
                 await asyncio.sleep(HEARTBEAT_SECONDS)

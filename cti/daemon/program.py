@@ -354,6 +354,7 @@ class Program:
                 WISH_CHANNEL: lambda _user: self._shifts.ask(),
             },
             catch_up=self._catch_up,
+            on_away=self._hub.set_database_away,
         )
 
     def _tell_task(self, payload: str) -> None:

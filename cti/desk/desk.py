@@ -314,6 +314,7 @@ class Desk:
         return Presence(
             extensions=tuple(extension for _, extension in seats),
             connections=tuple(self._connections[id_] for id_ in ids if id_ in self._connections),
+            agent=self.shift.own(user_id),
         )
 
     def extensions_of(self, user_id: int) -> tuple[str, ...]:

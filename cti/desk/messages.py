@@ -176,6 +176,7 @@ class Presence:
 
     extensions: tuple[str, ...]
     connections: tuple[ConnectionView, ...]
+    agent: OwnAgent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,19 @@ class AgentView:
     state: AgentState
     reason: str | None
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnAgent:
+    """What a user does now, for themselves: `state` is None for who sits at no telephone. `wish`: what they said they want
+    to be, None if they never did."""
+
+    id: int
+    state: AgentState | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    wish: AgentState | None = None
+    wish_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +331,16 @@ class CallRef:
 
 
 Data = (
-    CallView | BoardCall | NoteSaved | CallRef | ConnectionView | AgentView | AgentRef | QueueView | QueueRef
+    CallView
+    | BoardCall
+    | NoteSaved
+    | CallRef
+    | ConnectionView
+    | AgentView
+    | AgentRef
+    | OwnAgent
+    | QueueView
+    | QueueRef
 )
 
 
@@ -325,7 +348,7 @@ Data = (
 class Message:
     """Something one user is told. `seq` numbers the user's own messages without gaps.
 
-    A message of a topic has no `seq` and is for one `watcher` alone.
+    A message of a topic has no `seq` and is for one `watcher` alone; one's own state has none either: the next one holds.
     """
 
     user_id: int

@@ -24,7 +24,7 @@ from cti.desk.messages import (
     AgentView,
     Data,
     Message,
-    QueueRef,
+    OwnAgent,
     QueuesSnapshot,
     QueueView,
     SeatState,
@@ -33,7 +33,18 @@ from cti.desk.messages import (
 from cti.desk.pauses import PauseEar, PauseTurn, QueuePlace, place_of
 from cti.desk.queue_views import is_agent_seen, queue_view
 from cti.desk.seats import PresentCall
-from cti.desk.shift_views import NO_LINK, Now, Watch, agent_view, is_reachable, message_to
+from cti.desk.shift_views import (
+    NO_LINK,
+    Now,
+    OwnStates,
+    Watch,
+    agent_news,
+    agent_view,
+    is_reachable,
+    message_to,
+    own_agent,
+    queue_news,
+)
 from cti.desk.wishes import Wish
 
 AGENTS, QUEUES = "agents", "queues"
@@ -76,10 +87,11 @@ class Shift:
         self._watches: dict[str, dict[int, Watch]] = {AGENTS: {}, QUEUES: {}}
         self._latest: datetime | None = None
         self._pauses = PauseEar()
+        self._own = OwnStates(self.own)
+        self.tell_own = self._own.tell
         self.on_pause: Callable[[PauseTurn], None] = lambda _turn: None
-        self.on_queues: Callable[[int], None] = lambda _connection_id: (
-            None
-        )  # members are to be looked at anew
+        # told when the members of a PBX's queues are to be looked at anew
+        self.on_queues: Callable[[int], None] = lambda _connection_id: None
 
     # What happened
 
@@ -101,7 +113,7 @@ class Shift:
         found = [self._user_at(connection_id, extension) for extension in sorted(moved)]
         users = [user for user in found if user is not None]
         if any(isinstance(event, ListEnded) for event in events):
-            users += self._users_of(connection_id)  # also of those whom the list did not name
+            users += self.users_at(connection_id)  # also of those whom the list did not name
         messages = self._judge(users, at)
         self._tell_pauses(connection_id, turned, is_new=is_new)
         return messages
@@ -130,6 +142,7 @@ class Shift:
             if wishes.get(user_id) != self._wishes.get(user_id)
         }
         self._wishes = dict(wishes)
+        self._own.moved(changed)
         return self._judge(sorted(changed & self._agents.keys()), at or self._latest)
 
     def touch_queue(self, connection_id: int, queue: str | None) -> None:
@@ -144,7 +157,7 @@ class Shift:
         self._note_moment(at)
         (self._up.add if is_up else self._up.discard)(connection_id)
         self._touch_all_queues(connection_id)
-        messages = self._judge(self._users_of(connection_id), at or self._latest)
+        messages = self._judge(self.users_at(connection_id), at or self._latest)
         self._pauses.link_changed(connection_id, is_up=is_up)
         self._tell_pauses(connection_id, (), is_new=is_up)
         return messages
@@ -155,7 +168,7 @@ class Shift:
         self._touch_all_queues(connection_id)
         self._presence.pop(connection_id, None)
         self._up.discard(connection_id)
-        return self._judge(self._users_of(connection_id), at or self._latest)
+        return self._judge(self.users_at(connection_id), at or self._latest)
 
     def set_directory(self, directory: Directory, at: datetime | None) -> list[Message]:
         """Extensions were assigned anew."""
@@ -194,6 +207,10 @@ class Shift:
         now = self._agents.get(user_id)
         return None if now is None else agent_view(now)
 
+    def own(self, user_id: int) -> OwnAgent:
+        """What a user does now and wants to be, as their own pages show it."""
+        return own_agent(user_id, self._agents.get(user_id), self._wishes.get(user_id))
+
     def queues(self, sight: Sight) -> list[QueueView]:
         """Every queue within a watcher's rights."""
         places = (
@@ -213,7 +230,11 @@ class Shift:
 
     def users_at(self, connection_id: int) -> list[int]:
         """Who sits at a telephone of this PBX."""
-        return self._users_of(connection_id)
+        return sorted(
+            user_id
+            for user_id, places in self._places.items()
+            if any(place[0] == connection_id for place in places)
+        )
 
     def watch_agents(self, watcher: int, user_id: int, sight: Sight) -> AgentsSnapshot:
         views = self.agents(sight)
@@ -261,13 +282,6 @@ class Shift:
         if is_new and connection_id in self._up and self._pauses.is_whole(connection_id):
             self.on_queues(connection_id)
 
-    def _users_of(self, connection_id: int) -> list[int]:
-        return sorted(
-            user_id
-            for user_id, places in self._places.items()
-            if any(place[0] == connection_id for place in places)
-        )
-
     def _judge(self, users: Iterable[int], at: datetime | None, *, is_asked: bool = False) -> list[Message]:
         """Derive the states of these users anew; tell what changed, and of `is_asked` also what is only new to us."""
         messages: list[Message] = []
@@ -275,6 +289,7 @@ class Shift:
             now = self._agents.get(user_id)
             if now is None:
                 continue
+            self._own.moved((user_id,))
             state, reason = self._state_of(user_id, at)
             if (state, reason) != (now.state, now.reason) or now.since is None:
                 now.state, now.reason, now.since = state, reason, at
@@ -342,6 +357,7 @@ class Shift:
         """A user sits at no telephone any more."""
         del self._agents[user_id]
         self._wrapping.pop(user_id, None)
+        self._own.moved((user_id,))
         if at is not None:
             self._on_change(AgentStateChange(user_id=user_id, state=None, reason=None, at=at))
         gone = AgentRef(id=user_id)
@@ -352,16 +368,11 @@ class Shift:
         ]
 
     def _tell_agent(self, now: Now, at: datetime | None) -> list[Message]:
-        view = agent_view(now)
-        messages: list[Message] = []
-        for watcher, watch in self._watches[AGENTS].items():
-            if is_agent_seen(now.agent, watch.sight):
-                if watch.told.get(view.id) != view:
-                    watch.told[view.id] = view
-                    messages.append(message_to(AGENTS, watcher, watch, "agent.state", view, at))
-            elif watch.told.pop(view.id, None) is not None:
-                messages.append(message_to(AGENTS, watcher, watch, "agent.gone", AgentRef(id=view.id), at))
-        return messages
+        return [
+            message
+            for watcher, watch in self._watches[AGENTS].items()
+            for message in agent_news(AGENTS, watcher, watch, now, at)
+        ]
 
     # Queues
 
@@ -374,19 +385,8 @@ class Shift:
             message
             for watcher, watch in self._watches[QUEUES].items()
             for place in moved
-            for message in self._tell_queue(place, watcher, watch, at)
+            for message in queue_news(QUEUES, watcher, watch, place, self._queue_view(place, watch.sight), at)
         ]
-
-    def _tell_queue(self, place: Place, watcher: int, watch: Watch, at: datetime) -> Iterable[Message]:
-        view = self._queue_view(place, watch.sight)
-        if watch.told.get(place) == view:
-            return ()
-        if view is None:
-            del watch.told[place]
-            gone = QueueRef(connection_id=place[0], name=place[1])
-            return (message_to(QUEUES, watcher, watch, "queue.gone", gone, at),)
-        watch.told[place] = view
-        return (message_to(QUEUES, watcher, watch, "queue.state", view, at),)
 
     def _queue_view(self, place: Place, sight: Sight) -> QueueView | None:
         connection_id, name = place

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
@@ -19,7 +19,7 @@ from crm.pop_delays import DrawnWindow
 from crm.rights import Access, Scope
 from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import MemberSeen, QueueMember
-from cti.desk import ConnectionView, Desk, Match, Message
+from cti.desk import AgentState, ConnectionView, Desk, Match, Message, Wish
 from tests.cti.desk.calls import CALL, answers, at, desk, ends, rings
 from tests.web.frame import FakeGate, access_with, services_with
 from web.app import create_app
@@ -70,8 +70,21 @@ async def office() -> AsyncIterator[Office]:
         yield Office(gate=gate, desk=present, client=client, server=server)
 
 
+def is_own_state(message: WSMessage) -> bool:
+    """What the user does themselves, told once a second at most: in any test it may come between."""
+    told = message.json() if message.type is WSMsgType.TEXT else {}
+    return told.get("type") == "agent.state" and "topic" not in told
+
+
+async def received(ws: ClientWebSocketResponse, seconds: float) -> WSMessage:
+    async with asyncio.timeout(seconds):
+        while is_own_state(message := await ws.receive()):
+            pass
+    return message
+
+
 async def heard(ws: ClientWebSocketResponse) -> dict[str, Any]:
-    message: dict[str, Any] = await ws.receive_json(timeout=2)
+    message: dict[str, Any] = (await received(ws, 2)).json()
     return message
 
 
@@ -103,7 +116,7 @@ async def test_a_ring_in_every_socket_of_the_agent_and_in_no_other(office: Offic
         )
         assert message["data"]["ringing_since"] == "2026-11-20T11:32:01Z"
     with pytest.raises(TimeoutError):
-        await other.receive(timeout=0.1)
+        await received(other, 0.1)
 
 
 async def test_i06_the_order_of_a_call_is_kept(office: Office) -> None:
@@ -140,7 +153,7 @@ async def test_g07_a_blocked_users_socket_closes_within_a_second(office: Office)
     await heard(ws)
     del office.gate.sessions["session-agent"]
     office.hub.rechecks.changed(1)
-    message = await ws.receive(timeout=1)
+    message = await received(ws, 1)
     assert (message.type, message.data) == (WSMsgType.CLOSE, CLOSED_SIGNED_OUT)
 
 
@@ -154,9 +167,9 @@ async def test_signing_out_closes_the_sockets_of_this_session_alone(office: Offi
         headers={"Origin": office.origin, "Cookie": "ringcard=session-agent"},
         allow_redirects=False,
     )
-    assert (await here.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+    assert (await received(here, 1)).data == CLOSED_SIGNED_OUT
     with pytest.raises(TimeoutError):
-        await elsewhere.receive(timeout=0.1)
+        await received(elsewhere, 0.1)
 
 
 async def test_i13_the_database_is_away_and_sockets_stay(
@@ -336,7 +349,52 @@ async def test_agents_and_queues_are_topics_of_their_own(office: Office) -> None
     assert (await heard(head))["type"] == "pong"
     office.happen(rings("101"))
     with pytest.raises(TimeoutError):
-        await head.receive(timeout=0.1)
+        await received(head, 0.1)
+
+
+async def own_states(ws: ClientWebSocketResponse, count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(5):
+        while len(found) < count:
+            message = await ws.receive()
+            if is_own_state(message):
+                found.append(message.json()["data"])
+    return found
+
+
+async def test_a_user_is_told_what_they_do_themselves_in_all_their_pages(office: Office) -> None:
+    """Once a tick, and to nobody else; a page that opens later has it in its first picture."""
+    pages = [await office.connect(), await office.connect()]
+    for page in pages:
+        assert (await heard(page))["data"]["presence"]["agent"]["state"] == "offline"
+    office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
+    office.happen(rings("101"))
+    for page in pages:
+        (own,) = await own_states(page, 1)
+        assert (own["id"], own["state"], own["wish"]) == (1, "ringing", None)
+    office.hub.deliver(office.desk.shift.set_wishes({1: Wish(AgentState.PAUSED, "Lunch")}, at(3)))
+    for page in pages:
+        (own,) = await own_states(page, 1)
+        assert (own["state"], own["wish"], own["wish_reason"]) == ("ringing", "paused", "Lunch")
+    again = await heard(await office.connect())
+    assert again["data"]["presence"]["agent"] == own
+
+
+async def test_i13_pages_are_told_once_that_the_database_is_away_and_once_that_it_is_back(
+    office: Office,
+) -> None:
+    ws = await office.connect()
+    await heard(ws)
+    for is_away in (True, True, False, False):
+        office.hub.set_database_away(is_away)
+    told = [await heard(ws), await heard(ws)]
+    assert [(one["type"], one["data"]) for one in told] == [
+        ("database.state", {"is_away": True}),
+        ("database.state", {"is_away": False}),
+    ]
+    office.hub.set_database_away(True)
+    later = await office.connect()
+    assert [(await heard(later))["type"] for _ in range(2)] == ["hello", "database.state"]
 
 
 @pytest.mark.parametrize("topic", ["agents", "queues"])
@@ -349,7 +407,7 @@ async def test_t11_agents_and_queues_are_for_those_with_the_right(office: Office
     office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
     assert (await heard(agent))["type"] == "connection.state"
     with pytest.raises(TimeoutError):
-        await agent.receive(timeout=0.1)
+        await received(agent, 0.1)
 
 
 async def test_a_head_who_loses_the_right_follows_no_agents(office: Office) -> None:
@@ -363,7 +421,7 @@ async def test_a_head_who_loses_the_right_follows_no_agents(office: Office) -> N
     office.hub.deliver(office.desk.set_connection(ConnectionView(id=1, name="PBX", state="up"), at(0)))
     assert (await heard(head))["type"] == "connection.state"
     with pytest.raises(TimeoutError):
-        await head.receive(timeout=0.1)
+        await received(head, 0.1)
 
 
 async def test_t11_the_board_shows_ones_own_teams_only(office: Office) -> None:
@@ -373,7 +431,7 @@ async def test_t11_the_board_shows_ones_own_teams_only(office: Office) -> None:
     await heard(head)
     office.happen(rings("103"))
     with pytest.raises(TimeoutError):
-        await head.receive(timeout=0.1)
+        await received(head, 0.1)
 
 
 async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
@@ -389,7 +447,7 @@ async def test_g07_a_lost_right_ends_the_board(office: Office) -> None:
     assert (await asyncio.wait_for(heard(head), 1))["type"] == "refused"
     office.happen(rings("101"))
     with pytest.raises(TimeoutError):
-        await head.receive(timeout=0.1)
+        await received(head, 0.1)
 
 
 async def test_g07_what_changes_during_the_handshake_counts(
@@ -404,7 +462,7 @@ async def test_g07_what_changes_during_the_handshake_counts(
     monkeypatch.setattr(FakeGate, "access", once)
     ws = await office.connect()
     await heard(ws)
-    assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+    assert (await received(ws, 1)).data == CLOSED_SIGNED_OUT
 
 
 async def test_i18_a_judgement_that_fails_ends_no_watch(
@@ -428,7 +486,7 @@ async def test_i18_a_judgement_that_fails_ends_no_watch(
     assert logs[0]["event"] == "live_judgement_failed"
     del office.gate.sessions["session-agent"]
     office.hub.rechecks.changed(1)
-    assert (await agent.receive(timeout=3)).data == CLOSED_SIGNED_OUT
+    assert (await received(agent, 3)).data == CLOSED_SIGNED_OUT
 
 
 async def test_a_socket_that_closes_while_its_rights_are_asked_for_leaves_no_watcher(
@@ -477,7 +535,7 @@ async def test_g07_a_user_who_was_blocked_while_the_database_was_away_is_asked_a
 
     monkeypatch.setattr(FakeGate, "access", away_once)
     office.hub.rechecks.changed(1)
-    assert (await ws.receive(timeout=2)).data == CLOSED_SIGNED_OUT
+    assert (await received(ws, 2)).data == CLOSED_SIGNED_OUT
 
 
 async def test_g07_after_a_silence_of_the_database_everybody_is_asked_about(office: Office) -> None:
@@ -488,7 +546,7 @@ async def test_g07_after_a_silence_of_the_database_everybody_is_asked_about(offi
     office.gate.sessions.clear()
     office.hub.rechecks.everybody_changed()
     for ws in (agent, head):
-        assert (await ws.receive(timeout=1)).data == CLOSED_SIGNED_OUT
+        assert (await received(ws, 1)).data == CLOSED_SIGNED_OUT
 
 
 async def test_t18_a_token_with_fewer_rights_sees_less_than_its_owner(office: Office) -> None:
@@ -504,7 +562,7 @@ async def test_t18_a_token_with_fewer_rights_sees_less_than_its_owner(office: Of
     office.happen(rings("101"))
     assert (await heard(wide))["topic"] == "calls"
     with pytest.raises(TimeoutError):
-        await narrow.receive(timeout=0.1)
+        await received(narrow, 0.1)
 
 
 async def test_the_board_names_clients_only_to_who_may_read_them(office: Office) -> None:
@@ -527,7 +585,7 @@ async def test_a_restart_closes_with_1001() -> None:
     ws = await client.ws_connect("/live", headers={"Authorization": "Bearer rc_agent"})
     await ws.receive_json()
     closing = asyncio.create_task(server.close())
-    message = await ws.receive(timeout=2)
+    message = await received(ws, 2)
     assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
     await asyncio.wait_for(closing, 5)
     await client.close()

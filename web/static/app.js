@@ -96,6 +96,8 @@ document.addEventListener("keydown", (event) => {
 if (document.querySelector("dial-pad")) import("./elements/dial-pad.js");
 import("./elements/call-bell.js"); // nothing waits for these: a ring is heard a moment later
 import("./elements/notice-bell.js");
+import("./elements/database-banner.js");
+if (document.querySelector("agent-state")) import("./elements/agent-state.js");
 import("./elements/task-reminders.js");
 import("./elements/missed-badge.js");
 loadHeavy();

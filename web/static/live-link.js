@@ -154,6 +154,8 @@ globalThis.LiveLink = class LiveLink {
     if (type === "call.dismissed") this.#calls.delete(data.id);
     else if (type === "note.saved") this.#keepNote(data);
     else if (type === "connection.state") this.#keepConnection(data);
+    else if (type === "agent.state") this.#keepAgent(data);
+    else if (type === "database.state") this.#hello = { ...this.#hello, database: data };
     else if (type.startsWith("call.")) {
       if (data.was) this.#calls.delete(data.was);
       this.#calls.set(data.id, data);
@@ -171,6 +173,11 @@ globalThis.LiveLink = class LiveLink {
     if (!presence) return;
     const others = presence.connections.filter(({ id }) => id !== connection.id);
     this.#hello = { ...this.#hello, presence: { ...presence, connections: [...others, connection] } };
+  }
+
+  #keepAgent(agent) {
+    const presence = this.#hello?.presence;
+    if (presence) this.#hello = { ...this.#hello, presence: { ...presence, agent } };
   }
 
   #subscribe() {

@@ -8,6 +8,7 @@ class Live extends EventTarget {
   #user = Number(document.body.dataset.user);
   status = "connecting";
   presence = null;
+  isDatabaseAway = false;
   offset = 0;
   bellIsHere = false; // of all pages of this user, this one rings
   #bell = null;
@@ -131,10 +132,14 @@ class Live extends EventTarget {
     this.dispatchEvent(new CustomEvent(kind, { detail: message }));
   }
 
-  #note({ type, data }) {
+  #note({ type, topic, data }) {
+    if (topic) return;
     if (type === "bell") this.bellIsHere = data.here;
     if (type === "status" && this.status !== "open") this.bellIsHere = false;
     if (type === "hello") this.presence = data.presence;
+    if (type === "hello") this.isDatabaseAway = data.database?.is_away ?? false;
+    if (type === "database.state") this.isDatabaseAway = data.is_away;
+    if (type === "agent.state" && this.presence) this.presence = { ...this.presence, agent: data };
     if (type === "connection.state" && this.presence) {
       const others = this.presence.connections.filter(({ id }) => id !== data.id);
       this.presence = { ...this.presence, connections: [...others, data] };

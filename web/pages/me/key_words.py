@@ -21,6 +21,7 @@ KEY_WORDS: Final = {
     "hold": N_("Hold"),
     "mute": N_("Mute"),
     "transfer": N_("Transfer"),
+    "state": N_("My shift: state, pause"),
 }
 _LATIN: Final = "QWERTYUIOPASDFGHJKLZXCVBNM"
 _RUSSIAN: Final = "ЙЦУКЕНГШЩЗФЫВАПРОЛДЯЧСМИТЬ"

@@ -1,4 +1,4 @@
-"""«Моя смена»: begin it, pause with a reason, go on, end it."""
+"""«Моя смена»: begin it, pause with a reason, go on, end it; on its page and from the bottom bar of any other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crm.errors import Invalid
 from web.keys import ACCESS, DESK, SESSIONS
 from web.pages.answers import PageRoutes
 from web.pages.forms import Form, form_of
-from web.pages.problems import note_on
+from web.pages.problems import note_on, tell
 from web.render import render, render_fragment
 from web.routes import RouteKind
 
@@ -28,6 +28,24 @@ async def show(request: web.Request) -> web.Response:
 async def show_now(request: web.Request) -> web.Response:
     """The changing part alone, for when a PBX refused or the pause ended at the telephone."""
     return render_fragment(request, "shift/now.html", form=Form(), **await _now(request))
+
+
+@routes.get("/shift/menu", right="live.own", kind=RouteKind.FRAGMENT)
+async def show_menu(request: web.Request) -> web.Response:
+    """What the bottom bar offers."""
+    return render_fragment(request, "shift/menu.html", **await _now(request))
+
+
+@routes.post("/shift/now", right="live.own", kind=RouteKind.FRAGMENT)
+async def change_here(request: web.Request) -> web.Response:
+    """The same as `POST /shift`, from the bottom bar: 204, or 422 with `{"problem": …}`."""
+    form = form_of((await request.post()).items())
+    try:
+        async with request.app[SESSIONS].begin() as session:
+            await set_wish(session, request[ACCESS], form.text("state"), form.optional("reason"))
+    except Invalid as error:
+        return web.json_response({"problem": tell(error)}, status=422)
+    return web.Response(status=204)
 
 
 @routes.post("/shift", right="live.own")

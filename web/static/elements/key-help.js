@@ -27,6 +27,7 @@ const PAGE = () => [
   ["N", t("Create in a list")],
   ["J K", t("Move in a list")],
   [t("Space"), t("Tick a row")],
+  [keyName("state"), t("My shift: state, pause")],
   ["F1 ?", t("These keys")],
 ];
 

@@ -20,7 +20,8 @@ class LivePart extends HTMLElement {
     clearTimeout(this.#timer);
   }
 
-  #hear({ type }) {
+  #hear({ type, topic }) {
+    if (topic) return; // of a board, in this tab or another one
     // After a lost connection the part may be old; the first picture after the page came is as old as the page.
     const isBack = type === "hello" && Date.now() - this.#since > 2000;
     if (!isBack && !this.dataset.on.split(" ").some((begin) => type.startsWith(begin))) return;
