@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +20,7 @@ MOST_CHARACTERS: Final = 50_000  # of all fields together
 MOST_FIELDS: Final = 100
 MOST_DRAFTS: Final = 50  # of one user; the oldest make room
 KEPT_FOR: Final = timedelta(days=30)
+PARTY_EDIT: Final = "party.edit"  # the form of a party's card, with the party's id as its record
 
 Fields = Mapping[str, list[str]]
 
@@ -54,6 +55,14 @@ async def draft_of(session: AsyncSession, access: Access, form: str, record: str
         select(Draft).where(_is(access, form, record)).execution_options(populate_existing=True)
     )
     return StoredDraft(fields=row.fields, updated_at=row.updated_at) if row else None
+
+
+async def drafted_since(
+    session: AsyncSession, access: Access, form: str, records: Collection[str], since: datetime
+) -> frozenset[str]:
+    """In which of these this user typed since then what is not saved."""
+    mine = (Draft.user_id == access.user_id) & (Draft.form == form) & (Draft.updated_at >= since)
+    return frozenset(await session.scalars(select(Draft.record).where(mine, Draft.record.in_(records))))
 
 
 async def drop_draft(session: AsyncSession, access: Access, form: str, record: str) -> None:

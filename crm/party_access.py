@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from crm.errors import NotFound
-from crm.rights import Access, Scope, condition, of_teams, ways
+from crm.rights import Access, Scope, condition, narrow, of_teams, ways
 from crm.schema.parties import Affiliation, Party
 
 _firm = aliased(Party)  # once: to make one costs more than to ask with it
@@ -42,6 +42,14 @@ async def editable_party(
     return await _found(
         session, access, party_id, condition(access, right, Party), lock="share" if is_shared else "change"
     )
+
+
+async def editable_among(session: AsyncSession, access: Access, ids: Collection[int]) -> frozenset[int]:
+    """Which of these parties this user may change."""
+    if not (ids and access.may("party.edit")):
+        return frozenset()
+    query = select(Party.id).where(Party.id.in_(ids), Party.deleted_at.is_(None))
+    return frozenset(await session.scalars(narrow(query, access, "party.edit", Party)))
 
 
 async def _found(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,8 +13,11 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from crm.drafts import PARTY_EDIT, drafted_since
 from crm.matching import MatchOutcome, MatchResult, as_agent_said, find_by_number
+from crm.party_access import editable_among
 from crm.party_kinds import KindInfo, list_kinds
+from crm.rights import Access
 from crm.window_facts import WindowFacts, window_facts
 from cti.desk import CallView
 from cti.desk.seats import PresentCall
@@ -49,6 +52,8 @@ async def show_pop(request: web.Request) -> web.Response:
         found=known.found,
         kinds=known.kinds,
         facts=known.facts,
+        editable=known.editable,
+        drafted=known.drafted,
         place=_place(view),
     )
 
@@ -60,6 +65,10 @@ class Known:
     found: MatchResult | None = None
     kinds: Mapping[str, KindInfo] = field(default_factory=dict)
     facts: WindowFacts | None = None
+    editable: Collection[int] = ()  # of the parties it shows, whose fields this user may change
+    drafted: Collection[
+        int
+    ] = ()  # and in which of these something was typed during the call that is not saved
 
 
 async def _look_up(request: web.Request, call: PresentCall | None, view: CallView) -> Known:
@@ -79,16 +88,34 @@ async def _look_up(request: web.Request, call: PresentCall | None, view: CallVie
             found = await as_agent_said(session, view.id, found)
             kinds = {kind.code: kind for kind in await list_kinds(session)} if found.parties else {}
             facts = await _facts(session, found, call.number, request.app[NOW]())
+            editable = await editable_among(session, request[ACCESS], _shown(found))
+            drafted = await _drafted(session, request[ACCESS], editable, view)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         log.warning("pop_without_database", call_id=str(view.id), error=repr(error))
         return Known()
-    return Known(found=found, kinds=kinds, facts=facts)
+    return Known(found=found, kinds=kinds, facts=facts, editable=editable, drafted=drafted)
+
+
+def _shown(found: MatchResult) -> Collection[int]:
+    """Of the one who calls; of several candidates nobody knows whose they would be."""
+    party = found.parties[0] if found.outcome is MatchOutcome.MATCHED else None
+    return {id_ for id_ in (party.id, party.contact_id) if id_} if party else set()
+
+
+async def _drafted(
+    session: AsyncSession, access: Access, editable: Collection[int], view: CallView
+) -> Collection[int]:
+    """A draft of before the call waits on its card."""
+    since = min((at for at in (view.ringing_since, view.answered_at) if at), default=None)
+    if not editable or since is None:
+        return ()
+    records = await drafted_since(session, access, PARTY_EDIT, list(map(str, editable)), since)
+    return frozenset(map(int, records))
 
 
 async def _facts(session: AsyncSession, found: MatchResult, number: Number, at: datetime) -> WindowFacts:
-    """Of the one who calls; of several candidates nobody knows whose they would be."""
-    party = found.parties[0] if found.outcome is MatchOutcome.MATCHED else None
-    ids = {id_ for id_ in (party.id, party.contact_id) if id_} if party else set()
+    ids = _shown(found)
+    party = found.parties[0] if ids else None
     last_at = party.last.at if party and party.last else None
     return await window_facts(session, ids, number.e164, at, last_at=last_at)
 

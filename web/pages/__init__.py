@@ -69,6 +69,7 @@ from web.pages.parties import (
     merging,
     requisites,
     similar,
+    window,
 )
 from web.pages.parties import numbers as party_numbers
 from web.pages.search import pages as search
@@ -87,6 +88,7 @@ ROUTES: Final[tuple[Routes, ...]] = (
     mass.routes,
     list_pages.routes,
     form.routes,
+    window.routes,
     card.routes,
     comments.routes,
     drafts.routes,

@@ -113,7 +113,7 @@ async def test_history_is_told_in_words(office: Office) -> None:
     form = {
         "version": str(await party_version(office.database, office.firm_id)),
         "short_name": "ООО «Пример»",
-        "form": "legal",
+        "legal_form": "legal",
         "city": "Тверь",
         "kinds": "client",
     }
@@ -175,9 +175,15 @@ async def test_a_draft_comes_back_and_goes_with_the_saving(office: Office) -> No
 
 
 async def test_after_a_conflict_what_is_ticked_comes_from_the_others(office: Office) -> None:
-    typed = {"mode": "organisation", "short_name": "АО «Спор»", "kinds": "client", "form": "legal"}
+    typed = {"mode": "organisation", "short_name": "АО «Спор»", "kinds": "client", "legal_form": "legal"}
     path = (await office.post("/parties/new", typed, "agent")).headers["Location"]
-    theirs = {"version": "1", "short_name": "АО «Спор»", "form": "legal", "kinds": "client", "city": "Тверь"}
+    theirs = {
+        "version": "1",
+        "short_name": "АО «Спор»",
+        "legal_form": "legal",
+        "kinds": "client",
+        "city": "Тверь",
+    }
     assert (await office.post(f"{path}/edit", theirs, "agent")).status == 303
     mine = theirs | {"city": "Псков", "source": "Сайт"}
     conflict = await office.post(f"{path}/edit", mine, "agent")

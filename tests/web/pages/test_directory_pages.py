@@ -146,7 +146,7 @@ async def test_a_person_is_turned_into_an_organisation_by_a_form(office: Office)
         f"{card}/turn", {"short_name": "X", "version": "1", "inn": "12", "kinds": "client"}, "agent"
     )
     assert (bad.status, "10 digits" in await bad.text()) == (422, True)
-    typed = {"short_name": "ООО «Ромашка»", "form": "legal", "version": "1", "kinds": "client"}
+    typed = {"short_name": "ООО «Ромашка»", "legal_form": "legal", "version": "1", "kinds": "client"}
     assert (await office.post(f"{card}/turn", typed, "agent")).status == 303
     assert "Legal entity" in await (await office.get(card, "agent")).text()
     assert (await office.post(f"{card}/turn", typed, "agent")).status == 422  # a person has another form

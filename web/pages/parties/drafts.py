@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from crm.drafts import PARTY_EDIT
 from crm.party_cards import party_card
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes, id_in_path
@@ -15,7 +16,7 @@ from web.pages.parties.typed import mode_of
 
 routes = PageRoutes()
 NEW: Final = "party.new"
-EDIT: Final = "party.edit"
+EDIT: Final = PARTY_EDIT
 
 
 async def _mode(_request: web.Request, form: Form) -> str:

@@ -14,12 +14,13 @@ from web.pages.forms import Form, read_date
 QUICK: Final = "quick"
 MODES: Final = (QUICK, ORGANISATION, PERSON)
 MOST_NUMBERS: Final = 3  # fields on the form of a new party; more are added on the card
+# What the page calls the field "form": a form that holds a control of that name hides itself from scripts.
+LEGAL_FORM: Final = "legal_form"
 _TEXTS: Final = (
     "last_name",
     "first_name",
     "middle_name",
     "sex",
-    "form",
     "short_name",
     "full_name",
     "inn",
@@ -47,6 +48,7 @@ def values_of(form: Form, party_type: str) -> PartyValues:
     return PartyValues(
         type=party_type,
         birth_date=_birth_date(form),
+        form=form.text(LEGAL_FORM) or "legal",
         note=form.prose("note"),
         do_not_call=form.flag("do_not_call"),
         **texts,

@@ -2,14 +2,17 @@
 
 import "./call-clock.js";
 import "./call-controls.js";
+import "./call-edit.js";
 import "./call-note.js";
 import "./call-who.js";
 import "./call-wrap-up.js";
 import { ask } from "../ask.js";
+import { windowParts } from "../call-parts.js";
 import { callerName, endWords, handOverWords, lineDot, lineName, stateWords, TALK, whoLines } from "../call-words.js";
-import { button, el, icon, parsed } from "../dom.js";
+import { el, icon, parsed } from "../dom.js";
 import { live } from "../live.js";
 import { t } from "../messages.js";
+import { TaskLine } from "../task-line.js";
 
 const OPEN = new Set(["ringing", "lift", "dialling", "talking", "held"]);
 const CLOSES_AFTER = { elsewhere: 3000, caller_left: 10_000, ended: 15_000 };
@@ -25,8 +28,7 @@ class CallWindow extends HTMLElement {
   #timer = 0;
   #detailsOf = null;
   #isTouched = false;
-  #isTaskAsked = false;
-  #taskTitle = ""; // what the line of a new task shall say when it comes
+  #task = null; // the line of a new one
   #listeners = null;
   #whoOf = null; // the call whose panel «Кто звонит?» was asked for, or left
 
@@ -36,11 +38,13 @@ class CallWindow extends HTMLElement {
     this.addEventListener("wrap-up-begun", () => this.#wrapsUp());
     this.addEventListener("wrap-up-over", () => this.#timeIsUp());
     this.addEventListener("wrap-up-done", () => this.#dismiss());
-    this.addEventListener("click", ({ target }) => target.closest("[data-key=task]") && (this.#isTaskAsked = true));
+    this.addEventListener("click", ({ target }) => target.closest("[data-key=task]") && this.#task.noteAsked());
+    this.addEventListener("click", ({ target }) => this.#edit(target.closest("[data-edit]")));
+    this.addEventListener("call-edited", ({ detail }) => this.#edited(detail));
     this.addEventListener("pointerdown", () => (this.#isTouched = true));
     this.addEventListener("focusin", () => (this.#isTouched = true));
     this.#listeners = new AbortController();
-    document.addEventListener("htmx:after:swap", () => this.#nameTask(), this.#listeners);
+    document.addEventListener("htmx:after:swap", () => this.#task?.nameIt(), this.#listeners);
   }
 
   disconnectedCallback() {
@@ -77,7 +81,11 @@ class CallWindow extends HTMLElement {
   // Somebody is at it, or typed what is not stored yet: it stays open.
   get isInUse() {
     const isTyped = [...this.querySelectorAll(TYPED_IN)].some((field) => field.value !== field.defaultValue);
-    return isTyped || Boolean(this.note?.isBusy || this.querySelector("call-who")?.isTyped) || this.body.contains(document.activeElement);
+    return isTyped || this.#isTypedElsewhere || this.body.contains(document.activeElement);
+  }
+
+  get #isTypedElsewhere() {
+    return Boolean(this.note?.isBusy || this.#parts.edit.isTyped || this.querySelector("call-who")?.isTyped);
   }
 
   // As high as it would be if nothing else were there.
@@ -102,6 +110,7 @@ class CallWindow extends HTMLElement {
     if (call.note) this.#parts.note?.take(call.note);
     this.#wantDetails(call);
     this.#wantWho(call);
+    this.#editAgain();
   }
 
   // Shrinking never discards: the window becomes a line, the text stays.
@@ -152,7 +161,7 @@ class CallWindow extends HTMLElement {
 
   // The line of a new task, also while the details that hold it are on their way.
   askForTask() {
-    this.#isTaskAsked = true;
+    this.#task.noteAsked();
     const open = this.querySelector(".call-task input[name=title]");
     (open ?? this.buttonOf("task"))?.[open ? "focus" : "click"]();
   }
@@ -172,6 +181,7 @@ class CallWindow extends HTMLElement {
 
   // «Готово»: what was typed is stored; a window that is over closes.
   finish() {
+    if (this.#parts.edit.contains(document.activeElement)) return this.#parts.edit.submit();
     const done = this.buttonOf("done");
     if (done) return done.click();
     this.note?.flush();
@@ -179,29 +189,10 @@ class CallWindow extends HTMLElement {
   }
 
   #build() {
-    const state = el("span", { class: "call-state-mark" });
-    const line = el("span", { class: "call-line" });
-    const caller = el("span", { class: "call-caller" });
-    const clock = el("call-clock", { class: "call-timer" });
-    const shrink = button("minus", t("Shrink or show (Alt+Q)"), () => this.turn());
-    shrink.setAttribute("aria-expanded", "true");
-    const close = button("x", t("Close"), () => this.#dismiss());
-    const passed = el("p", { class: "call-passed pop-soft", hidden: true });
-    const who = el("div", { class: "call-who" });
-    const details = el("div", { class: "call-details" });
-    const task = el("div", { class: "call-new-task" });
-    const asked = el("div", { class: "call-asked" });
-    const end = el("p", { class: "call-end", hidden: true });
-    const again = el("p", { class: "call-again", hidden: true });
-    const controls = el("call-controls");
-    const wrapUp = el("call-wrap-up");
-    const body = el("div", { class: "call-body" }, passed, who, details, task, asked, controls, end, again, wrapUp);
-    const head = el("header", { class: "call-head" }, state, caller, line, clock, shrink, close);
-    head.addEventListener("click", ({ target }) => target.closest("button") || this.open());
-    const news = el("p", { class: "visually-hidden", "aria-live": "assertive" });
-    const section = el("section", { class: "call-window", role: "region", tabindex: -1 }, head, body, news);
-    this.#parts = { section, state, caller, line, clock, shrink, close, passed, who, details, task, asked, controls, end, again, wrapUp, body, news, note: null };
-    this.append(section);
+    this.#parts = windowParts({ onTurn: () => this.turn(), onClose: () => this.#dismiss() });
+    this.#parts.head.addEventListener("click", ({ target }) => target.closest("button") || this.open());
+    this.#task = new TaskLine(this.#parts);
+    this.append(this.#parts.section);
   }
 
   #showHead(call) {
@@ -234,7 +225,7 @@ class CallWindow extends HTMLElement {
     if (before && before.phone === call.phone && sameMatch(before, call) && before.colleague === call.colleague) return;
     who.replaceChildren(...whoLines(call));
     who.hidden = false;
-    this.#setTaskAside();
+    this.#task.setAside();
     this.#parts.details.replaceChildren();
     this.#detailsOf = null;
   }
@@ -261,20 +252,11 @@ class CallWindow extends HTMLElement {
   #againButtons(call) {
     const later = el("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, icon("clock"), t("Call back tomorrow"));
     later.addEventListener("click", () => {
-      this.#taskTitle = t("Call back: {name}", { name: callerName(this.#call) });
       this.askForTask();
-      this.#nameTask();
+      this.#task.titled(t("Call back: {name}", { name: callerName(this.#call) }));
     });
     const repeat = el("a", { class: "btn btn-sm btn-success", href: `tel:${call.phone}`, "hx-boost": "false" }, icon("phone"), t("Repeat"));
     return call.direction === "outbound" ? [repeat, later] : [later]; // who called us is called from the details
-  }
-
-  #nameTask() {
-    const field = this.#taskTitle ? this.querySelector(".call-task input[name=title]") : null;
-    if (!field) return;
-    field.value ||= this.#taskTitle;
-    this.#taskTitle = "";
-    field.focus();
   }
 
   #stateChanged(call) {
@@ -298,9 +280,10 @@ class CallWindow extends HTMLElement {
   }
 
   #closeByItself() {
-    const isInUse = this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped || (this.#isTouched && this.#call.state !== "elsewhere");
+    const isTyped = this.#isTypedElsewhere || this.#parts.edit.isOpen;
+    const isInUse = isTyped || (this.#isTouched && this.#call.state !== "elsewhere");
     if (!isInUse || this.#call.state === "stopped") this.#gone();
-    else if (this.#parts.note?.isBusy || this.querySelector("call-who")?.isTyped) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
+    else if (isTyped) this.#timer = setTimeout(() => this.#closeByItself(), 5000);
   }
 
   // Nobody is hurried out of a window that waits for its outcome.
@@ -363,6 +346,24 @@ class CallWindow extends HTMLElement {
     this.#tellSize();
   }
 
+  // The card's form, in place.
+  #edit(press) {
+    if (press) this.#parts.edit.open(press.dataset.edit, true);
+  }
+
+  // What was typed during this talk and is not saved comes back by itself, after a reload as on another computer.
+  #editAgain() {
+    const drafted = this.note && this.#parts.details.querySelector("[data-edit][data-drafted]");
+    if (drafted) this.#parts.edit.open(drafted.dataset.edit, false);
+  }
+
+  #edited({ isSaved, hadFocus }) {
+    if (hadFocus || this.#parts.section === document.activeElement) this.note?.focusField();
+    if (!isSaved) return this.#tellSize();
+    this.#detailsOf = null;
+    this.#wantDetails(this.#call);
+  }
+
   #leaveOut(why) {
     this.#dropWho();
     this.note?.add(why);
@@ -372,30 +373,12 @@ class CallWindow extends HTMLElement {
     const answer = await ask(`/calls/${this.#call.id}/pop`);
     if (!answer?.ok || this.#detailsOf !== wanted || !this.isConnected) return;
     const { details, who } = this.#parts;
-    this.#setTaskAside();
+    this.#task.setAside();
     details.replaceChildren(parsed(answer.text));
     who.hidden = true;
     globalThis.htmx?.process(details);
-    if (this.#isTaskAsked) this.#bringTaskBack(details.querySelector("[data-key=task]"));
-  }
-
-  // The line of a new task stays through news of who calls, with what was typed and what is under way.
-  #setTaskAside() {
-    const line = this.#parts.details.querySelector(".call-task");
-    if (!line) return;
-    const typing = line.contains(document.activeElement) ? document.activeElement : null;
-    this.#parts.task.append(line);
-    typing?.focus({ preventScroll: true });
-  }
-
-  // It is about whom the window shows now; and it comes, if it was asked for while there was nowhere to put it.
-  #bringTaskBack(press) {
-    if (!press) return;
-    const fields = this.#parts.task.querySelectorAll("input[name=party]");
-    if (this.#parts.task.childElementCount === 0) return press.click();
-    const about = new URL(press.getAttribute("hx-get"), location.href).searchParams.get("party") ?? "";
-    for (const field of fields) field.value = about;
-    press.closest("p").remove();
+    this.#task.bringBack();
+    this.#editAgain();
   }
 }
 
