@@ -21,7 +21,8 @@ from cti.calls.call_events import CallEvent
 from cti.calls.presence_events import MemberSeen, QueueMember
 from cti.desk import AgentState, ConnectionView, Desk, Match, Message, Wish
 from tests.cti.desk.calls import CALL, answers, at, desk, ends, rings
-from tests.web.frame import FakeGate, access_with, services_with
+from tests.web.frame import FakeGate, NoDatabase, access_with, services_with
+from tests.web.telephones import NotingTelephone
 from web.app import create_app
 from web.gate import Credential
 from web.keys import LIVE
@@ -38,6 +39,7 @@ class Office:
     desk: Desk
     client: TestClient[web.Request, web.Application]
     server: TestServer
+    telephone: NotingTelephone
 
     @property
     def hub(self) -> LiveHub:
@@ -65,9 +67,10 @@ async def office() -> AsyncIterator[Office]:
         tokens={"rc_agent": agent, "rc_head": head},
     )
     present = desk()
-    server = TestServer(create_app(services_with(gate, present)))
+    telephone = NotingTelephone(NoDatabase.sessions())
+    server = TestServer(create_app(services_with(gate, present, telephone=telephone)))
     async with TestClient(server) as client:
-        yield Office(gate=gate, desk=present, client=client, server=server)
+        yield Office(gate=gate, desk=present, client=client, server=server, telephone=telephone)
 
 
 def is_own_state(message: WSMessage) -> bool:
@@ -208,6 +211,43 @@ async def test_g07_whoever_was_blocked_stays_outside_while_the_database_is_away(
     with pytest.raises(WSServerHandshakeError) as refused:
         await office.connect()
     assert refused.value.status == 503
+
+
+async def act(office: Office, **headers: str) -> tuple[int, str]:
+    """«Hang up» in the window of the call."""
+    own = {"Origin": office.origin, "Cookie": "ringcard=session-agent"} | headers
+    path = f"/api/v1/live/{CALL}/actions"
+    async with office.client.post(path, json={"action": "hang_up"}, headers=own) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_i13_whoever_has_a_socket_keeps_a_hand_on_their_calls_while_the_database_is_away(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.happen(answers("101"))
+    take_database_away(office, monkeypatch)
+    assert (await act(office))[0] == 503  # not let in lately: nobody knows what they may
+    assert office.telephone.wanted == []
+    monkeypatch.undo()
+    await heard(await office.connect())
+    assert (await act(office))[0] == 200
+    take_database_away(office, monkeypatch)
+    assert (await act(office))[0] == 200
+    assert [wanted.is_database_away for _call, wanted in office.telephone.wanted] == [False, True]
+    assert (await act(office, Origin="https://elsewhere.example"))[0] == 403
+    assert (await act(office, Cookie="ringcard=session-nobody"))[0] == 503
+    async with office.client.get("/parties", headers={"Cookie": "ringcard=session-agent"}) as page:
+        assert page.status == 503  # no page goes on by what was known before
+
+
+async def test_g01_rights_known_before_are_no_more_than_they_were(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.gate.sessions["session-agent"] = replace(office.gate.sessions["session-agent"], scopes={})
+    await heard(await office.connect())
+    take_database_away(office, monkeypatch)
+    assert (await act(office))[0] == 404
+    assert office.telephone.wanted == []
 
 
 def take_database_away(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
