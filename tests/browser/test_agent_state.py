@@ -143,6 +143,9 @@ async def test_the_panel_and_the_banner_are_accessible(
     await heard(office)
     await state(page).get_by_role("button").first.click()
     await expect(state(page).get_by_role("button", name="Продолжить")).to_be_visible()
+    dot = await page.locator(".agent-dot").bounding_box()
+    assert dot is not None
+    assert dot["width"] > 5  # also where the words have no room
     office.hub.set_database_away(True)
     await expect(page.locator("database-banner")).to_contain_text("База данных не отвечает")
     assert await axe(page) == []
