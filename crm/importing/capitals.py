@@ -12,7 +12,10 @@ from typing import Final
 
 from crm.names import is_legal_form
 
-_WORD: Final = re.compile(r"[^\W\d_]+")
+_WORD: Final = re.compile(
+    r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*"
+)  # some files write «Й» as «И» and its breve
+_GOES_ON: Final = re.compile(r"\s+[«„“\"]?[^\W\d_]{2}")
 _VOWELS: Final = frozenset("АЕЁИОУЫЭЮЯAEIOUY")
 _SHORT_FIRST_NAMES: Final = frozenset(
     {"ЯН", "ИЯ"}
@@ -133,14 +136,18 @@ def organisation_from_capitals(name: str) -> str:
         if is_legal_form(word):
             return word
         begins, is_first = is_first, False
-        return _of_organisation(word, begins=begins)
+        is_little = word in _LITTLE and not begins and (len(word) > 1 or _joins(name, found))
+        return word.lower() if is_little else _of_organisation(word)
 
     return _WORD.sub(written, name)
 
 
-def _of_organisation(word: str, *, begins: bool) -> str:
-    if word in _LITTLE and not begins:
-        return word.lower()
+def _joins(name: str, letter: re.Match[str]) -> bool:
+    """«МАТЬ И ДИТЯ», and no initial: «ИП ИВАНОВ И.И.», «ИВАНОВ С В», «БЛОК-С»."""
+    return name[letter.start() - 1].isspace() and _GOES_ON.match(name, letter.end()) is not None
+
+
+def _of_organisation(word: str) -> str:
     is_short = len(word) < 3 or (len(word) == 3 and not _is_syllable(word))
     if is_short or word in _ABBREVIATIONS or not _VOWELS & set(word):
         return word
