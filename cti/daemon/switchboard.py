@@ -102,6 +102,7 @@ class Switchboard:
         self._story = story
         self._directory = Directory()
         self._known: OrderedDict[UUID, KnownCall] = OrderedDict()
+        self._renamed: OrderedDict[UUID, UUID] = OrderedDict()  # calls about which a question is on its way
 
     @property
     def calls_known(self) -> int:
@@ -157,19 +158,20 @@ class Switchboard:
 
     def recognised(self, question: Question, result: MatchResult) -> None:
         """Who calls is known: windows first, then the journal."""
-        known = self._known.get(question.call_id)
+        call_id = self._renamed.pop(question.call_id, question.call_id)
+        known = self._known.get(call_id)
         at = self._now()
-        self._show("recognised", lambda: self._desk.set_match(question.call_id, for_desk(result), at))
-        self._note(lambda story: story.recognised(question.call_id, result.outcome.value, at))
+        self._show("recognised", lambda: self._desk.set_match(call_id, for_desk(result), at))
+        self._note(lambda story: story.recognised(call_id, result.outcome.value, at))
         if known is None or known.record is None:
             return
         number, facts = question.number, known.facts
         known.facts = CallFacts.of(
             result, customer_e164=number.e164, did_e164=facts.did_e164, line_id=facts.line_id
         )
-        known.is_asking = False
-        self._write(question.connection_id, question.call_id, known, at)
-        self._forget_if_over(question.call_id, known)
+        known.is_asking = _asked_of(number) != known.asked  # about another number meanwhile
+        self._write(question.connection_id, call_id, known, at)
+        self._forget_if_over(call_id, known)
 
     def ask_again(self) -> None:
         """Parties were merged, deleted or brought back: the windows of present calls follow whoever answers to the number now."""
@@ -184,6 +186,10 @@ class Switchboard:
             return
         if (known := self._known.pop(told_id, None)) is not None:
             self._known[stored_id] = known
+            if known.is_asking:
+                self._renamed[told_id] = stored_id
+                while len(self._renamed) > MOST_FACTS:
+                    self._renamed.popitem(last=False)
             if known.record is not None:
                 self._ids.learn(known.connection_id, stored_id, (known.record.key, *known.record.linked_ids))
                 self._note_present(known, stored_id, known.record, self._now())
@@ -305,7 +311,7 @@ class Switchboard:
         """Once per call and number; a call between colleagues asks about the colleague."""
         if known.number is None or (call.state is CallState.ENDED and known.asked is not None):
             return
-        asked = known.number.e164 or known.number.digits or known.number.presented
+        asked = _asked_of(known.number)
         if asked == known.asked:
             return
         known.asked, known.is_asking = asked, True
@@ -314,6 +320,10 @@ class Switchboard:
                 connection_id=connection_id, call_id=call_id, number=known.number, line_id=known.facts.line_id
             )
         )
+
+
+def _asked_of(number: Number) -> str:
+    return number.e164 or number.digits or number.presented
 
 
 def _note_error(doing: str, error: Exception) -> None:

@@ -239,3 +239,33 @@ def test_nothing_is_kept_of_calls_that_are_over() -> None:
     assert line.board.calls_known == 1  # who calls is still asked
     line.board.recognised(question, MATCHED)
     assert (line.board.calls_known, line.entries()[-1].facts.party_id) == (0, 7)
+
+
+def test_an_answer_finds_the_call_that_has_another_id_meanwhile() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    (question,) = line.questions()
+    stored = UUID("019aa0c2-0000-7000-8000-00000000000b")
+    line.board.stored_as(question.call_id, stored)
+    line.told.clear()
+    line.board.recognised(question, MATCHED)
+    assert line.kinds() == ["window", "journal"]
+    assert (line.entries()[0].call_id, line.entries()[0].facts.party_id) == (stored, 7)
+    ended = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    assert line.board.calls_known == 0
+
+
+def test_the_answer_about_a_former_number_is_not_the_last_word() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    other = call(customer_number="89161234502")
+    line.board.receive(1, [CallRinging(call=other, extension="102", at=AT)])
+    former, latter = line.questions()
+    ended = replace(other, state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    line.board.recognised(former, MatchResult(outcome=MatchOutcome.UNKNOWN, e164="+79161234501"))
+    assert line.board.calls_known == 1
+    line.board.recognised(latter, MATCHED)
+    facts = line.entries()[-1].facts
+    assert (facts.party_id, facts.customer_e164, line.board.calls_known) == (7, "+79161234502", 0)
