@@ -23,6 +23,7 @@ from crm.schema.directories import DirectoryEntry, SourceSpread, SourceWord
 
 SOURCE: Final = "source"
 MOST_UNKNOWN: Final = 100
+MOST_WORD: Final = 300  # characters, as a record's source may have
 CHANGED_AT_ONCE: Final = 500  # records: they are held until the piece ends
 LOOKED_AT_FOR_ONE: Final = 40
 _PLACES: Final = (("party", "source"), ("lead", "source"), ("line", "lead_source"))
@@ -142,7 +143,13 @@ async def join_source(
     word = typed.strip()
     if not word:
         raise Invalid("word", "", "Say which text it is.")
+    if len(word) > MOST_WORD:
+        raise Invalid("word", word[:60], "At most %(most)d characters fit here.", most=MOST_WORD)
+    is_new = await session.scalar(select(SourceWord.word).where(SourceWord.word == word.lower())) is None
     await know_words(session, entry_id, [word])
+    if is_new:  # its words are a part of it
+        now = {"version": DirectoryEntry.version + 1}
+        await session.execute(update(DirectoryEntry).where(DirectoryEntry.id == entry_id).values(now))
     await record_change(session, access, SOURCE, entry_id, before={}, after={"word": word}, via=via)
 
 

@@ -104,6 +104,9 @@ async def test_a_source_is_understood_by_its_words(company: Company) -> None:
     path = f"/api/v1/sources/{entry['id']}"
     joined = await company.post(f"{path}/words", {"word": "Landing page"})
     assert (joined.status, (await joined.json())["words"]) == (200, ["landing page"])
+    assert joined.headers["ETag"] == '"2"'  # of what the entry is, its words are a part
+    again = await company.post(f"{path}/words", {"word": "landing page"})
+    assert (again.status, again.headers["ETag"]) == (200, '"2"')
     assert "landing page" not in (await company.told("/api/v1/unknown-sources"))["items"]
     further = await company.post("/api/v1/parties", new | {"short_name": "Another", "source": "API-SITE"})
     assert (await company.told(further.headers["Location"]))["source"] == "API site"

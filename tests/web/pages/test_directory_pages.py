@@ -180,6 +180,9 @@ async def test_a_source_has_a_code_and_unknown_texts_are_added_or_joined(office:
     twice = await office.post(f"{path}/join", {"word": "ярмарка", "entry_id": entry[1]}, "admin")
     assert (twice.status, "already taken" in await twice.text()) == (422, True)
     assert (await office.post(f"{path}/join", {"word": "x"}, "manager")).status == 404
+    endless = "".join(chr(0x400 + (place * place) % 251) for place in range(5_000))
+    refused = await office.post(f"{path}/join", {"word": endless, "entry_id": entry[1]}, "admin")
+    assert (refused.status, "At most 300 characters" in await refused.text()) == (422, True)
 
 
 async def test_a_line_says_the_source_of_its_leads(office: Office) -> None:

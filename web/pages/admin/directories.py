@@ -121,6 +121,10 @@ async def join_source(request: web.Request) -> web.Response:
             await directories.add_entry(session, access, SOURCE, word)
         else:
             await sources.join_source(session, access, word, entry_id)
+    if (
+        "word" in form.problems
+    ):  # the list of texts has no field; what is wrong with one is told where one is typed
+        form.refuse("name", form.problems["word"])
     if not form.is_good:
         return await _show(request, form, SOURCE)
     raise web.HTTPSeeOther(f"{_PATH}/{SOURCE}")
