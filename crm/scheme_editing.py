@@ -27,6 +27,9 @@ from crm.stage_rules import MoveMode
 MOST_SCHEMES: Final = 50
 MOST_COUNTED: Final = 1_000
 _RIGHT: Final = "directory.manage"
+_FOR_EVERYBODY: Final = (
+    "Leads of everybody come into the default scheme: it is neither archived nor kept for some teams."
+)
 # The stages that a scheme begins with: name (a message id), outcome.
 _FIRST_STAGES: Final = (("New", "open"), ("Converted", "success"), ("Disqualified", "failure"))
 
@@ -129,7 +132,7 @@ async def edit_scheme(
     """Name, way of moving, and the teams that may use it (none: everybody).
 
     Raises:
-        NotAllowed, NotFound (it, a team), Conflict, Invalid (no such way), Taken.
+        NotAllowed, NotFound (it, a team), Conflict, Invalid (no such way; the default scheme is everybody's), Taken.
     """
     access.require(_RIGHT)
     scheme = await locked_scheme(session, scheme_id)
@@ -147,6 +150,8 @@ async def edit_scheme(
         "teams": sorted(set(team_ids)),
     }
     await require_version(session, "scheme", scheme, version, before, after)
+    if scheme.is_default and set(team_ids) - teams:
+        raise Invalid("teams", scheme.name, _FOR_EVERYBODY)
     if not await record_change(session, access, "scheme", scheme_id, before=before, after=after, via=via):
         return
     columns = {name: value for name, value in after.items() if name != "teams"}
@@ -199,10 +204,7 @@ async def make_default(session: AsyncSession, access: Access, scheme_id: int, *,
     access.require(_RIGHT)
     scheme = await locked_scheme(session, scheme_id)
     if scheme.archived_at is not None or await _team_ids(session, scheme_id):
-        why = (
-            "Leads of everybody come into the default scheme: it is neither archived nor kept for some teams."
-        )
-        raise Invalid("is_default", scheme.name, why)
+        raise Invalid("is_default", scheme.name, _FOR_EVERYBODY)
     former = await session.scalars(
         select(Scheme).where(Scheme.object_kind == "lead", Scheme.is_default).with_for_update()
     )

@@ -286,6 +286,18 @@ async def test_the_default_scheme_stays_until_another_one_is(session: AsyncSessi
     )
     await make_default(session, COMMAND, scheme.id)
     assert [each.id for each in await scheme_rows(session, COMMAND) if each.is_default] == [scheme.id]
+    version = (await scheme_row(session, COMMAND, scheme.id)).version
+    with pytest.raises(Invalid, match="everybody"):
+        await edit_scheme(
+            session,
+            COMMAND,
+            scheme.id,
+            version=version,
+            name="Главная",
+            mode="free",
+            allows_step_back=False,
+            team_ids=[team],
+        )
     assert (await lead_row(session, (await lead_in_default(session)).id)).scheme_id == scheme.id
 
 
