@@ -85,7 +85,8 @@ async def condition_of(
 
 def condition_beside_kinds(wanted: PartyFilter) -> ColumnElement[bool]:
     """The same for a list that is read from kinds, without what those say."""
-    which = not_(_has_kind()) if wanted.which is Which.FORMER_CLIENTS else _CONDITIONS[wanted.which]()
+    is_read_from = wanted.which is Which.FORMER_CLIENTS and wanted.kind is None
+    which = not_(_has_kind()) if is_read_from else _CONDITIONS[wanted.which]()
     is_person = wanted.type == "person" or wanted.which is Which.CONTACTS
     of_type = (
         PartyKindAssignment.party_type == text("'person'") if is_person else true()

@@ -66,6 +66,12 @@ async def test_each_list_has_its_own_condition(session: AsyncSession) -> None:
     await set_kinds(session, COMMAND, alone, ["client"])
     await set_kinds(session, COMMAND, alone, [])
     assert await names(session, PartyFilter(which=Which.FORMER_CLIENTS)) == ["Одиночка"]
+    other = await human(session, "Бывший поставщик", "supplier")
+    for party_id, kinds in ((alone, ["supplier"]), (alone, []), (other, [])):
+        await set_kinds(session, COMMAND, party_id, kinds)
+    were_both = PartyFilter(which=Which.FORMER_CLIENTS, kind="supplier", kind_status="ended")
+    assert await names(session, were_both) == ["Одиночка"]
+    assert (await count_parties(session, COMMAND, were_both)).value == 1
 
 
 async def test_a_paused_or_ended_kind_leaves_the_lists_and_is_found_by_its_state(
