@@ -66,12 +66,13 @@ class Form:
 
 def form_of(pairs: Iterable[tuple[str, object]]) -> Form:
     """The form that a browser posted; files and control characters are left out."""
-    form = Form()
+    form, chosen = Form(), dict[str, set[str]]()
     for name, value in pairs:
         if isinstance(value, str):
             clean = _CONTROL.sub("", value)[: MOST_CHARACTERS * 10]
             form.values[name] = clean
-            form.chosen[name] = form.chosen.get(name, frozenset()) | {clean}
+            chosen.setdefault(name, set()).add(clean)
+    form.chosen = {name: frozenset(values) for name, values in chosen.items()}
     for name in [name for name, value in form.values.items() if value == OTHER]:
         form.values[name] = form.values.get(f"{name}-other", "")
     return form
