@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm import parties, telephony
 from crm.accounts import sign_in
 from crm.comments import add_comment
+from crm.custom_fields import add_field
 from crm.database import Database
 from crm.directories import add_entry, list_entries
 from crm.granted_rights import ROLE_CODES
@@ -180,11 +181,13 @@ async def _import(session: AsyncSession) -> int:
 
 
 async def _directories(session: AsyncSession, company: Company) -> None:
-    """An entry of each directory, and the scheme that every installation begins with."""
+    """An entry of each directory, a field of the company's own, and the scheme that every installation begins with."""
     for kept in KEPT:
         entries = await list_entries(session, kept.name)
         found = entries[0].id if entries else await add_entry(session, COMMAND, kept.name, "Planted")
         company.entries[kept.path.rpartition("/")[2]] = found
+    field_ = await add_field(session, COMMAND, key="zone", name="Zone", type="text")
+    company.entries["custom-fields"] = field_.id
     (scheme,) = await scheme_rows(session, COMMAND)
     company.scheme_id = scheme.id
     company.stage_id = (await stage_rows(session, COMMAND, scheme.id))[0].id
