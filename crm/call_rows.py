@@ -130,6 +130,10 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
     values |= {name: first(getattr(later, name), getattr(earlier, name)) for name in _FACTS}
     if not (values["presented_from"] if values["direction"] == Direction.INBOUND else values["presented_to"]):
         values["customer_e164"] = None  # a number that turned out to be withheld is kept nowhere
+    if words is None and later.direction != earlier.direction:
+        # What was taken for a number of ours is the customer's, or a call among colleagues led to a customer's.
+        values |= {"did_e164": later.did_e164, "line_id": later.line_id}
+        stored, new = _at_times_of(later, stored), _at_times_of(later, new)
     ended = _end(stored, new)
     started_at = _first_time(stored, new, "started_at") or new.started_at
     story, answered_at = _stories(stored, new), _first_time(stored, new, "answered_at")
@@ -153,6 +157,12 @@ def merged(stored: CallRow, new: CallRow) -> CallRow:
         story=story,
         words=words,
         **values,
+    )
+
+
+def _at_times_of(later: CallRow, row: CallRow) -> CallRow:
+    return msgspec.structs.replace(
+        row, started_at=later.started_at, queued_at=later.queued_at, answered_at=later.answered_at
     )
 
 
