@@ -15,6 +15,7 @@ from ami_adapter.framing import AmiMessage
 from ami_adapter.meanings import PLAIN_DEVICE_KINDS
 from cti.calls.presence_events import (
     CallerLeft,
+    CallerReplaced,
     CallerWaits,
     DeviceChanged,
     DeviceNamed,
@@ -227,6 +228,20 @@ def _leaves(headers: Headers, at: datetime | None) -> list[PresenceEvent]:
     return [CallerLeft(queue=headers.get("Queue", ""), channel_id=headers.get("Uniqueid", ""), at=at)]
 
 
+def _joined(headers: Headers, at: datetime | None) -> list[PresenceEvent]:
+    """An attended transfer to an application: who is passed on takes the second channel's place in it."""
+    second, other = headers.get("SecondTransfererUniqueid", ""), headers.get("TransfereeUniqueid", "")
+    if (
+        headers.get("DestType") != "App"
+        or headers.get("Result") != "Success"
+        or not known(second)
+        or not known(other)
+    ):
+        return []
+    linked_id = known(headers.get("TransfereeLinkedid", ""))
+    return [CallerReplaced(channel_id=second, by_channel_id=other, linked_id=linked_id, at=at)]
+
+
 def _queues_told(_headers: Headers, at: datetime | None) -> list[PresenceEvent]:
     return [ListEnded(listing=Listing.QUEUES, at=at)]
 
@@ -263,6 +278,7 @@ HANDLERS: Final[Mapping[bytes, Handler]] = {
     b"QueueCallerJoin": _joins,
     b"QueueCallerLeave": _leaves,
     b"QueueCallerAbandon": _leaves,
+    b"AttendedTransfer": _joined,
     b"QueueStatusComplete": _queues_told,
 }
 # What is told again and again, and the headers that name its subject.

@@ -7,12 +7,13 @@ while it is told counts as named. So a picture from before a gap never outlives 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from cti.calls.presence_events import (
     CallerLeft,
+    CallerReplaced,
     CallerWaits,
     DeviceChanged,
     DeviceNamed,
@@ -125,6 +126,8 @@ class PbxPresence:
                 return self._line_up(event)
             case CallerLeft():
                 return self._leave(event)
+            case CallerReplaced():
+                return self._replace(event)
             case _:
                 assert_never(event)
 
@@ -246,6 +249,20 @@ class PbxPresence:
         if queue is None or _out_of(queue.waiting, event.channel_id) is None:
             return NOTHING
         return PresenceChange(queues=frozenset({event.queue}))
+
+    def _replace(self, event: CallerReplaced) -> PresenceChange:
+        """Another channel stands in the same place, and has waited as long."""
+        moved: set[str] = set()
+        for queue in self._queues.values():
+            for index, caller in enumerate(queue.waiting):
+                if caller.channel_id == event.channel_id:
+                    queue.waiting[index] = replace(
+                        caller,
+                        channel_id=event.by_channel_id,
+                        linked_id=event.linked_id or event.by_channel_id,
+                    )
+                    moved.add(queue.name)
+        return PresenceChange(queues=frozenset(moved)) if moved else NOTHING
 
     # Lists
 

@@ -140,6 +140,16 @@ class CallerLeft:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerReplaced:
+    """Whoever waited on this channel handed their place in the queue to another one."""
+
+    channel_id: str
+    by_channel_id: str
+    linked_id: str
+    at: datetime | None
+
+
 PresenceEvent = (
     ListBegun
     | ListEnded
@@ -152,4 +162,5 @@ PresenceEvent = (
     | MemberLeft
     | CallerWaits
     | CallerLeft
+    | CallerReplaced
 )

@@ -191,6 +191,31 @@ def test_every_message_twice_changes_nothing(name: str) -> None:
     assert [once.queue(queue) for queue in once.queues()] == [twice.queue(queue) for queue in twice.queues()]
 
 
+def test_a_place_in_a_queue_may_be_handed_over() -> None:
+    """An agent who waited there joins the customer with it: the PBX goes on with the customer's channel."""
+    presence, translator = PbxPresence(), PresenceTranslator()
+    told = [
+        message("QueueCallerJoin", Queue="600", Uniqueid="7.1", Linkedid="7.1", Position="1"),
+        message(
+            "AttendedTransfer",
+            Result="Success",
+            DestType="App",
+            SecondTransfererUniqueid="7.1",
+            TransfereeUniqueid="7.2",
+            TransfereeLinkedid="7.2",
+        ),
+    ]
+    for one in told:
+        for event in translator.translate(one, AT):
+            presence.apply(event)
+    assert (queue := presence.queue("600")) is not None
+    assert [(one.channel_id, one.linked_id, one.since) for one in queue.waiting] == [("7.2", "7.2", AT)]
+    for event in translator.translate(message("QueueCallerLeave", Queue="600", Uniqueid="7.2"), AT):
+        presence.apply(event)
+    assert (queue := presence.queue("600")) is not None
+    assert queue.waiting == ()
+
+
 def test_no_capture_leaves_a_caller_in_a_queue_or_a_telephone_ringing() -> None:
     """Recordings that end with the last call: whatever began there also ended there."""
     for one in ALL:
