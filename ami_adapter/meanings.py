@@ -26,6 +26,7 @@ from cti.calls.channel_events import (
     ChannelRinging,
     ChannelState,
     DialEnded,
+    DialledKnown,
     DialStarted,
     DidLearned,
     ExtensionKnown,
@@ -139,6 +140,16 @@ def _bridge_enter(headers: dict[str, str], at: datetime | None) -> ChannelEvent 
         is_waiting_room=is_waiting_room(headers),
         is_conference=headers.get("BridgeCreator", "") in CONFERENCE_MAKERS,
         at=at,
+    )
+
+
+def _conference_join(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
+    """Told beside the entering of the room's bridge, but alone of whoever takes another one's place in it."""
+    channel, bridge_id = channel_of(headers), headers.get("BridgeUniqueid", "")
+    if channel is None or not bridge_id:
+        return None
+    return BridgeEntered(
+        channel=channel, bridge_id=bridge_id, is_waiting_room=False, is_conference=True, at=at
     )
 
 
@@ -291,10 +302,12 @@ def _shutdown(_headers: dict[str, str], at: datetime | None) -> ChannelEvent | N
 
 
 def _status(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
-    channel, did = channel_of(headers), headers.get("DNID", "")
+    channel, dialled = channel_of(headers), headers.get("DNID", "")
     if channel is None:
         return None
-    return DidLearned(channel=channel, did=did, at=at) if did else ChannelChanged(channel=channel, at=at)
+    if not dialled:
+        return ChannelChanged(channel=channel, at=at)
+    return DialledKnown(channel=channel, number=dialled, at=at)
 
 
 def _queue_entry(headers: dict[str, str], at: datetime | None) -> ChannelEvent | None:
@@ -307,11 +320,15 @@ def seen_channel(headers: dict[str, str]) -> SeenChannel | None:
     if channel is None:
         return None
     application = headers.get("Application", "")
+    # A called telephone may run a piece of the dialplan, "press 1 to accept": its place then tells more.
+    is_unsure = application in ("", "Stasis") or (
+        channel.dialled in ("", "s") and channel.linked_id not in ("", channel.channel_id)
+    )
     return SeenChannel(
         channel=channel,
         bridge_id=headers.get("BridgeId", ""),
         age_seconds=_seconds(headers.get("Duration", "")),
-        was_called=None if application in ("", "Stasis") else application in ("AppDial", "AppQueue"),
+        was_called=True if application in ("AppDial", "AppQueue") else None if is_unsure else False,
     )
 
 
@@ -333,6 +350,8 @@ HANDLERS: dict[bytes, Handler] = {
     b"DialEnd": _dial_end,
     b"BridgeEnter": _bridge_enter,
     b"BridgeLeave": _bridge_leave,
+    b"ConfbridgeJoin": _conference_join,
+    b"ConfbridgeLeave": _bridge_leave,
     b"BridgeMerge": _bridge_merge,
     b"Hold": _hold,
     b"Unhold": _unhold,

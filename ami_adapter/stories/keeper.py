@@ -53,6 +53,7 @@ _DEVICE = re.compile(rb"[A-Za-z0-9]+/[^\s&,;@]+")
 _NO_IDS = frozenset({b"", b"<unknown>", b"<null>", b"none", b"unknown"})
 _OF_ALL = frozenset({b"CoreShowChannelsComplete", b"Shutdown"})
 _BRIDGING = frozenset({b"BridgeEnter", b"BridgeMerge"})
+_WAITING_ROOM = b"\r\nBridgeTechnology: holding_bridge\r\n"
 _HINTS: Mapping[bytes, tuple[bytes, ...]] = {
     b"ExtensionStatus": (b"\r\nExten: ", b"\r\nHint: "),
     b"QueueMember": (b"\r\nLocation: ", b"\r\nStateInterface: "),
@@ -79,6 +80,9 @@ class LiveStory:
     call_id: UUID | None = None
     call_ids: set[UUID] = field(default_factory=set)  # under which it is found
     ended_at: datetime | None = None
+    is_waiting: bool = (
+        False  # its first channel waits in a room: whoever meets it there has a story of their own
+    )
 
 
 class ShelfWorker:
@@ -246,6 +250,7 @@ class StoryKeeper:
         for call_id in tuple(absorbed.call_ids):
             self._find_by(call_id, story)
         story.call_id = story.call_id or absorbed.call_id
+        story.is_waiting = False
         self._worker.do(self._shelf.join, story.number, absorbed.number)
 
     def of_ear(self, ear: Ear) -> list[LiveStory]:
@@ -365,6 +370,8 @@ class Ear:
             found = self._failed(_value(raw, b"\r\nChannel: "))
         if found:
             self._note_devices(found[0], event, raw)
+            if event == b"BridgeEnter" and _WAITING_ROOM in raw and _is_first(raw):
+                found[0].is_waiting = True
         return list({story.number: self._keeper_of(story) for story in found}.values())
 
     def _keeper_of(self, story: LiveStory) -> LiveStory:
@@ -378,10 +385,11 @@ class Ear:
             if any(each in self._over for each in ids):
                 return None
             known = {0: self._keeper.begin(self)}
-        story, *others = (known[number] for number in sorted(known))
+        apart = {number: story for number, story in known.items() if not story.is_waiting} or known
+        story, *others = (apart[number] for number in sorted(apart))
         for other in others:
             self._keeper.join(story, other)
-        self._learn(ids, story)
+        self._learn([each for each in ids if self.ids.get(each) not in known.values()], story)
         return story
 
     def _bridged(self, bridges: list[bytes], story: LiveStory | None) -> list[LiveStory]:
@@ -408,6 +416,11 @@ class Ear:
         story.devices.update(name.rpartition(b"-")[0] for name in _CHANNEL.findall(raw))
         if event == b"Newchannel":
             self._by_endpoint[_value(raw, b"\r\nChannel: ").rpartition(b"-")[0]] = story
+
+
+def _is_first(raw: bytes) -> bool:
+    """Whether a message is of the channel that its call began with."""
+    return _value(raw, _UNIQUE_ID) == _value(raw, _LINKED_ID)
 
 
 class Hints:

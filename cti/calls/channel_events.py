@@ -208,6 +208,15 @@ class DidLearned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DialledKnown:
+    """What whoever calls on this channel dialled at first, wherever in the dialplan it is now."""
+
+    channel: Channel
+    number: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStarted:
     """A recording of what this channel hears and says begins; whether it holds sound is not known yet."""
 
@@ -351,6 +360,7 @@ ChannelEvent = (
     | PersonSought
     | CallerBlocked
     | DidLearned
+    | DialledKnown
     | RecordingStarted
     | HangupRequested
     | ChannelHungUp

@@ -9,6 +9,7 @@ from cti.calls.call_events import CallEvent, CallUpdated
 from cti.calls.channel_events import (
     CallerBlocked,
     Channel,
+    DialledKnown,
     DidLearned,
     HoursChecked,
     MailboxReached,
@@ -39,7 +40,10 @@ class Dialplan:
             return None
         call, news = self._registry.call_of(leg), News(event.at)
         is_repeat = call.is_in_queue and call.queue == event.queue
-        if not is_repeat and not call.is_connected:
+        is_nested = call.is_in_queue and not is_callers(
+            leg, call
+        )  # a member of the caller's queue is a queue
+        if not is_repeat and not is_nested and not call.is_connected:
             call.is_in_queue = call.was_queued = True
             call.queue = event.queue
             call.queued_at = call.queued_at or event.at
@@ -52,8 +56,9 @@ class Dialplan:
         leg = self._registry.legs.get(event.channel.channel_id)
         if leg is None:
             return None
-        self._registry.call_of(leg).is_in_queue = False
-        return self._registry.call_of(leg)
+        call = self._registry.call_of(leg)
+        call.is_in_queue = call.is_in_queue and call.queue != event.queue
+        return call
 
     def mailbox_reached(self, event: MailboxReached) -> LiveCall | None:
         """A mailbox talks to the caller."""
@@ -113,6 +118,20 @@ class Dialplan:
         if leg is call.first and leg.is_real and not leg.was_called and leg.first_dialled == event.did:
             self._registry.endpoints.note_did(leg.endpoint)
         return self._registry.unless_told(leg)
+
+    def dialled_known(self, event: DialledKnown) -> LiveCall | list[CallEvent] | None:
+        """A channel found in mid-life may stand anywhere in the dialplan by now: this is what it dialled."""
+        leg = self._registry.known_leg(event.channel, event.at)
+        if leg is None:
+            return None
+        call, news = self._registry.call_of(leg), News(event.at)
+        call.learned_did = call.learned_did or event.number
+        if not leg.is_found or leg.was_called or leg.first_dialled == event.number:
+            return self._registry.unless_told(leg)
+        before, leg.first_dialled = call.did(), event.number
+        if call.is_told and call.did() != before:
+            news.add(CallUpdated, what="number")
+        return self._registry.settled(call, news)
 
     def recording_started(self, event: RecordingStarted) -> LiveCall | None:
         """A file was begun; whether it holds sound, talk tells."""

@@ -15,6 +15,7 @@ from cti.calls.records import Direction, Disposition, ParticipationResult
 BUSY_CAUSES = frozenset({17})
 DECLINED_CAUSES = frozenset({21})
 ELSEWHERE_CAUSE = 26
+FORWARDED_CAUSE = 23  # it was redirected to a new destination
 NO_ANSWER_CAUSES = frozenset({18, 19})
 UNREACHABLE_CAUSES = frozenset({1, 2, 3, 20, 22, 25, 27, 28, 38, 41, 42, 44})
 CONGESTION_CAUSES = frozenset({34, 38, 41, 42, 44, 47, 58})
@@ -101,7 +102,7 @@ def inbound_disposition(call: LiveCall) -> Disposition:
         return Disposition.MENU_ONLY if call.saw_menu and not has_waited else Disposition.ABANDONED
     if call.was_queued:
         return Disposition.NOT_SERVED
-    outcomes = {leg_outcome(leg) for leg in called_telephones(call)}
+    outcomes = {leg_outcome(leg) for leg in called_telephones(call) if not has_forwarded(leg)}
     if outcomes and outcomes <= {Disposition.BUSY, Disposition.DECLINED}:
         return Disposition.BUSY
     if not outcomes and customer is not None and customer.cause in BUSY_CAUSES:
@@ -144,6 +145,11 @@ def has_no_agent(call: LiveCall) -> bool:
 def is_own_first_leg(call: LiveCall, leg: LiveLeg) -> bool:
     """The leg to the agent who asked for the call."""
     return call.is_originated and leg is next(iter(call.real_legs()), None)
+
+
+def has_forwarded(leg: LiveLeg) -> bool:
+    """It sent the call on by itself: what became of that, another leg tells."""
+    return leg.cause == FORWARDED_CAUSE or bool(leg.forwarded_to)
 
 
 def called_telephones(call: LiveCall) -> Iterable[LiveLeg]:

@@ -107,6 +107,7 @@ class Endpoints:
         self._contexts: dict[str, set[Role]] = {}
         self._judged: dict[str, tuple[Role, str]] = {}
         self.version = 0  # of all judgements together
+        self._seen_at, self._seen_extensions = 0, frozenset[str]()  # of telephones, at that version
         self._extensions = frozenset(extensions)
         self._lines = frozenset(lines)
         self._internal = re.compile(internal_pattern) if internal_pattern else None
@@ -204,6 +205,15 @@ class Endpoints:
             is_outside_number(number)
             and number not in self._extensions
             and number not in self._told_extensions
+        )
+
+    def is_extension(self, number: str) -> bool:
+        """Whether it is known to be a colleague's, by what we were told, a hint, or a telephone that was seen."""
+        if self._seen_at != self.version:
+            seen = (extension for role, extension in self._judged.values() if role is Role.PHONE)
+            self._seen_at, self._seen_extensions = self.version, frozenset(seen)
+        return (
+            number in self._extensions or number in self._told_extensions or number in self._seen_extensions
         )
 
     def is_ours(self, number: str) -> bool:

@@ -42,6 +42,7 @@ class LiveLeg:
     caller_name: str = ""
     caller_number: str = ""  # the number it presents now
     connected_number: str = ""
+    is_found: bool = False  # in mid-life: what it showed first was not seen
     is_undecided: bool = False  # whether somebody calls on it or is called is only guessed
     was_dialled: bool = False  # the PBX said itself that it calls somebody on it
     number_sent: str = ""  # the number handed to a line

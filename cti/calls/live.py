@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cti.calls.clock import Clock, seconds_between
+from cti.calls.endpoints import is_same_number
 from cti.calls.legs import LiveLeg, presented
 from cti.calls.records import (
     CallRecord,
@@ -87,6 +88,7 @@ class LiveCall:
     is_held: bool = False
     is_parked: bool = False
     is_in_conference: bool = False  # the customer entered a room where others may come and go
+    is_on_duty: bool = False  # a colleague called in to wait for calls, which are calls of their own
     ringing: list[str] = field(default_factory=list)
     talking: list[str] = field(default_factory=list)
     consulting: list[str] = field(default_factory=list)
@@ -203,7 +205,8 @@ class LiveCall:
         for index in range(len(self.participations) - 1, -1, -1):
             part = self.participations[index]
             if part.extension == extension:
-                return index if part.left_at is None and part.result in OPEN_RESULTS else None
+                has_left = part.left_at is not None or (extension, part.attempt) in self.left
+                return index if not has_left and part.result in OPEN_RESULTS else None
         return None
 
     def participate(self, extension: str, came_by: CameBy) -> int:
@@ -301,10 +304,12 @@ class LiveCall:
         return self.direction is Direction.INBOUND and self.customer is not None and self.customer.is_withheld
 
     def customer_number_sent(self) -> str | None:
-        """What went out on the line, if that is known and anything else than what was dialled."""
+        """What went out on the line, if that is known; not where the network then sent the call (302)."""
         if self.direction is not Direction.OUTBOUND or self.customer is None:
             return None
-        return self.customer.number_sent or None
+        dialled = self.dialled_outside()
+        handed = [self.customer.number_sent, *(leg.number_sent for leg in self.real_legs() if leg.was_called)]
+        return next((number for number in handed if is_same_number(dialled, number)), handed[0]) or None
 
     def did(self) -> str | None:
         """Our number as the provider sent it; where the line delivers none, as the dialplan noted it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cti.calls import story
-from cti.calls.endpoints import Endpoints, Role, is_outside_number, is_short_number
+from cti.calls.endpoints import Endpoints, Role, is_outside_number, is_same_number, is_short_number
 from cti.calls.legs import LiveLeg
 from cti.calls.live import LiveCall
 from cti.calls.records import Direction
@@ -77,7 +77,8 @@ class Parties:
     def origin(self, call: LiveCall) -> LiveLeg | None:
         """The real leg the call began with; of a call found in mid-life, the one that calls."""
         legs = list(call.real_legs())
-        named = call.legs.get(call.linked_ids[0])
+        is_named = call.first is not None and call.first.channel_id in call.linked_ids
+        named = call.first if is_named else call.legs.get(call.linked_ids[0])
         if not legs or (named is not None and named.is_real):
             return named if legs else None
         if named is None:
@@ -97,16 +98,24 @@ class Parties:
         return is_outside_number(origin.first_caller or origin.first_dialled)
 
     def _direct_dialled(self, call: LiveCall, origin: LiveLeg) -> None:
-        """A colleague dialled: outside if a line was called or the number is long enough, else inside. A long number
-        that leads to a telephone, and to no line, is one of ours."""
+        """A colleague dialled: outside or inside."""
         call.placed_by = self.extension_of(origin)
         lines = self._called_lines(call)
-        called = (leg.endpoint for leg in call.real_legs() if leg.was_called)
-        is_ours = any(self._endpoints.role_of(endpoint) is Role.PHONE for endpoint in called)
-        if lines or (self._endpoints.is_outside(origin.first_dialled) and not is_ours):
-            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
+        if self._goes_out(call, origin.first_dialled, lines):
+            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines, origin.first_dialled)
         else:
             call.direction = Direction.INTERNAL
+
+    def _goes_out(self, call: LiveCall, dialled: str, lines: list[LiveLeg]) -> bool:
+        """What was dialled is handed to a line, or is long enough. A number that leads to a telephone of ours is one of
+        ours, also if that colleague's calls go on to a mobile; so is a colleague's extension that leads to a line alone."""
+        if any(is_same_number(dialled, line.number_sent) for line in lines):
+            return True
+        called = (leg.endpoint for leg in call.real_legs() if leg.was_called)
+        if any(self._endpoints.role_of(endpoint) is Role.PHONE for endpoint in called):
+            return False
+        is_outside = self._endpoints.is_outside(dialled)
+        return is_outside or (bool(lines) and not self._endpoints.is_extension(dialled))
 
     def _direct_originated(self, call: LiveCall, origin: LiveLeg) -> None:
         """A program had the first leg called, then connects it: click to call."""
@@ -120,13 +129,18 @@ class Parties:
             if not origin.is_up:  # later the telephone shows the office's own number
                 call.requested_number = call.requested_number or next(filter(self._is_customers, shown), "")
         else:
-            call.is_customer_first = True
+            call.is_customer_first = not self._is_connected_outside(call, lines, origin)
             call.placed_by = self._behind_helper(call)
-            lines = [origin]
+            lines = [origin] if call.is_customer_first else lines
         if lines or self._endpoints.is_outside(call.requested_number):
-            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines)
+            call.direction, call.customer = Direction.OUTBOUND, self._far_end(lines, call.requested_number)
         else:
             call.direction = Direction.INTERNAL
+
+    def _is_connected_outside(self, call: LiveCall, lines: list[LiveLeg], origin: LiveLeg) -> bool:
+        """What a program asked for was dialled out on another line: whoever was called first is one of ours, at a mobile."""
+        dialled = [line.number_sent for line in lines if line is not origin]
+        return any(is_same_number(call.requested_number, number) for number in dialled)
 
     def _is_customers(self, number: str) -> bool:
         return self._endpoints.is_outside(number) and not self._endpoints.is_ours(number)
@@ -139,6 +153,9 @@ class Parties:
     def _called_lines(self, call: LiveCall) -> list[LiveLeg]:
         return [leg for leg in call.real_legs() if leg.was_called and not self.is_phone(leg)]
 
-    def _far_end(self, lines: list[LiveLeg]) -> LiveLeg | None:
-        """Of several lines tried one after another, the one that was answered, else the last."""
+    def _far_end(self, lines: list[LiveLeg], number: str) -> LiveLeg | None:
+        """Of several lines tried one after another, the one that was answered, else the last; not one that was called
+        with another number before the number asked for was: that is our mobile."""
+        asked = (index for index, line in enumerate(lines) if is_same_number(number, line.number_sent))
+        lines = lines[next(asked, 0) :]
         return next((line for line in lines if line.bridge_id), lines[-1] if lines else None)

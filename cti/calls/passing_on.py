@@ -17,6 +17,7 @@ from cti.calls.channel_events import (
     CallPickedUp,
     CallUnparked,
 )
+from cti.calls.endpoints import Role
 from cti.calls.legs import LiveLeg
 from cti.calls.live import LiveCall
 from cti.calls.progress import News
@@ -37,7 +38,9 @@ class PassingOn:
         leg = self._registry.leg(event.transferer, event.at)
         if leg is None:
             return None
-        call, who = self._registry.call_of(leg), self._who(leg)
+        call, who = self._registry.call_of(leg), self._maker(leg)
+        if call.is_on_duty and event.transferee and event.transferee.channel_id in self._registry.legs:
+            call = self._registry.call_of(self._registry.legs[event.transferee.channel_id])
         once = (event.transferer.channel_id, event.to)
         index = call.pending_transfer()
         if index is None or not (call.is_parked or call.is_transfer_guessed):
@@ -60,12 +63,22 @@ class PassingOn:
         transferee = self._registry.leg(event.transferee, event.at) if event.transferee else None
         others = [leg for leg in (first, second, transferee) if leg is not None]
         reached = self._reached(target or second, others)
-        call = self._registry.join(self._registry.call_of(first), self._registry.call_of(second), event.at)
+        asked = self._registry.call_of(second)
+        call = self._registry.join(self._registry.call_of(first), asked, event.at)
+        if (
+            event.target is None and asked.is_in_queue
+        ):  # whoever asked waited there, and gives the place to the customer
+            call.is_in_queue, call.was_queued, call.queue = True, True, asked.queue
         reached = reached or self._ringing(call) or _consulted(call, others)
-        to = self._called(reached, target, second if second is not first else None) or event.second.dialled
         is_ringing = reached is not None and not reached.is_up
+        to = self._asked_for(call, target, second, event) if is_ringing else ""
+        to = (
+            to
+            or self._called(reached, target, second if second is not first else None)
+            or event.second.dialled
+        )
         kind = "blonde" if is_ringing else "attended"
-        transfer = Transfer(from_extension=self._who(first), to=to, kind=kind, at=event.at)
+        transfer = Transfer(from_extension=self._maker(first), to=to, kind=kind, at=event.at)
         if (part := call.open_participation(to)) is not None and call.participations[
             part
         ].came_by is CameBy.RING:
@@ -88,6 +101,15 @@ class PassingOn:
         Asterisk then names a helper that leads to nobody yet, or (16) no target at all.
         """
         return next((leg for leg in reversed(call.rung) if leg.was_called and not leg.is_up), None)
+
+    def _asked_for(
+        self, call: LiveCall, target: LiveLeg | None, second: LiveLeg, event: AttendedlyTransferred
+    ) -> str:
+        """What was dialled, a queue or a group, where several ring now: who of them will answer nobody knows."""
+        ringing = {self._who(leg) for leg in call.rung if not leg.is_up and not leg.is_past_ringing}
+        return (
+            (dialled_by(target) or second.first_dialled or event.second.dialled) if len(ringing) > 1 else ""
+        )
 
     def goes_on(self, call: LiveCall, leg: LiveLeg, at: datetime | None) -> list[CallEvent]:
         """The customer, sent elsewhere in the dialplan in mid-talk, reaches for the next one there.
@@ -161,6 +183,11 @@ class PassingOn:
         news = News(at)
         news.add(CallTransferred, transfer=transfer)
         return self._registry.settled(call, news)
+
+    def _maker(self, leg: LiveLeg) -> str | None:
+        """Who passes the call on: an extension, nobody of ours at a line (a mobile that answered for us)."""
+        is_line = self._registry.endpoints.role_of(leg.endpoint) is Role.LINE
+        return None if is_line else self._who(leg)
 
     def _who(self, leg: LiveLeg) -> str:
         return self._registry.parties.extension_of(leg)

@@ -121,6 +121,8 @@ class Progress:
             return self._bridges.conversation(customer)
         for leg in call.live_legs():
             heard = self._bridges.conversation(leg) if leg.bridge_id else set()
+            if call.is_on_duty:
+                heard &= set(call.legs.values())
             if sum(member.is_real for member in heard) > 1:
                 return heard
         return set()
@@ -213,18 +215,20 @@ class Progress:
     def _note_departures(self, call: LiveCall, news: News) -> None:
         """Whoever talked has left once none of their telephones is on the call; told while it goes on: their work after it begins."""
         for index, part in enumerate(call.participations):
-            if part.result is ParticipationResult.ANSWERED and part.left_at is None:
-                seat = part.extension, part.attempt
-                if part.extension in call.talking or self._is_on_call(call, part.extension):
-                    call.left.discard(seat)
-                    continue
-                if seat in call.left:
-                    continue
-                call.left.add(seat)
-                call.participations[index] = replace(part, left_at=news.at)
-                call.tell(news.at, f"{part.extension} leaves")
-                if call.open_legs:
-                    news.add(CallUpdated, what="agents")
+            seat = part.extension, part.attempt
+            if (
+                part.result is not ParticipationResult.ANSWERED
+                or part.left_at is not None
+                or seat in call.left
+            ):
+                continue
+            if part.extension in call.talking or self._is_on_call(call, part.extension):
+                continue
+            call.left.add(seat)
+            call.participations[index] = replace(part, left_at=news.at)
+            call.tell(news.at, f"{part.extension} leaves")
+            if call.open_legs:
+                news.add(CallUpdated, what="agents")
 
     def _is_on_call(self, call: LiveCall, extension: str) -> bool:
         return any(

@@ -55,6 +55,9 @@ class Registry:
         self.gone = Remembered()  # channels
         self._over = Remembered()  # linked ids of ended calls
         self._calls: dict[str, LiveCall] = {}  # by every linked id of every live call
+        self._lent: dict[
+            str, LiveCall
+        ] = {}  # whose channels bear the linked id of somebody on duty meanwhile
         self.newest = 0  # the order of the newest channel
 
     def calls(self) -> list[LiveCall]:
@@ -97,6 +100,8 @@ class Registry:
         self.newest += 1
         called = looks_called(channel) if was_called is None else was_called
         leg = new_leg(channel, at, self.newest, was_called=called)
+        if guest := self._lent.get(linked_id):
+            leg.linked_id = linked_id = guest.linked_ids[0]
         leg.is_undecided = was_called is None and is_first_and_silent(channel)
         leg.was_dialled = was_called is True
         call = self._calls.get(linked_id)
@@ -139,7 +144,9 @@ class Registry:
     def _relink(self, leg: LiveLeg, linked_id: str, at: datetime | None) -> None:
         """The channel shows another linked id: its call and the one of that id are one, and nobody says so."""
         call, other = self.call_of(leg), self._calls.get(linked_id)
-        if other is not None:
+        if other is not None and other is not call and (call.is_on_duty or other.is_on_duty):
+            self._lent[linked_id] = call if other.is_on_duty else other
+        elif other is not None:
             leg.linked_id = linked_id
             if other is not call:
                 self.join(call, other, at)
@@ -148,12 +155,21 @@ class Registry:
             self._calls[linked_id] = call
             leg.linked_id = linked_id
 
+    def note_duty(self, leg: LiveLeg) -> None:
+        """A colleague who called nobody and waits in a room of the PBX is there for the calls of others (AgentLogin)."""
+        call = self.call_of(leg)
+        is_own = leg is call.first and not leg.was_called and self.parties.is_phone(leg)
+        if is_own and not call.is_parked and sum(1 for _ in call.real_legs()) == 1:
+            call.is_on_duty = True
+
     def join(self, one: LiveCall, other: LiveCall, at: datetime | None) -> LiveCall:
         """Two calls turned out to be one: the older lives on, and whoever heard of the younger is told."""
         if one is other:
             return one
         older, younger = sorted((one, other), key=lambda call: call.order)
         older.absorb(younger)
+        older.is_on_duty = False
+        self._lent = {id_: older if guest is younger else guest for id_, guest in self._lent.items()}
         for linked_id in younger.linked_ids:
             self._calls[linked_id] = older
         if younger.is_told:
@@ -187,4 +203,5 @@ class Registry:
             for linked_id in call.linked_ids:
                 self._calls.pop(linked_id, None)
                 self._over.add(linked_id)
+            self._lent = {id_: guest for id_, guest in self._lent.items() if guest is not call}
         return events

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from cti.calls.call_events import CallEvent, SnapshotApplied
 from cti.calls.channel_events import Channel, ChannelState, SeenChannel, SnapshotTaken, SourceStopped
 from cti.calls.endpoints import is_same_number
-from cti.calls.legs import LiveLeg
+from cti.calls.legs import LiveLeg, is_of_another
 from cti.calls.live import LiveCall
 from cti.calls.progress import News
 from cti.calls.records import CallRecord, Origin
@@ -64,12 +64,15 @@ class Resync:
             return None
         call = self._registry.call_of(leg)
         if is_new:
+            leg.is_found = True
             call.origin = Origin.ATTACHED if not call.is_told else call.origin
             call.learned_did = call.learned_did or seen.did
         show_state(call, leg, channel, at)
         self._registry.bridges.leave(leg)
         if seen.bridge_id and seen.bridge_id not in self._waiting_rooms:
             self._registry.bridges.enter(leg, seen.bridge_id)
+        elif seen.bridge_id:
+            self._registry.note_duty(leg)
         return leg
 
     def _note_lines(self, call: LiveCall) -> None:
@@ -88,9 +91,9 @@ class Resync:
             call.is_in_queue, call.was_queued, call.queue = True, True, queue
 
 
-def appearance(seen: SeenChannel) -> tuple[bool, float]:
+def appearance(seen: SeenChannel) -> tuple[bool, float, bool]:
     """Callers before the called, oldest first: who called whom is then clear from the first channel on."""
-    return bool(seen.was_called), -(seen.age_seconds or 0.0)
+    return bool(seen.was_called), -(seen.age_seconds or 0.0), is_of_another(seen.channel)
 
 
 def show_state(call: LiveCall, leg: LiveLeg, channel: Channel, at: datetime | None) -> None:

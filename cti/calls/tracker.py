@@ -33,6 +33,7 @@ from cti.calls.channel_events import (
     ChannelRinging,
     ChannelState,
     DialEnded,
+    DialledKnown,
     DialStarted,
     DidLearned,
     ExtensionKnown,
@@ -240,6 +241,7 @@ class CallTracker:
         if event.is_waiting_room:
             self._waiting_rooms.add(event.bridge_id)
             self._bridges.leave(leg)
+            self._registry.note_duty(leg)
         else:
             self._bridges.enter(leg, event.bridge_id)
             leg.place = (event.channel.dialled, event.channel.context)
@@ -317,6 +319,7 @@ class CallTracker:
             PersonSought: dialplan.person_sought,
             CallerBlocked: dialplan.caller_blocked,
             DidLearned: dialplan.did_learned,
+            DialledKnown: dialplan.dialled_known,
             RecordingStarted: dialplan.recording_started,
             ExtensionKnown: self._extension_known,
             BlindlyTransferred: passing_on.blindly,

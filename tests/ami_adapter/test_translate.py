@@ -18,6 +18,7 @@ from cti.calls.channel_events import (
     ChannelRinging,
     ChannelState,
     DialEnded,
+    DialledKnown,
     DialStarted,
     DidLearned,
     ExtensionKnown,
@@ -343,6 +344,6 @@ def test_queues_and_dialled_numbers_are_restored_from_other_lists() -> None:
     )
     assert isinstance(event, QueueJoined)
     (event,) = translated("Status", **channel(), DNID="+74951234501")
-    assert isinstance(event, DidLearned)
+    assert isinstance(event, DialledKnown)
     (event,) = translated("Status", **channel(), DNID="")
     assert isinstance(event, ChannelChanged)

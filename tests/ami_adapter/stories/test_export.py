@@ -22,6 +22,9 @@ OF_OTHERS = {
     *("ring_s", "talk_s", "hold_s"),
 }
 UNTOLD = {
+    **dict.fromkeys(("a02-conference-session", "d09-blind-to-conference-room-of-others"), OF_OTHERS),
+    "g06-conference-two-customers": OF_OTHERS,
+    "a01-agent-pool": {"disposition", "hung_up_by"},  # of the waiting, whose own story knows no customers
     "23-conference": OF_OTHERS,
     "ami-redirect-both": OF_OTHERS,
     "26-odd-display-names": {"customer_name"},

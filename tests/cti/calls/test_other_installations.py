@@ -16,8 +16,10 @@ from cti.calls.channel_events import (
     ChannelCreated,
     ChannelHungUp,
     ChannelState,
+    DialledKnown,
     DialStarted,
     DidLearned,
+    ExtensionKnown,
     HangupRequested,
     HoursChecked,
     MailboxReached,
@@ -398,3 +400,36 @@ def test_a_snapshot_shows_which_called_channel_is_a_line() -> None:
     (call,) = pbx.tracker.present()
     assert (call.direction, call.placed_by, call.talking) == (Direction.OUTBOUND, "21", ("21",))
     assert (call.customer_number, call.is_answered) == ("89031234567", True)
+
+
+@pytest.mark.parametrize(("is_known", "direction"), [(True, Direction.INTERNAL), (False, Direction.OUTBOUND)])
+def test_an_extension_that_leads_to_a_mobile_alone_is_still_a_colleague(
+    is_known: bool, direction: Direction
+) -> None:
+    """Of a short number that nobody is known to have nothing tells it from a speed dial."""
+    pbx = Pbx()
+    if is_known:
+        pbx.say(ExtensionKnown, endpoint="PJSIP/petrova", extension="102")
+    pbx.dial_from("101", "102")
+    line = Channel("2", "PJSIP/mango-2", "1", "PJSIP/mango", "", ChannelState.DOWN)
+    pbx.say(ChannelCreated, channel=line)
+    pbx.say(DialStarted, 0, caller=None, called=line, number="79031112233")
+    pbx.ring(line)
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.placed_by) == (direction, "101")
+
+
+@pytest.mark.parametrize("dialled", ["84951234501", ""])
+def test_what_a_caller_found_in_mid_life_had_dialled_is_told_afterwards(dialled: str) -> None:
+    """Passed on, a channel stands at a colleague's extension: that is no number of ours that was called."""
+    pbx = Pbx()
+    line = Channel("1", "PJSIP/mango-1", "1", "PJSIP/mango", "", ChannelState.UP, CALLER, dialled="102")
+    phone = Channel("2", "PJSIP/102-2", "1", "PJSIP/102", "", ChannelState.UP, "102")
+    seen = [
+        SeenChannel(channel=one, bridge_id="b", age_seconds=9.0, was_called=one is phone)
+        for one in (line, phone)
+    ]
+    pbx.say(SnapshotTaken, channels=tuple(seen))
+    pbx.say(DialledKnown, channel=line, number=dialled or "102")
+    (call,) = pbx.tracker.present()
+    assert (call.direction, call.did) == (Direction.INBOUND, dialled or "102")
