@@ -124,7 +124,7 @@ async def complete(
 
 async def _remembered(session: AsyncSession, header: Sequence[str]) -> tuple[ImportMapping | None, int]:
     """What these columns meant the last time, and how many stand behind them: refused rows come back with their number and reason."""
-    for more in (0, TOLD_COLUMNS):
+    for more in (0, TOLD_COLUMNS) if all(header[-TOLD_COLUMNS:]) else (0,):  # told ones have a heading
         key = header_key(header[: len(header) - more])
         known = await session.scalar(select(ImportMapping).where(ImportMapping.header_key == key))
         if known is not None and len(known.columns) == len(header) - more:

@@ -277,6 +277,17 @@ async def test_the_columns_are_remembered_for_files_with_this_heading(
     assert again.details["is_remembered"]
 
 
+async def test_a_wider_file_without_a_heading_is_another_file(database: Database, admin: Access) -> None:
+    narrow = csv_of(("ООО «Первая»", "8 916 100-00-77"), ("ООО «Вторая»", "8 916 100-00-78"))
+    job_id = await take(database, admin, narrow)
+    async with database.sessions.begin() as session:
+        await jobs.set_mapping(session, admin, job_id, ["organisation", "phone"], Policy(known=Known.SKIP))
+    wide = csv_of(*[(f"8 916 100-00-8{n}", f"office{n}@example.com", "7707083893", "ООО") for n in range(3)])
+    job = await read(database, admin, await take(database, admin, wide))
+    assert (job.header, job.columns[0], job.policy.known) == (("", "", "", ""), "phone", Known.FILL)
+    assert not job.details["is_remembered"]
+
+
 async def test_a_refused_start_leaves_everything_as_it_was(database: Database, admin: Access) -> None:
     job_id = await take(database, admin, csv_of(("Имя",), ("Анна",)))
     async with database.sessions.begin() as session:
