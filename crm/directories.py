@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, insert, select, text, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm.changes import last_author, record_change
@@ -23,7 +23,7 @@ from crm.rights import Access
 from crm.schema.directories import DirectoryEntry
 from crm.schema.parties import PartyKind
 from crm.schema.stages import FailureReason
-from crm.sources import SOURCE, checked_code, know_words
+from crm.sources import SOURCE, checked_code, know_words, lock_directory
 
 KIND: Final = "kind"
 TAG: Final = "tag"
@@ -249,8 +249,7 @@ async def _change(
 async def _locked(session: AsyncSession, directory: str) -> Sequence[Any]:
     """All entries in order; one who changes a directory at a time."""
     table, ours = _table(directory)
-    key = f"directory:{directory}"
-    await session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    await lock_directory(session, directory)
     query = select(table).where(*ours).order_by(table.position, table.id)
     return (await session.scalars(query.execution_options(populate_existing=True))).all()
 

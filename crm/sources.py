@@ -51,6 +51,12 @@ def checked_code(code: str) -> str:
     return code
 
 
+async def lock_directory(session: AsyncSession, directory: str) -> None:
+    """One who changes a directory, or what its entries are called, at a time; until the transaction ends."""
+    key = f"directory:{directory}"
+    await session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+
+
 async def list_sources(session: AsyncSession) -> list[SourceInfo]:
     """All of them in the company's order; what is archived stands at the end."""
     order = (DirectoryEntry.archived_at.is_not(None), DirectoryEntry.position, DirectoryEntry.id)
@@ -137,6 +143,7 @@ async def join_source(
         NotAllowed, NotFound (the entry), Invalid (no text), Taken (it means another entry).
     """
     access.require("directory.manage")
+    await lock_directory(session, SOURCE)
     entry = await session.get(DirectoryEntry, entry_id, populate_existing=True)
     if entry is None or entry.directory != SOURCE:
         raise NotFound(SOURCE, entry_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -115,6 +116,18 @@ async def test_a_source_is_understood_by_its_words(company: Company) -> None:
         await company.post(f"/api/v1/sources/{other['id']}/words", {"word": "landing page"})
     ).status == 409
     assert (await company.post(f"{path}/words", {"word": "x"}, "manager")).status == 404
+
+
+async def test_two_who_give_a_word_its_meaning_at_one_moment(company: Company) -> None:
+    path = "/api/v1/sources"
+    ids = [(await made(company, path, f"API race {number}"))["id"] for number in range(2)]
+    for number in range(3):
+        word = f"api-same-{number}"
+        joined = [company.post(f"{path}/{ids[place % 2]}/words", {"word": word}) for place in range(6)]
+        added = [company.post(path, {"name": word}) for _ in range(2)]
+        found = [answer.status for answer in await asyncio.gather(*joined, *added)]
+        assert set(found) <= {200, 201, 409}, found
+        assert 201 not in found or 200 not in found, found  # it means one of them, whoever was first
 
 
 async def test_tags_stand_on_parties_and_lists_are_narrowed_by_them(company: Company) -> None:
