@@ -61,11 +61,11 @@ async def change_kind(
     access: Access,
     kind_id: int,
     *,
-    name: str,
-    is_archived: bool,
+    name: str | None = None,
+    is_archived: bool | None = None,
     via: str = "form",
 ) -> None:
-    """Rename, archive or bring back. Raises NotAllowed, NotFound, Invalid, Taken."""
+    """Rename, archive or bring back; what is None stays. Raises NotAllowed, NotFound, Invalid, Taken."""
     access.require(RIGHT)
     found = await session.scalar(
         select(CommunicationKind)
@@ -76,7 +76,10 @@ async def change_kind(
     if found is None:
         raise NotFound("communication kind", kind_id)
     before = {"name": found.name, "is_archived": found.is_archived}
-    after = {"name": _checked(name), "is_archived": is_archived}
+    after = {
+        "name": found.name if name is None else _checked(name),
+        "is_archived": found.is_archived if is_archived is None else is_archived,
+    }
     if not await record_change(
         session, access, "communication_kind", kind_id, before=before, after=after, via=via
     ):
@@ -87,7 +90,7 @@ async def change_kind(
                 update(CommunicationKind).where(CommunicationKind.id == kind_id).values(**after)
             )
     except IntegrityError as error:
-        raise Taken("name", name) from error
+        raise Taken("name", str(after["name"])) from error
 
 
 def _checked(name: str) -> str:

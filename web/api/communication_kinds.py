@@ -88,15 +88,14 @@ async def add(request: web.Request, _query: NoQuery, new: NewCommunicationKind) 
     answer=CommunicationKind,
 )
 async def change(request: web.Request, _query: NoQuery, body: CommunicationKindChange) -> CommunicationKind:
-    kind_id, name, is_archived = id_in_path(request), given(body.name), given(body.is_archived)
+    kind_id = id_in_path(request)
     async with request.app[SESSIONS].begin() as session:
-        stored = await _one(session, kind_id)
         await communication_kinds.change_kind(
             session,
             request[ACCESS],
             kind_id,
-            name=stored.name if name is None else name,
-            is_archived=stored.is_archived if is_archived is None else is_archived,
+            name=given(body.name),
+            is_archived=given(body.is_archived),
             via="api",
         )
         return await _one(session, kind_id)

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from crm.communication_kinds import change_kind
+from tests.crm.people import COMMAND
 from tests.web.api.company import Company
 from web.api.directories import KEPT
 
@@ -187,3 +189,16 @@ async def test_own_kinds_of_communication_are_kept(company: Company) -> None:
     assert kind["id"] in [each["id"] for each in (await company.told(path, "agent"))["items"]]
     assert (await company.post(path, {"name": "x"}, "manager")).status == 404
     assert (await company.ask("PATCH", f"{path}/999999999", json={"name": "x"})).status == 404
+
+
+async def test_a_kind_that_is_archived_while_it_is_renamed_is_both(company: Company) -> None:
+    path = "/api/v1/communication-kinds"
+    kind_id = (await (await company.post(path, {"name": "API visit"})).json())["id"]
+    async with company.database.sessions.begin() as session:
+        await change_kind(session, COMMAND, kind_id, name="API call")
+        archiving = asyncio.create_task(company.ask("PATCH", f"{path}/{kind_id}", json={"is_archived": True}))
+        await asyncio.sleep(0.3)  # it waits for the name
+        assert not archiving.done()
+    assert (await archiving).status == 200
+    told = next(each for each in (await company.told(path))["items"] if each["id"] == kind_id)
+    assert told == {"id": kind_id, "name": "API call", "is_archived": True}
