@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from crm.schema.parties import Affiliation, PhoneNumber
+from crm.schema.parties import Affiliation, Party, PhoneNumber
 from crm.schema.regions import PartyRegion, PartyRegionDue
 from cti.numbers import describe
 
@@ -23,6 +23,18 @@ _NUMBERS: Final = text(
         select organisation_id, person_id from affiliation
         where organisation_id = any(cast(:ids as bigint[])) and is_primary and ended_at is null
     ) of join party_phone owned on owned.party_id = of.owner_id
+    """
+)
+
+_FIND: Final = text("select find_regions(cast(:ids as bigint[]))")
+# Whoever changed a party meanwhile did not see a region that somebody else was just adding to it.
+_COPY: Final = text(
+    """
+    update party_region r set sort_name = p.sort_name, last_communication_at = p.last_communication_at,
+        party_created_at = p.created_at, keeper_id = coalesce(p.owner_id, p.created_by), team_id = p.team_id
+    from party p where p.id = r.party_id and r.party_id = any(cast(:ids as bigint[]))
+        and (r.sort_name, r.last_communication_at, r.party_created_at, r.keeper_id, r.team_id) is distinct from
+            (p.sort_name, p.last_communication_at, p.created_at, coalesce(p.owner_id, p.created_by), p.team_id)
     """
 )
 
@@ -50,7 +62,7 @@ async def describe_piece(session: AsyncSession) -> bool:
 async def recheck_piece(session: AsyncSession) -> bool:
     """Look once more at the regions of some parties whose numbers were changed. Returns whether more may be left.
 
-    A party with a number that somebody holds is left for later. Whoever waits for what is written here waits for a moment; this
+    A party that somebody holds, or a number of it, is left for later. Whoever waits for what is written here waits for a moment; this
     does not wait for them.
     """
     await session.execute(text("set local lock_timeout = '500ms'"))
@@ -58,7 +70,9 @@ async def recheck_piece(session: AsyncSession) -> bool:
     noted = (await session.execute(due.limit(AT_ONCE).with_for_update(skip_locked=True))).all()
     ids = await _with_their_firms(session, {row.party_id for row in noted})
     busy = await _held_by_others(session, ids)
-    await session.execute(text("select find_regions(cast(:ids as bigint[]))"), {"ids": sorted(ids - busy)})
+    busy |= await _changed_by_others(session, ids - busy)
+    for statement in (_FIND, _COPY):
+        await session.execute(statement, {"ids": sorted(ids - busy)})
     done = [row.id for row in noted if not await _with_their_firms(session, {row.party_id}) & busy]
     await session.execute(delete(PartyRegionDue).where(PartyRegionDue.id.in_(done)))
     return bool(done)
@@ -78,6 +92,13 @@ async def _held_by_others(session: AsyncSession, ids: set[int]) -> set[int]:
     locked = numbers.order_by(PhoneNumber.id).with_for_update(read=True, key_share=True, skip_locked=True)
     free = set(await session.scalars(locked))
     return {row.party_id for row in rows if row.number_id not in free}
+
+
+async def _changed_by_others(session: AsyncSession, ids: set[int]) -> set[int]:
+    """Those of them that somebody is changing; the others are held from now on."""
+    present = select(Party.id).where(Party.id.in_(ids)).order_by(Party.id)
+    free = await session.scalars(present.with_for_update(read=True, skip_locked=True))
+    return set(await session.scalars(present)) - set(free)
 
 
 async def known_regions(session: AsyncSession) -> list[str]:

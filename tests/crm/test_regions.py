@@ -198,6 +198,37 @@ async def test_a_contact_that_becomes_primary_while_it_gets_a_number_brings_its_
     assert await stored(database, company) == {"г. Санкт-Петербург"}
 
 
+async def test_a_firm_that_changes_hands_while_its_contact_gets_a_number_is_found_by_the_new_owner(
+    database: Database,
+) -> None:
+    async with database.sessions.begin() as session:
+        agent = await make_user(session, ("agent",))
+        company = await firm(session, "Меняет руки")
+        person = await create_party(session, COMMAND, person_values("Контакт Меняющей"))
+        await affiliate(session, COMMAND, person, company, ContactValues())
+        other = await firm(session, "Прежняя хозяйка номера", "+74951231007")
+        await described(session)
+        (phone,) = (await party_card(session, COMMAND, other)).phones
+        await end_ownership(session, COMMAND, phone.id)
+    async with database.sessions.begin() as first, database.sessions.begin() as second:
+        await attach_number(first, COMMAND, person, NumberValues(presented="+74951231007"))
+        await second.execute(update(Party).where(Party.id == company).values(owner_id=agent.user_id))
+    await rechecked(database)
+    wanted = PartyFilter(which=Which.EVERYBODY, region="Московская обл.")
+    async with database.sessions.begin() as session:
+        page, count = await first_page(session, agent, wanted)
+        assert ([row.id for row in page.items], count.value) == ([company], 1)
+    async with database.sessions.begin() as session:
+        (phone,) = (await party_card(session, COMMAND, person)).phones
+        await end_ownership(session, COMMAND, phone.id)
+    async with database.sessions.begin() as changing:
+        await changing.execute(update(Party).where(Party.id == company).values(owner_id=None))
+        await rechecked(database)
+        assert await due(database) > 0  # nobody is waited for
+    await rechecked(database)
+    assert await due(database) == 0
+
+
 async def test_a_number_that_is_being_attached_is_described_afterwards(database: Database) -> None:
     async with database.sessions.begin() as session:
         company, other = (
