@@ -91,6 +91,27 @@ async def test_open_leads_come_first_and_nothing_is_found_outside_ones_rights(se
         await search_leads(session, await make_user(session, ("telephony",)), "одинаков")
 
 
+async def test_ones_own_leads_are_found_however_many_are_called_so(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        await about(session, person=f"Носорогов {number}", number=f"+7 900 321-11-{number:02}")
+    agent = await make_user(session)
+    own = await about(session, agent, person="Носорогов Свой", number="+7 900 321-11-99")
+    of_firm = await about(session, agent, person="Кто-то", organisation="ООО «Носорогово»")
+    whole = [told(await search_leads(session, agent, typed)) for typed in ("носорогов", "321", "свой")]
+    assert {lead_id for lead_id, *_rest in whole[0]} == {own, of_firm}
+    monkeypatch.setattr("crm.lead_search.MOST_SUBJECTS", 3)
+    found = [await search_leads(session, agent, typed) for typed in ("носорогов", "321", "свой")]
+    assert [told(each) for each in found] == whole
+    assert not any(each.is_cut for each in found)
+    monkeypatch.setattr(
+        "crm.lead_search.FEW", 1
+    )  # too much of one's own: then it is told that there may be more
+    assert (await search_leads(session, agent, "носорогов")).is_cut
+    assert (await search_leads(session, COMMAND, "носорогов")).is_cut
+
+
 async def test_a_party_is_found_by_its_record_number_and_a_part_of_an_address(session: AsyncSession) -> None:
     lead = await make_lead(session, COMMAND, person="Почтовый", email="a_50%b@example.org")
     number = await session.scalar(select(Party.number).where(Party.id == lead.party_id))
