@@ -118,7 +118,9 @@ class Program:
         self._delay_book = DelayBook(database.sessions, now=wall_clock)
         self._hub.on_measured = self._delay_book.note
         self.recognition = Recognition(
-            database, lambda asked, result: self.switchboard.recognised(asked, result)
+            database,
+            tell=lambda asked, result: self.switchboard.recognised(asked, result),
+            give_up=lambda asked: self.switchboard.not_recognised(asked),
         )
         self.switchboard = self._make_switchboard()
         self._book = LinkBook(database.sessions)

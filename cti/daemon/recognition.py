@@ -45,18 +45,24 @@ class Question:
 
 
 class Recognition:
-    """Answers questions in order of arrival; `tell` gets every answer on the event loop."""
+    """Answers questions in order of arrival; `tell` gets every answer on the event loop, `give_up` each question without one."""
 
-    def __init__(self, database: Database, tell: Callable[[Question, MatchResult], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tell: Callable[[Question, MatchResult], None],
+        give_up: Callable[[Question], None] = lambda _question: None,
+    ) -> None:
         self._readers = [DirectReader(database) for _ in range(WORKERS)]
         self._tell = tell
+        self._give_up = give_up
         self._waiting: asyncio.Queue[Question] = asyncio.Queue(MOST_WAITING)
         self._remembered: OrderedDict[tuple[int, str], MatchResult] = OrderedDict()
 
     def ask(self, question: Question) -> None:
         """Never waits."""
         if self._waiting.full():
-            self._waiting.get_nowait()
+            self._give_up(self._waiting.get_nowait())
             DROPPED.inc()
         self._waiting.put_nowait(question)
 
@@ -82,6 +88,8 @@ class Recognition:
                     await asyncio.sleep(LET_RING_SECONDS)
                 if (result := await self._answer(reader, question)) is not None:
                     self._tell_safely(question, result)
+                else:
+                    self._give_up(question)
         finally:
             reader.close()
 

@@ -173,9 +173,16 @@ class Switchboard:
         self._write(question.connection_id, call_id, known, at)
         self._forget_if_over(call_id, known)
 
+    def not_recognised(self, question: Question) -> None:
+        """Nobody will tell who calls: the database was away, or too many asked."""
+        call_id = self._renamed.pop(question.call_id, question.call_id)
+        if (known := self._known.get(call_id)) is not None:
+            known.is_asking = _asked_of(question.number) != known.asked
+            self._forget_if_over(call_id, known)
+
     def ask_again(self) -> None:
         """Parties were merged, deleted or brought back: the windows of present calls follow whoever answers to the number now."""
-        for call_id, known in self._known.items():
+        for call_id, known in tuple(self._known.items()):  # one question too many ends an older one
             if known.record is not None and known.record.state is not CallState.ENDED:
                 known.asked = None
                 self._ask_who_calls(known.connection_id, call_id, known, known.record)

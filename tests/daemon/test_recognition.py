@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from crm.rights import command_access
 from cti.daemon.recognition import MOST_WAITING, Question, Recognition
 from cti.numbers import to_e164
 
+T = TypeVar("T")
 CALL = UUID("019aa0c2-0000-7000-8000-000000000001")
 
 
@@ -24,7 +26,7 @@ def question(presented: str = "+79000000001") -> Question:
     return Question(connection_id=1, call_id=CALL, number=to_e164(presented), line_id=None)
 
 
-async def answers_of(recognition: Recognition, heard: list[MatchResult], count: int) -> list[MatchResult]:
+async def answers_of(recognition: Recognition, heard: list[T], count: int) -> list[T]:
     working = asyncio.create_task(recognition.run())
     try:
         async with asyncio.timeout(10):
@@ -70,10 +72,22 @@ async def test_i13_a_name_once_found_is_shown_while_the_database_is_away(
 
 
 async def test_i10_too_many_questions_cost_the_oldest(database: Database) -> None:
-    recognition = Recognition(database, lambda _asked, _result: None)
-    for _ in range(MOST_WAITING + 10):
-        recognition.ask(question())
+    given_up: list[Question] = []
+    recognition = Recognition(database, lambda _asked, _result: None, given_up.append)
+    for number in range(MOST_WAITING + 10):
+        recognition.ask(question(f"+79000{number:06}"))
     assert recognition._waiting.qsize() == MOST_WAITING
+    assert given_up == [question(f"+79000{number:06}") for number in range(10)]
+
+
+async def test_a_question_that_nobody_answers_is_given_up(database: Database) -> None:
+    away, given_up = make_database("postgresql://nobody@127.0.0.1:1/nowhere"), list[Question]()
+    recognition = Recognition(database, lambda _asked, _result: None, given_up.append)
+    recognition._readers = [DirectReader(away)]
+    recognition.ask(question("+79000000005"))
+    await answers_of(recognition, given_up, 1)
+    await away.close()
+    assert given_up == [question("+79000000005")]
 
 
 async def test_after_a_warm_up_a_first_call_asks_nothing_that_was_not_planned(database: Database) -> None:

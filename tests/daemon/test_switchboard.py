@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -49,16 +49,21 @@ class Line:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, object]] = []
+        self.on_question: Callable[[], None] = lambda: None
         self.ids = CallIds()
         self.board = Switchboard(
             desk=Desk(EmptyDirectory(), epoch="e"),
             journal=self,
-            ask=lambda question: self.told.append(("ask", question)),
+            ask=self.ask,
             deliver=self.deliver,
             now=lambda: AT,
             ids=self.ids,
         )
         self.board.set_directory(directory())
+
+    def ask(self, question: Question) -> None:
+        self.told.append(("ask", question))
+        self.on_question()
 
     def put(self, entry: Entry) -> None:
         self.told.append(("journal", entry))
@@ -269,3 +274,26 @@ def test_the_answer_about_a_former_number_is_not_the_last_word() -> None:
     line.board.recognised(latter, MATCHED)
     facts = line.entries()[-1].facts
     assert (facts.party_id, facts.customer_e164, line.board.calls_known) == (7, "+79161234502", 0)
+
+
+def test_nothing_is_kept_of_a_call_about_which_nobody_answers() -> None:
+    line = Line()
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT)])
+    (question,) = line.questions()
+    line.board.not_recognised(question)
+    assert line.board.calls_known == 1  # it goes on
+    ended = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallEnded(call=ended, at=AT)])
+    assert (line.board.calls_known, len(line.questions())) == (0, 1)
+
+
+def test_to_ask_again_may_end_a_question_about_a_call_that_is_over() -> None:
+    line = Line()
+    over = call(state=CallState.ENDED, ringing=(), ended_at=AT, disposition=Disposition.ABANDONED)
+    line.board.receive(1, [CallRinging(call=call(), extension="101", at=AT), CallEnded(call=over, at=AT)])
+    going_on = [call(key=key, linked_ids=(key,)) for key in ("2.1", "3.1")]
+    line.board.receive(1, [CallRinging(call=each, extension="102", at=AT) for each in going_on])
+    first, *_others = line.questions()
+    line.on_question = lambda: line.board.not_recognised(first)
+    line.board.ask_again()
+    assert (line.board.calls_known, len(line.questions())) == (2, 5)
