@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -114,6 +115,18 @@ async def test_pages_join_without_a_seam(office: Office) -> None:
         if (cursor := page.next) is None:
             break
     assert seen == sorted(told, reverse=True)
+
+
+async def test_a_call_that_rang_twice_at_an_agents_is_one_of_their_calls(office: Office) -> None:
+    ended = life()[-1]
+    again = replace(ended.participations[0], attempt=2, answered_at=None, is_first_answer=False)
+    twice = await office.tell(replace(ended, participations=(*ended.participations, again)))
+    once = await office.tell(life("200.1")[-1])
+    access = await office.access("agent")
+    first = await list_calls(office.session, access, limit=1)
+    rest = await list_calls(office.session, access, limit=1, cursor=first.next)
+    assert [call.id for call in (*first.items, *rest.items)] == sorted((twice, once), reverse=True)
+    assert rest.next is None
 
 
 @pytest.mark.parametrize(
