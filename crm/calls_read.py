@@ -282,7 +282,7 @@ def _ways(access: Access, wanted: CallFilter) -> list[ColumnElement[bool]]:
 
 def _first_ones(
     access: Access, wanted: CallFilter, cursor: str | None, most: int
-) -> Iterator[Select[tuple[UUID]]]:
+) -> Iterator[Select[UUID]]:
     """The newest after the cursor, of each way in which a call can be read. Raises Invalid: the cursor."""
     order, conditions = _order(wanted), [Call.joined_into_id.is_(None), *_conditions(wanted)]
     after = _after(cursor) if cursor else None
@@ -304,7 +304,7 @@ def _after(cursor: str) -> ColumnElement[Any]:
 
 def _taken_part(
     user_id: int, conditions: Sequence[ColumnElement[bool]], after: ColumnElement[Any] | None, most: int
-) -> Select[tuple[UUID]]:
+) -> Select[UUID]:
     """The newest of those in which one took part, each once, by the index of one's own parts: few of all calls are one's own."""
     order = Participation.started_at, Participation.call_id
     query = (
