@@ -16,6 +16,7 @@ from crm.lead_bin import bin_lead, list_lead_bin, restore_lead
 from crm.lead_cards import lead_card
 from crm.leads import disqualify_lead
 from crm.schema.base import uuid7
+from crm.schema.imports import ImportJob
 from crm.sources import list_sources, spread_piece
 from tests.crm import planting
 from tests.crm.enquiries import make_lead
@@ -136,6 +137,42 @@ async def test_down_and_up_with_rows(empty_database: EmptyDatabase) -> None:
     await migrate(url, "base")
     assert await tables(url) == {"alembic_version"}
     await migrate(url)
+
+
+async def test_regions_and_stopped_imports_are_as_they_were_after_down_and_up(
+    empty_database: EmptyDatabase,
+) -> None:
+    url = await empty_database()
+    await migrate(url)
+    database = await open_database(url)
+    async with database.sessions.begin() as session:
+        agent = await planting.user(session, "agent")
+        client = await planting.organisation(session, "Invented Ltd", kind="client", owner_id=agent)
+        for place, region in enumerate(("Here", "There")):
+            number = await planting.number(session, f"+7900000000{place}", region=region)
+            await planting.owns(session, client, number)
+        for state, outcome in (("undo_stopped", "undone"), ("stopped", "created")):
+            await planting.add(session, ImportJob, file_name=outcome, state=state, counts={outcome: 1})
+    await database.close()
+    await migrate(url, before("0056"))
+    connection = await asyncpg.connect(url)
+    regions = await connection.fetch("select * from party_region order by region")
+    assert [tuple(row) for row in regions] == [("Here", client), ("There", client)]
+    assert await connection.fetchval("select count(*) from import_job where state = 'stopped'") == 2
+    await connection.execute("update party set owner_id = null, sort_name = 'renamed'")
+    await connection.close()
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    listed = "select region, sort_name, keeper_id from party_region order by region"
+    assert [tuple(row) for row in await connection.fetch(listed)] == [
+        ("Here", "renamed", None),
+        ("There", "renamed", None),
+    ]
+    await connection.execute("update party set owner_id = $1", agent)
+    assert {row["keeper_id"] for row in await connection.fetch(listed)} == {agent}
+    states = await connection.fetch("select file_name, state from import_job")
+    assert dict(map(tuple, states)) == {"undone": "undo_stopped", "created": "stopped"}
+    await connection.close()
 
 
 async def test_programs_that_start_at_one_moment_migrate_one_after_another(
