@@ -66,10 +66,16 @@ async def bin_communication(
     await _recall_last(session, card)
 
 
-async def locked_card(session: AsyncSession, access: Access, communication_id: UUID) -> CommunicationCard:
-    """One that was written by hand and that this user may change, behind the parties it is about. Raises NotFound, Invalid."""
+async def locked_card(
+    session: AsyncSession, access: Access, communication_id: UUID, *others: int | None
+) -> CommunicationCard:
+    """One that was written by hand and that this user may change, behind the parties it is, or is to be, about.
+
+    Raises:
+        NotFound, Invalid.
+    """
     access.require("party.read")
-    await lock_behind_parties(session, communication_id)
+    await lock_behind_parties(session, communication_id, *others)
     card = await communication_card(session, access, communication_id)
     if not card.communication.is_by_hand:
         raise Invalid("id", str(communication_id), "The PBX told this call: it stays as it was.")
@@ -83,11 +89,9 @@ async def restore_communication(
 ) -> None:
     """Out of the bin again. Raises NotAllowed, NotFound (not in the bin, or not one's to change)."""
     access.require("party.read")
+    await lock_behind_parties(session, communication_id)
     binned = select(Communication.deleted_at).outerjoin(Party, Party.id == Communication.party_id)
-    query = binned.where(Communication.id == communication_id, _is_theirs(access)).with_for_update(
-        of=Communication
-    )
-    deleted_at = await session.scalar(query)
+    deleted_at = await session.scalar(binned.where(Communication.id == communication_id, _is_theirs(access)))
     if deleted_at is None:
         raise NotFound(KIND, communication_id)
     await _write(session, communication_id, {"deleted_at": None, "deleted_by_id": None})

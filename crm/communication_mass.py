@@ -78,18 +78,18 @@ async def tie_to_lead(sessions: Sessions, access: Access, ids: Sequence[UUID], n
         NotAllowed, NotFound (no such lead, or one may not read it), Invalid (too many).
     """
     access.require("lead.read")
-    asked = select(Lead.id).where(
+    asked = select(Lead.id, Lead.person_id, Lead.organisation_id).where(
         Lead.number == number, Lead.deleted_at.is_(None), condition(access, "lead.read", Lead)
     )
     async with sessions() as session:
-        lead_id = await session.scalar(asked)
-    if lead_id is None:
+        lead = (await session.execute(asked)).first()
+    if lead is None:
         raise NotFound("lead", number)
 
     async def act(session: AsyncSession, card: CommunicationCard) -> bool:
-        return await _edit(session, access, card, values_of(card), Tie(lead_id))
+        return await _edit(session, access, card, values_of(card), Tie(lead.id))
 
-    return await _each(sessions, access, ids, act)
+    return await _each(sessions, access, ids, act, (lead.person_id, lead.organisation_id))
 
 
 async def tie_to_party(sessions: Sessions, access: Access, ids: Sequence[UUID], number: int) -> MassResult:
@@ -114,7 +114,7 @@ async def tie_to_party(sessions: Sessions, access: Access, ids: Sequence[UUID], 
         values = replace(values_of(card), party_id=party_id, contact_id=contact_id)
         return await _edit(session, access, card, values, None)
 
-    return await _each(sessions, access, ids, act)
+    return await _each(sessions, access, ids, act, (party_id,))
 
 
 async def end_meetings(sessions: Sessions, access: Access, ids: Sequence[UUID], state: str) -> MassResult:
@@ -154,7 +154,10 @@ async def _edit(
     return now != info.version
 
 
-async def _each(sessions: Sessions, access: Access, ids: Sequence[UUID], act: Act) -> MassResult:
+async def _each(
+    sessions: Sessions, access: Access, ids: Sequence[UUID], act: Act, others: Sequence[int | None] = ()
+) -> MassResult:
+    """`others`: parties that all of them are to be about; locked together with those that they are about."""
     access.require("party.read")
     each = sorted(set(ids))
     if len(each) > MOST_COMMUNICATIONS:
@@ -165,14 +168,16 @@ async def _each(sessions: Sessions, access: Access, ids: Sequence[UUID], act: Ac
     result = MassResult(kept=len(calls))
     for communication_id in each:
         if communication_id not in calls:
-            result += await _one(sessions, access, communication_id, act)
+            result += await _one(sessions, access, communication_id, act, others)
     return result
 
 
-async def _one(sessions: Sessions, access: Access, communication_id: UUID, act: Act) -> MassResult:
+async def _one(
+    sessions: Sessions, access: Access, communication_id: UUID, act: Act, others: Sequence[int | None]
+) -> MassResult:
     try:
         async with sessions.begin() as session:
-            is_changed = await act(session, await locked_card(session, access, communication_id))
+            is_changed = await act(session, await locked_card(session, access, communication_id, *others))
     except CrmError:
         return MassResult(refused=1)
     return MassResult(changed=1) if is_changed else MassResult(unchanged=1)

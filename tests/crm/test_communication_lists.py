@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +29,7 @@ from crm.communications import (
 )
 from crm.database import Database
 from crm.errors import Conflict, Invalid, NotAllowed, NotFound
+from crm.lead_locks import lock_parties
 from crm.mass_changes import MassResult
 from crm.notifications import list_notices
 from crm.parties import create_party, organisation_values
@@ -375,3 +379,49 @@ async def test_a_word_that_many_say_is_found_among_the_first_of_ones_own(
     assert ([each.id for each in result.items], result.is_cut) == ([mine], True)
     await bin_communication(session, vera, mine)
     assert (await search_communications(session, vera, "общее")).items == ()
+
+
+@asynccontextmanager
+async def holding(database: Database, *party_ids: int) -> AsyncIterator[AsyncSession]:
+    """Whoever comes for these parties waits; at the end all of them come at once."""
+    async with database.sessions.begin() as session:
+        await lock_parties(session, party_ids)
+        yield session
+        await asyncio.sleep(0.3)
+
+
+async def two_firms(database: Database) -> tuple[tuple[int, int], tuple[int, int], tuple[UUID, UUID]]:
+    """The ids and the numbers of two firms, with a letter of each."""
+    async with database.sessions.begin() as session:
+        ids = await firm(session, COMMAND, "Альфа"), await firm(session, COMMAND, "Бета")
+        first, second = [await log_communication(session, COMMAND, letter(party_id=each)) for each in ids]
+        one, other = [(await session.get_one(Party, each)).number for each in ids]
+    return ids, (one, other), (first, second)
+
+
+async def test_two_who_tie_letters_crosswise_do_not_wait_for_one_another(database: Database) -> None:
+    ids, numbers, (first, second) = await two_firms(database)
+    async with asyncio.TaskGroup() as tasks, holding(database, *ids):
+        there = tasks.create_task(mass.tie_to_party(database.sessions, COMMAND, [first], numbers[1]))
+        back = tasks.create_task(mass.tie_to_party(database.sessions, COMMAND, [second], numbers[0]))
+    assert there.result() == back.result() == MassResult(changed=1)
+
+
+async def test_whoever_restores_a_letter_and_whoever_merges_its_party_do_not_wait_for_one_another(
+    database: Database,
+) -> None:
+    (party_id, _other), _numbers, (letter_id, _second) = await two_firms(database)
+    async with database.sessions.begin() as session:
+        await bin_communication(session, COMMAND, letter_id)
+
+    async def restore() -> None:
+        async with database.sessions.begin() as session:
+            await restore_communication(session, COMMAND, letter_id)
+
+    async with holding(database, party_id) as merging:
+        restoring = asyncio.create_task(restore())
+        await asyncio.sleep(0.3)
+        await merging.execute(update(Communication).where(Communication.id == letter_id).values(summary="—"))
+    await restoring
+    async with database.sessions() as session:
+        assert (await communication_card(session, COMMAND, letter_id)).communication.summary == "—"
