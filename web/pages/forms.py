@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import MAXYEAR, MINYEAR, date, datetime, time
 
 MOST_CHARACTERS = 2000
 OTHER = "::other"  # chosen instead of what a directory offers: what is meant stands in the field NAME-other
@@ -86,13 +86,15 @@ def filled(values: Mapping[str, object | None], **chosen: Iterable[str]) -> Form
 
 
 def read_date(typed: str) -> date | None:
-    """`20.11.2026`, or the `2026-11-20` of a native field; None for anything else."""
+    """`20.11.2026`, or the `2026-11-20` of a native field; None for anything else, also at the ends of the calendar."""
     if found := _RUSSIAN_DATE.fullmatch(typed.strip()):
         day, month, year = map(int, found.groups())
     elif found := _ISO_DATE.fullmatch(typed.strip()):
         year, month, day = map(int, found.groups())
     else:
         return None
+    if year in (MINYEAR, MAXYEAR):
+        return None  # a time zone, or the day after, may leave the calendar
     try:
         return date(year, month, day)
     except ValueError:

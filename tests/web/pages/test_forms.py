@@ -55,6 +55,7 @@ def test_periods_begin_at_midnight_of_the_persons_zone() -> None:
     assert period_of("dates", "01.11.2026", "", NOON, MOSCOW).start == datetime(2026, 10, 31, 21, tzinfo=UTC)
     assert period_of("dates", "01.13.2026", "", NOON, MOSCOW) == Period()
     assert period_of("drop table", "", "", NOON, MOSCOW) == Period()
+    assert period_of("dates", "01.01.0001", "31.12.9999", NOON, MOSCOW) == Period()  # no midnight there
 
 
 @pytest.mark.parametrize(("name", "length"), [("yesterday", 1), ("week", 7), ("month", 30)])
