@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,7 @@ from crm.schema.dialling import ControlledCall, HandOverCard
 MOST_REASON: Final = 200
 MOST_NOTE: Final = 2000
 MOST_CARDS: Final = 5000
+LOST: Final = frozenset({"refused", "not_sent"})  # outcomes of what the PBX did not do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def new_act(
     target: str | None = None,
     card: NewCard | None = None,
 ) -> CallAct:
-    """Not written yet: `begin_action` does that before it is sent.
+    """Not written yet: `write_act` does that before it is sent.
 
     Raises:
         NotAllowed, Invalid (the card is too long).
@@ -90,8 +91,8 @@ def new_act(
     )
 
 
-async def begin_action(session: AsyncSession, act: CallAct) -> None:
-    """Before it is sent; `end_action` tells what came of it. Or afterwards, where the database was away; twice is once."""
+async def write_act(session: AsyncSession, act: CallAct) -> None:
+    """Before it is sent, and again with what came of it: of a call that was not passed on the card goes. Twice is once."""
     row = {
         "id": act.id,
         "call_id": act.call_id,
@@ -101,16 +102,14 @@ async def begin_action(session: AsyncSession, act: CallAct) -> None:
         "target": act.target,
         "outcome": act.outcome,
     }
-    await session.execute(upsert(ControlledCall).values(row).on_conflict_do_nothing())
-    if act.card is not None:
-        await _keep_card(session, act.user_id, act.card)
-
-
-async def end_action(session: AsyncSession, action_id: UUID, outcome: str) -> None:
-    """`outcome`: done, refused, not_sent, unknown."""
+    new = upsert(ControlledCall).values(row)
     await session.execute(
-        update(ControlledCall).where(ControlledCall.id == action_id).values(outcome=outcome)
+        new.on_conflict_do_update(index_elements=["id"], set_={"outcome": new.excluded.outcome})
     )
+    if act.card is not None and act.outcome in LOST:
+        await withdraw_card(session, act.card.id)
+    elif act.card is not None:
+        await _keep_card(session, act.user_id, act.card)
 
 
 def _card(access: Access, call_id: UUID, card: NewCard, at: datetime) -> Card | None:

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from crm.call_actions import CallAct, begin_action
+from crm.call_actions import CallAct, write_act
 from crm.journal import is_away
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class ActBook:
         act = self._waiting[0]
         try:
             async with self._sessions.begin() as session:
-                await begin_action(session, act)
+                await write_act(session, act)
         except Exception as error:
             if is_away(error):
                 return False

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from ami_adapter import actions
 from ami_adapter.actions import Action
 from ami_adapter.errors import AmiActionRefused, AmiError, OutcomeUnknown, UnsafeActionText
-from crm.call_actions import CallAct, Card, NewCard, begin_action, end_action, new_act, withdraw_card
+from crm.call_actions import LOST, CallAct, Card, NewCard, new_act, write_act
 from crm.dial_rules import target_of
 from crm.dialling_policy import require_callable
 from crm.errors import Invalid, NotFound
@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 PASSING_ON: Final = frozenset({"transfer", "consult", "deflect"})
 UNDOES: Final = {"resume_recording": "pause_recording", "unmute": "mute"}  # offered as what they undo
-_LOST: Final = frozenset({"refused", "not_sent"})
 MOST_KEYS: Final = 32
 PLACE_SECONDS: Final = 2.0  # to be told where a call was parked
 BETWEEN_KEYS_SECONDS: Final = 0.25
@@ -177,7 +176,7 @@ class Controlling:
                     override_reason=wanted.override_reason,
                     is_new_call=False,
                 )
-            await begin_action(session, act)
+            await write_act(session, act)
 
     async def _send_all(self, seat: _Seat, wanted: Wanted, asked: Sequence[Action]) -> Done:
         """In order; a recording runs on one channel of several, so there the first that has one is enough."""
@@ -208,7 +207,7 @@ class Controlling:
 
     def _show(self, user_id: int, seat: _Seat, wanted: Wanted, done: Done, act: CallAct) -> None:
         call_id = seat.view.id
-        if act.card is not None and done.outcome in _LOST:
+        if act.card is not None and done.outcome in LOST:
             self._deliver(self._desk.take_back_card(call_id, as_desk_card(act.card)))
         if wanted.control in ("pause_recording", "resume_recording") and done.outcome == "done":
             is_paused = wanted.control == "pause_recording"
@@ -219,17 +218,19 @@ class Controlling:
 
     async def _note(self, act: CallAct, done: Done, *, is_written: bool) -> None:
         """What came of it; a card that nobody shall read is not kept."""
-        is_lost = done.outcome in _LOST
-        if not is_written:
-            self._book.note(replace(act, outcome=done.outcome, card=None if is_lost else act.card))
-            return
+        told = replace(act, outcome=done.outcome)
+        if not is_written or not await self._is_noted(told):
+            self._book.note(told)
+
+    async def _is_noted(self, told: CallAct) -> bool:
+        """False: the database has gone meanwhile."""
         try:
             async with self._sessions.begin() as session:
-                await end_action(session, act.id, done.outcome)
-                if act.card is not None and is_lost:
-                    await withdraw_card(session, act.card.id)
+                await write_act(session, told)
         except Exception as error:
-            log.warning("call_action_not_noted", call_id=str(act.call_id), error=type(error).__name__)
+            log.warning("call_action_not_noted", call_id=str(told.call_id), error=type(error).__name__)
+            return not is_away(error)
+        return True
 
 
 def as_desk_card(card: Card) -> HandOverCard:

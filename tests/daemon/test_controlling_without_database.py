@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from ami_adapter.framing import AmiMessage
 from crm.database import Database, make_database
 from crm.dial_rules import DialRefused, Policy
 from crm.errors import NotAllowed, NotFound
@@ -18,19 +20,21 @@ from crm.rights import Access
 from crm.schema.base import uuid7
 from cti.calls.records import Leg
 from cti.numbers import to_e164
-from tests.ami_adapter.scripted import eventually
+from tests.ami_adapter.scripted import Link, eventually
 from tests.cti.desk.calls import answers
-from tests.daemon.dialling_floor import ScreenTelephone, screen_telephone
+from tests.daemon.dialling_floor import ScreenTelephone, screen_telephone, willing
 from web.telephone import NotJudged, Wanted
 
 CALLER = "+79161234567"
 
 
 @asynccontextmanager
-async def talking(database: Database) -> AsyncIterator[tuple[ScreenTelephone, UUID]]:
+async def talking(
+    database: Database, behave: Callable[[Link, AmiMessage], None] = willing
+) -> AsyncIterator[tuple[ScreenTelephone, UUID]]:
     """101 talks with a customer, and the database has just gone; the policy as it was read last."""
     away = make_database("postgresql://nobody@127.0.0.1:1/nowhere")
-    async with screen_telephone(database) as floor:
+    async with screen_telephone(database, behave) as floor:
         call_id = uuid7()
         legs = (
             Leg(channel_id="1.1", channel_name="PJSIP/trunk-1", extension=None),
@@ -46,6 +50,38 @@ async def talking(database: Database) -> AsyncIterator[tuple[ScreenTelephone, UU
         yield floor, call_id
         floor.telephone._book._sessions = database.sessions
     await away.close()
+
+
+def refusing(link: Link, request: AmiMessage) -> None:
+    """A PBX that passes nothing on."""
+    if request["Action"] == "BlindTransfer":
+        link.answer(request, Response="Error", Message="Channel not found")
+    else:
+        willing(link, request)
+
+
+class Leaving:
+    """Sessions of a database that serves `served` times, and goes with the answer to what came next, done or not."""
+
+    def __init__(self, database: Database, *, served: int, is_done: bool) -> None:
+        self._database = database
+        self._left = served
+        self._is_done = is_done
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._begin()
+
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[AsyncSession]:
+        self._left -= 1
+        if self._left < -1:
+            raise ConnectionRefusedError
+        async with self._database.sessions.begin() as session:
+            yield session
+            if self._left < 0 and not self._is_done:
+                raise ConnectionResetError
+        if self._left < 0:
+            raise ConnectionResetError
 
 
 def controls(floor: ScreenTelephone, call_id: UUID) -> tuple[str, ...]:
@@ -100,6 +136,24 @@ async def test_i13_a_call_is_passed_on_to_a_colleague_with_its_card(database: Da
             query = text("select to_target, reason, note, caller from hand_over_card where call_id = :call")
             cards = [tuple(row) for row in await session.execute(query, {"call": call_id})]
         assert cards == [("102", "Invoice", "Wants it by Friday", CALLER)]
+
+
+@pytest.mark.parametrize(("served", "is_done"), [(0, True), (0, False), (1, True), (1, False)])
+async def test_i13_an_answer_lost_with_the_database_leaves_no_act_without_its_outcome(
+    database: Database, served: int, is_done: bool
+) -> None:
+    async with talking(database, refusing) as (floor, call_id):
+        floor.telephone._controlling._sessions = Leaving(database, served=served, is_done=is_done)  # type: ignore[assignment]
+        wanted = Wanted(control="transfer", to="102", note="Wants it by Friday")
+        assert (await floor.telephone.control(floor.agent, call_id, wanted)).outcome == "refused"
+        writing = asyncio.create_task(floor.telephone.run())
+        floor.telephone._book._sessions = floor.database.sessions
+        await eventually(lambda: not floor.telephone._book._waiting)
+        writing.cancel()
+        assert await written(floor, call_id) == [("transfer", "102", "refused")]
+        async with database.sessions() as session:
+            cards = text("select count(*) from hand_over_card where call_id = :call")
+            assert await session.scalar(cards, {"call": call_id}) == 0  # nobody else reads it
 
 
 @pytest.mark.parametrize(

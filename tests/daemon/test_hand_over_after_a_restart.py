@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crm.call_actions import NewCard, begin_action, new_act
+from crm.call_actions import NewCard, new_act, write_act
 from crm.database import Database
 from crm.directory import directory
 from cti.calls.call_events import CallRinging
@@ -30,7 +30,7 @@ async def test_the_next_agent_reads_the_card_of_before_the_restart(
             from_extension="102", to="101", reason="счёт", note="ждёт счёт до пятницы", caller=caller(90)
         )
         act = new_act(company.agents[1], told.call_id, "transfer", datetime.now(UTC), card=new)
-        await begin_action(session, act)
+        await write_act(session, act)
     program = Program(Settings(data=tmp_path, key_file=tmp_path / "key"), database)
     await program._go_on_with_open_calls()
     async with database.sessions() as session:
