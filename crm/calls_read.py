@@ -280,9 +280,7 @@ def _ways(access: Access, wanted: CallFilter) -> list[ColumnElement[bool]]:
     return [or_(*found)] if is_of_one and access.scope("call.read") is Scope.TEAM else found
 
 
-def _first_ones(
-    access: Access, wanted: CallFilter, cursor: str | None, most: int
-) -> Iterator[Select[UUID]]:
+def _first_ones(access: Access, wanted: CallFilter, cursor: str | None, most: int) -> Iterator[Select[UUID]]:
     """The newest after the cursor, of each way in which a call can be read. Raises Invalid: the cursor."""
     order, conditions = _order(wanted), [Call.joined_into_id.is_(None), *_conditions(wanted)]
     after = _after(cursor) if cursor else None
