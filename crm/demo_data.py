@@ -240,7 +240,7 @@ async def _clients(session: AsyncSession, users: Mapping[str, int]) -> None:
 
 async def _firm(session: AsyncSession, firm: DemoFirm, users: Mapping[str, int], *, shared: str = "") -> int:
     owner_id = users.get(firm.owner)
-    numbers = [NumberValues(presented=firm.number, label="work")] if firm.number else []
+    numbers = [NumberValues(presented=firm.number, label="рабочий")] if firm.number else []
     if shared:
         numbers.append(NumberValues(presented=shared, label="reception", is_shared=True))
     form = "sole_trader" if firm.name.startswith("ИП") else "legal"
@@ -264,7 +264,7 @@ async def _person(
         _DEMO,
         PartyValues(type="person", first_name=contact.name),
         kinds=list(kinds),
-        numbers=[NumberValues(presented=contact.number + extension, label="work")],
+        numbers=[NumberValues(presented=contact.number + extension, label="рабочий")],
         emails=[contact.email] if contact.email else [],
         owner_id=owner_id,
         via="command",
