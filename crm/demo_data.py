@@ -242,7 +242,7 @@ async def _firm(session: AsyncSession, firm: DemoFirm, users: Mapping[str, int],
     owner_id = users.get(firm.owner)
     numbers = [NumberValues(presented=firm.number, label="рабочий")] if firm.number else []
     if shared:
-        numbers.append(NumberValues(presented=shared, label="reception", is_shared=True))
+        numbers.append(NumberValues(presented=shared, label="приёмная", is_shared=True))
     form = "sole_trader" if firm.name.startswith("ИП") else "legal"
     values = PartyValues(type="organisation", short_name=firm.name, form=form, city=firm.city, note=firm.note)
     firm_id = await create_party(
