@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 TOPICS: Final = ("calls", "agents", "queues")
 MOST_SOCKETS_OF_A_USER: Final = 20
 TICK_SECONDS: Final = 1.0
+TOLD_AT_ONCE: Final = 16  # users told of their own state in one turn of the event loop
 CLOSE_SECONDS: Final = 2.0
 
 
@@ -314,9 +315,16 @@ class LiveHub:
             await asyncio.sleep(TICK_SECONDS)
             try:
                 self.deliver(self._desk.expire(self._now()))
-                self.deliver(self._desk.shift.tell_own(self._now()))
+                await self._tell_own_states()
             except Exception:  # one call that cannot be dropped must not keep the others
                 log.exception("live_expire_failed")
+
+    async def _tell_own_states(self) -> None:
+        """A few at a time: a telephone that begins to ring must not wait until everybody was told."""
+        own_states = self._desk.shift.own_states
+        while own_states.are_moved:
+            await asyncio.sleep(0)
+            self.deliver(own_states.tell(self._now(), TOLD_AT_ONCE))
 
     def _judge(self, socket: LiveSocket, access: Access | None) -> None:
         if socket not in self._sockets.get(socket.access.user_id, ()):

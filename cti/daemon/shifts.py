@@ -63,7 +63,7 @@ class Shifts:
             running = await running_wrap_ups(session, self._now())
         wanted = {user_id: one.wish for user_id, one in wishes.items()}
         self._deliver(self._shift.set_wishes(wanted, self._now()))
-        self._deliver(self._shift.tell_own(self._now()))  # whoever pressed a button waits for it
+        self._deliver(self._shift.own_states.tell(self._now()))  # whoever pressed a button waits for it
         self._on_wishes(wishes)
         for one in running:
             self._deliver(self._shift.wrap_up(one.user_id, one.due_at, self._now()))

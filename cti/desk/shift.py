@@ -87,8 +87,7 @@ class Shift:
         self._watches: dict[str, dict[int, Watch]] = {AGENTS: {}, QUEUES: {}}
         self._latest: datetime | None = None
         self._pauses = PauseEar()
-        self._own = OwnStates(self.own)
-        self.tell_own = self._own.tell
+        self.own_states = OwnStates(self.own)
         self.on_pause: Callable[[PauseTurn], None] = lambda _turn: None
         # told when the members of a PBX's queues are to be looked at anew
         self.on_queues: Callable[[int], None] = lambda _connection_id: None
@@ -142,7 +141,7 @@ class Shift:
             if wishes.get(user_id) != self._wishes.get(user_id)
         }
         self._wishes = dict(wishes)
-        self._own.moved(changed)
+        self.own_states.moved(changed)
         return self._judge(sorted(changed & self._agents.keys()), at or self._latest)
 
     def touch_queue(self, connection_id: int, queue: str | None) -> None:
@@ -289,7 +288,7 @@ class Shift:
             now = self._agents.get(user_id)
             if now is None:
                 continue
-            self._own.moved((user_id,))
+            self.own_states.moved((user_id,))
             state, reason = self._state_of(user_id, at)
             if (state, reason) != (now.state, now.reason) or now.since is None:
                 now.state, now.reason, now.since = state, reason, at
@@ -357,7 +356,7 @@ class Shift:
         """A user sits at no telephone any more."""
         del self._agents[user_id]
         self._wrapping.pop(user_id, None)
-        self._own.moved((user_id,))
+        self.own_states.moved((user_id,))
         if at is not None:
             self._on_change(AgentStateChange(user_id=user_id, state=None, reason=None, at=at))
         gone = AgentRef(id=user_id)

@@ -85,9 +85,15 @@ class OwnStates:
     def moved(self, users: Iterable[int]) -> None:
         self._moved.update(users)
 
-    def tell(self, at: datetime | None) -> list[Message]:
-        """To each user whose state is another one than was told last."""
-        moved, self._moved = sorted(self._moved), set()
+    @property
+    def are_moved(self) -> bool:
+        """Somebody's state is to be looked at."""
+        return bool(self._moved)
+
+    def tell(self, at: datetime | None, most: int | None = None) -> list[Message]:
+        """To each user whose state is another one than was told last; at most so many are looked at."""
+        moved = sorted(self._moved)[:most]
+        self._moved.difference_update(moved)
         messages: list[Message] = []
         for user_id in moved:
             own = self._of(user_id)

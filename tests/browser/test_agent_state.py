@@ -33,7 +33,7 @@ async def heard(office: Office) -> None:
     async with office.company.database.sessions() as session:
         wishes = {user_id: one.wish for user_id, one in (await stored_wishes(session)).items()}
     office.hub.deliver(office.desk.shift.set_wishes(wishes, now()))
-    office.hub.deliver(office.desk.shift.tell_own(now()))
+    office.hub.deliver(office.desk.shift.own_states.tell(now()))
 
 
 def state(page: Page) -> Locator:

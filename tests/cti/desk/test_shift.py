@@ -19,6 +19,8 @@ from cti.calls.presence_events import (
     QueueMember,
 )
 from cti.desk import AgentState, AgentView, QueueView
+from cti.desk.messages import OwnAgent
+from cti.desk.shift_views import OwnStates
 from tests.captures import capture
 from tests.cti.desk.calls import CALL, answers, at, ends, record, rings
 from tests.cti.desk.floors import Floor, everything
@@ -324,3 +326,12 @@ def test_a_queue_out_of_sight_is_taken_off_the_board(floor: Floor) -> None:
     floor.desk.shift.unwatch(9, "queues")
     floor.desk.shift.hear(1, [MemberSeen(member=member("sales", "103"), at=at(4))])
     assert floor.desk.expire(at(5)) == []
+
+
+def test_everybodys_own_state_is_told_a_few_at_a_time() -> None:
+    states = OwnStates(lambda user_id: OwnAgent(id=user_id))
+    states.moved((3, 1, 2))
+    assert [message.user_id for message in states.tell(None, 2)] == [1, 2]
+    assert states.are_moved
+    assert [message.user_id for message in states.tell(None, 2)] == [3]
+    assert not states.are_moved
