@@ -130,9 +130,14 @@ async def count_communications(
 
 
 async def communication_ids(
-    session: AsyncSession, access: Access, wanted: CommunicationFilter, most: int
+    session: AsyncSession,
+    access: Access,
+    wanted: CommunicationFilter,
+    most: int,
+    *,
+    is_oldest_first: bool = False,
 ) -> list[UUID]:
-    """The ids of what the list holds, `most` of them at most: for an action on all that was found.
+    """The ids of what the list holds, in its order, `most` of them at most: for an action on all that was found.
 
     Raises:
         NotAllowed, NotFound (the lead).
@@ -140,8 +145,8 @@ async def communication_ids(
     access.require("party.read")
     wanted = await of_the_survivor(session, access, wanted)
     await plan_for_page(session)
-    found = some(ways_to(access, wanted), most)
-    return list(await session.scalars(select(found.c.id)))
+    keys = await page_keys(session, ways_to(access, wanted), None, most, is_oldest_first=is_oldest_first)
+    return [key.id for key in keys]
 
 
 async def of_the_survivor(

@@ -324,6 +324,21 @@ async def test_many_are_changed_from_the_list(office: Office) -> None:
     assert (await office.post("/communications/mass", give, "telephony")).status == 404
 
 
+async def test_of_all_that_is_found_the_first_of_the_list_are_changed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm.communication_mass.MOST_COMMUNICATIONS", 1)
+    made = []
+    for day in (3, 1, 2):
+        form = LETTER | {"subject": "Рассылка первых", "started": f"0{day}.11.2026 10:00"}
+        made.append((await office.post("/communications/new", form, "agent")).headers["Location"])
+    every = {"action": "bin", "all": "1", "query": "q=рассылка+первых&sort=oldest"}
+    told = (await office.post("/communications/mass", every, "agent")).headers["Location"]
+    assert "done=1.0.0.0" in told
+    assert "sort=oldest" in told
+    assert [(await office.get(each, "agent")).status for each in made] == [200, 404, 200]
+
+
 async def test_what_was_written_goes_into_the_bin_and_comes_back(office: Office) -> None:
     said = LETTER | {"subject": "Лишнее письмо"}
     path = (await office.post("/communications/new", said, "agent")).headers["Location"]

@@ -112,12 +112,12 @@ async def _offers(session: AsyncSession, access: Access) -> dict[str, Any]:
 
 
 async def found_by(
-    session: AsyncSession, request: web.Request, values: Mapping[str, str]
+    session: AsyncSession, request: web.Request, values: Mapping[str, str], *, is_oldest_first: bool = False
 ) -> CommunicationFilter:
     """The list as it stands, also where a search found it: for its export, and for an action on all of it."""
-    wanted = wanted_of(request, values)
+    access, wanted = request[ACCESS], wanted_of(request, values)
     if typed := values.get("q"):
-        found = await search_communications(session, request[ACCESS], typed, wanted)
+        found = await search_communications(session, access, typed, wanted, is_oldest_first=is_oldest_first)
         if not found.is_too_short:
             return replace(wanted, among=tuple(item.id for item in found.items))
     return wanted

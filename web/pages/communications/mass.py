@@ -14,7 +14,7 @@ from crm.mass_changes import MassResult
 from web.i18n import marked as N_  # noqa: N812 - the usual name of the marker
 from web.keys import ACCESS, SESSIONS
 from web.pages.answers import PageRoutes
-from web.pages.communications.lists import FRAME, found_by
+from web.pages.communications.lists import FRAME, OLDEST, found_by
 from web.pages.forms import Form, form_of
 from web.pages.lists.frame import MOST_QUERY, values_in
 from web.pages.problems import tell
@@ -27,22 +27,29 @@ routes = PageRoutes()
 async def act(request: web.Request) -> web.Response:
     """Carry it out, one by one, and show the list again with the result in words."""
     form = form_of((await request.post()).items())
-    values = values_in(FRAME, dict(parse_qsl(form.values.get("query", "").lstrip("?")[:MOST_QUERY])))
+    said = dict(parse_qsl(form.values.get("query", "").lstrip("?")[:MOST_QUERY]))
+    values, is_oldest_first = values_in(FRAME, said), FRAME.sort(said.get("sort", "")) == OLDEST
     try:
-        result = await _act(request, form, await _chosen(request, form, values))
+        chosen = await _chosen(request, form, values, is_oldest_first=is_oldest_first)
+        result = await _act(request, form, chosen)
     except (Invalid, NotFound) as error:
         section = {"path": FRAME.path}
         return render(request, "parties/mass_refused.html", status=422, problem=tell(error), section=section)
     told = f"{result.changed}.{result.unchanged}.{result.refused}.{result.kept}"
-    raise web.HTTPSeeOther(f"{FRAME.path}?{urlencode({**values, 'done': told})}")
+    order = {"sort": OLDEST} if is_oldest_first else {}
+    raise web.HTTPSeeOther(f"{FRAME.path}?{urlencode({**values, **order, 'done': told})}")
 
 
-async def _chosen(request: web.Request, form: Form, values: dict[str, str]) -> list[UUID]:
+async def _chosen(
+    request: web.Request, form: Form, values: dict[str, str], *, is_oldest_first: bool
+) -> list[UUID]:
+    """What is ticked, or the first of what the list shows. Raises Invalid: nothing is."""
     if not form.flag("all"):
         return _ticked(form)
     async with request.app[SESSIONS]() as session:
-        wanted = await found_by(session, request, values)
-        return await communication_ids(session, request[ACCESS], wanted, mass.MOST_COMMUNICATIONS)
+        order, most = {"is_oldest_first": is_oldest_first}, mass.MOST_COMMUNICATIONS
+        wanted = await found_by(session, request, values, **order)
+        return await communication_ids(session, request[ACCESS], wanted, most, **order)
 
 
 def _ticked(form: Form) -> list[UUID]:
