@@ -26,7 +26,7 @@ async def save(request: web.Request) -> web.Response:
     """What tells the window that it is done, or the form with what is wrong."""
     editing = await saved(request)
     if editing.error is None:
-        return render_fragment(request, "parties/edited_here.html", party=editing.card)
+        return render_fragment(request, "parties/edited_here.html", party=await editable_card(request))
     return await _answer(request, editing)
 
 
