@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import select, text
 
 from crm.affiliations import ContactValues, add_contact
@@ -93,6 +94,25 @@ async def test_a_new_name_stands_in_the_window_at_once(office: Office) -> None:
     await expect(page.locator(".call-details .pop-name")).to_contain_text("Василёк")
 
 
+async def test_pressed_twice_it_comes_once(office: Office) -> None:
+    party_id, name, e164 = await client(office)
+    page = await office.enter()
+    asked: list[str] = []
+
+    async def slowly(route: Route) -> None:
+        asked.append(route.request.url)
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    await page.route("**/edit/here", slowly)
+    await talk(office, party_id, name, e164)
+    press = window(page, "talking").get_by_role("button", name=f"Изменение: {name}")
+    await press.click()
+    await press.click()
+    await expect(form(page).locator("[name=short_name]")).to_be_focused()
+    assert len(asked) == 1
+
+
 async def test_what_is_wrong_stands_beside_its_field_with_what_was_typed(office: Office) -> None:
     office.expect("422")
     party_id, name, e164 = await client(office)
@@ -168,7 +188,8 @@ async def test_typed_text_comes_back_after_reload_and_restart_without_the_focus(
     await expect(form(again).get_by_label("Город")).to_have_value("Тверь")
     await page.wait_for_timeout(2500)  # nothing keeps it once more
     async with office.company.database.sessions() as session:
-        assert await session.scalar(text("select count(*) from draft where form = 'party.edit'")) == 0
+        kept = text("select count(*) from draft where form = 'party.edit' and record = :party")
+        assert await session.scalar(kept, {"party": str(party_id)}) == 0
 
 
 async def test_news_of_the_call_and_its_end_leave_the_form_and_its_caret(office: Office) -> None:

@@ -15,6 +15,7 @@ class CallEdit extends HTMLElement {
   #party = "";
   #closed = new Set(); // by their user: news of the call bring them back no more
   #refocuses = false;
+  #takesFocus = false; // when it comes
 
   connectedCallback() {
     this.#listeners = new AbortController();
@@ -49,16 +50,19 @@ class CallEdit extends HTMLElement {
   async open(party, isAsked) {
     if (isAsked) this.#closed.delete(party);
     else if (this.isOpen || this.#closed.has(party)) return;
-    if (this.#party !== party || !this.isOpen) {
+    this.#takesFocus = isAsked || (this.#takesFocus && this.#party === party);
+    if (this.#party === party && !this.isOpen) return; // on its way: a second one would take the place of what is typed meanwhile
+    if (this.#party !== party) {
       this.#party = party;
       const answer = await ask(`/parties/${party}/edit/here`);
       if (!this.isConnected || this.#party !== party) return;
-      if (!answer?.ok) return this.#failed(answer, isAsked);
+      if (!answer?.ok) return this.#failed(answer, this.#takesFocus);
       this.replaceChildren(parsed(answer.text));
       globalThis.htmx?.process(this);
       this.#tell("call-resized");
     }
-    if (isAsked) this.#focusFirst();
+    if (this.#takesFocus) this.#focusFirst();
+    this.#takesFocus = false;
   }
 
   // «Save», by Ctrl+Enter.
@@ -83,8 +87,8 @@ class CallEdit extends HTMLElement {
 
   #swapped() {
     const told = this.querySelector("[data-edited]");
+    if (!this.isOpen) this.#party = "";
     if (told) {
-      this.#party = "";
       setTimeout(() => told.remove(), TOLD_FOR);
       this.#tell("call-edited", { isSaved: true, hadFocus: this.#refocuses });
     } else if (this.#refocuses) {
