@@ -102,7 +102,11 @@ async def passed_on_before(
     """How many transfers of calls of several runs were stored that are older than those told, by the calls' ids."""
     if not any(told.values()):
         return {}
-    since = {UUID(call_id): transfers[0].at for call_id, transfers in told.items() if transfers}
+    since = {
+        UUID(call_id): min((one.at for one in transfers if one.at is not None), default=None)
+        for call_id, transfers in told.items()
+        if transfers
+    }
     stored = await connection.execute(_PASSED_ON, {"calls": list(since)})
     counts: dict[str, int] = {}
     for call_id, position, at in stored:

@@ -318,6 +318,18 @@ async def test_what_only_the_earlier_run_knew_stays(office: Office) -> None:
     assert first == ["101"]
 
 
+async def test_a_transfer_without_a_time_is_counted_on_once(office: Office) -> None:
+    before, (found, passed, ended) = over_a_restart()
+    timeless = replace(passed.transfers[0], at=None, to="104")
+    ended = replace(ended, transfers=(timeless, *passed.transfers))
+    for record, run in ((before[-1], RUN), (found, NEXT_RUN), (ended, NEXT_RUN)):
+        await office.tell(office.entry(record, run=run))
+    again = replace(ended, story=(*ended.story, "told again"))
+    await office.tell(office.entry(again, run=NEXT_RUN))
+    passed_to = {one.position: one.to_target for one in await office.rows(Transfer)}
+    assert passed_to == {0: "102", 1: "104", 2: "103"}
+
+
 def test_i02_runs_agree_in_whatever_order_they_are_heard() -> None:
     before, since = over_a_restart()
     rows = [row_of(entry_of(record, RUN)) for record in before]

@@ -176,7 +176,10 @@ async def test_after_a_failure_the_next_round_waits(
     async with keeping_house(database, round_seconds=3600) as house:
         house._most_seconds = 0
         house.ask()
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(20):
+            while not rounds:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)  # in which a next round would have begun
     assert rounds == [1]
 
 
