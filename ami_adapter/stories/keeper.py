@@ -80,9 +80,8 @@ class LiveStory:
     call_id: UUID | None = None
     call_ids: set[UUID] = field(default_factory=set)  # under which it is found
     ended_at: datetime | None = None
-    is_waiting: bool = (
-        False  # its first channel waits in a room: whoever meets it there has a story of their own
-    )
+    # Its first channel waits in a room: whoever meets it there has a story of their own.
+    is_waiting: bool = False
 
 
 class ShelfWorker:

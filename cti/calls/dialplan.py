@@ -40,9 +40,8 @@ class Dialplan:
             return None
         call, news = self._registry.call_of(leg), News(event.at)
         is_repeat = call.is_in_queue and call.queue == event.queue
-        is_nested = call.is_in_queue and not is_callers(
-            leg, call
-        )  # a member of the caller's queue is a queue
+        # A member of the caller's queue may be a queue itself.
+        is_nested = call.is_in_queue and not is_callers(leg, call)
         if not is_repeat and not is_nested and not call.is_connected:
             call.is_in_queue = call.was_queued = True
             call.queue = event.queue

@@ -65,18 +65,13 @@ class PassingOn:
         reached = self._reached(target or second, others)
         asked = self._registry.call_of(second)
         call = self._registry.join(self._registry.call_of(first), asked, event.at)
-        if (
-            event.target is None and asked.is_in_queue
-        ):  # whoever asked waited there, and gives the place to the customer
+        if event.target is None and asked.is_in_queue:
+            # Whoever asked waited there, and gives the place to the customer.
             call.is_in_queue, call.was_queued, call.queue = True, True, asked.queue
         reached = reached or self._ringing(call) or _consulted(call, others)
         is_ringing = reached is not None and not reached.is_up
         to = self._asked_for(call, target, second, event) if is_ringing else ""
-        to = (
-            to
-            or self._called(reached, target, second if second is not first else None)
-            or event.second.dialled
-        )
+        to = to or self._called(reached, target, None if second is first else second) or event.second.dialled
         kind = "blonde" if is_ringing else "attended"
         transfer = Transfer(from_extension=self._maker(first), to=to, kind=kind, at=event.at)
         if (part := call.open_participation(to)) is not None and call.participations[

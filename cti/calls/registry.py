@@ -55,9 +55,8 @@ class Registry:
         self.gone = Remembered()  # channels
         self._over = Remembered()  # linked ids of ended calls
         self._calls: dict[str, LiveCall] = {}  # by every linked id of every live call
-        self._lent: dict[
-            str, LiveCall
-        ] = {}  # whose channels bear the linked id of somebody on duty meanwhile
+        # Whose channels bear the linked id of somebody on duty meanwhile.
+        self._lent: dict[str, LiveCall] = {}
         self.newest = 0  # the order of the newest channel
 
     def calls(self) -> list[LiveCall]:
